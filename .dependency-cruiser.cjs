@@ -1,0 +1,45 @@
+// The table of README's "How it is built": which room may import which.
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'core-is-pure',
+      comment: 'core: no vscode, ssh2, network, files, processes or timers; node:crypto is allowed, and pure npm packages',
+      severity: 'error',
+      from: { path: '^src/core/' },
+      to: { pathNot: ['^src/core/', '^(node:)?crypto$', 'node_modules/(valibot|ssh-config)/'] },
+    },
+    {
+      name: 'engine-knows-no-editor',
+      severity: 'error',
+      from: { path: '^src/engine/' },
+      to: { path: ['^src/ui/', '^src/extension', '^src/cli', '^vscode$', 'node_modules/@types/vscode'] },
+    },
+    {
+      name: 'ssh2-through-sshClient-alone',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/engine/sshClient\\.ts$' },
+      to: { path: '(^|node_modules/)(@types/)?ssh2' },
+    },
+    {
+      name: 'ui-talks-to-core-and-vscode',
+      severity: 'error',
+      from: { path: '^src/ui/' },
+      to: { pathNot: ['^src/core/', '^src/ui/', '^vscode$', 'node_modules/@types/vscode'] },
+    },
+    {
+      name: 'nothing-imports-the-entries',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/(extension|cli)\\.ts$' },
+    },
+    { name: 'product-knows-no-tests', severity: 'error', from: { path: '^src/' }, to: { path: '^test/' } },
+    { name: 'resolvable', severity: 'error', from: { path: '^src/' }, to: { couldNotResolve: true, pathNot: '^vscode$' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { conditionNames: ['import', 'require', 'node', 'types'], exportsFields: ['exports'] },
+  },
+};
