@@ -1,0 +1,91 @@
+// The union of all that can go wrong, as values. `wording` makes the sentence; code matches on `kind`, never on text.
+
+/** What is wrong with the text of a forward; `wording.specProblem` names each in words. */
+export type SpecProblem =
+  | { kind: 'empty' }
+  | { kind: 'blank' }
+  | { kind: 'option'; option: string }
+  | { kind: 'bracket' }
+  | { kind: 'bracketTail' }
+  | { kind: 'backslash' }
+  | { kind: 'variable'; name: string }
+  | { kind: 'variableSyntax' }
+  | { kind: 'tooManyFields' }
+  | { kind: 'listenPort'; text: string }
+  | { kind: 'listenPortZero' }
+  | { kind: 'targetMissing' }
+  | { kind: 'targetHostMissing' }
+  | { kind: 'targetPortMissing' }
+  | { kind: 'targetPort'; text: string }
+  | { kind: 'pathTooLong' }
+  | { kind: 'hostTooLong' };
+
+export type DestinationProblem =
+  | { kind: 'hostMissing' }
+  | { kind: 'userMissing' }
+  | { kind: 'leadingDash' }
+  | { kind: 'character'; character: string }
+  | { kind: 'port'; text: string }
+  | { kind: 'bracket' }
+  | { kind: 'path' };
+
+/** Why the server did not open a channel (RFC 4254 section 5.1), or that it never answered. */
+export type ChannelRefusal = 'prohibited' | 'connectFailed' | 'unknownType' | 'resourceShortage' | 'other';
+
+export type Failure =
+  | { kind: 'badSpec'; text: string; at: number; problem: SpecProblem }
+  | { kind: 'badDestination'; text: string; at: number; problem: DestinationProblem }
+  | { kind: 'notSupportedYet'; what: string }
+  | { kind: 'sshConfig'; detail: string }
+  | { kind: 'hostNotFound'; host: string }
+  | { kind: 'connectFailed'; host: string; port: number; code: string }
+  | { kind: 'connectTimeout'; host: string; port: number; seconds: number }
+  | { kind: 'notSsh'; host: string; port: number }
+  | { kind: 'handshakeFailed'; host: string; detail: string }
+  | { kind: 'hostKeyUnknown'; host: string; keyType: string; fingerprint: string; strict: boolean }
+  | { kind: 'hostKeyChanged'; host: string; keyType: string; fingerprint: string; file: string; line: number }
+  | { kind: 'hostKeyRevoked'; host: string; keyType: string; fingerprint: string; file: string; line: number }
+  | { kind: 'knownHostsUnreadable'; file: string; code: string }
+  | {
+      kind: 'authFailed';
+      user: string;
+      host: string;
+      tried: readonly string[];
+      offered: readonly string[];
+      notes: readonly Failure[];
+    }
+  | { kind: 'keyUnreadable'; path: string; code: string }
+  | { kind: 'keyInvalid'; path: string }
+  | { kind: 'passphraseWrong'; path: string }
+  | { kind: 'agentUnreachable'; path: string; code: string }
+  | { kind: 'signatureRefused'; key: string }
+  | { kind: 'connectionLost'; host: string; reason: 'closed' | 'keepalive' | 'reset' | 'disconnected'; detail?: string }
+  | { kind: 'portInUse'; address: string; port: number }
+  | { kind: 'portForbidden'; address: string; port: number }
+  | { kind: 'addressUnavailable'; address: string; port: number }
+  | { kind: 'listenFailed'; address: string; port: number; code: string }
+  | { kind: 'channelRefused'; target: string; host: string; refusal: ChannelRefusal; detail: string }
+  | { kind: 'forwardsIncomplete'; failures: readonly Failure[] }
+  | { kind: 'workspaceUntrusted' }
+  | { kind: 'engineEnded'; detail: string }
+  | { kind: 'cancelled' }
+  | { kind: 'unexpected'; detail: string };
+
+/** Thrown inside the engine to carry a failure up an async call; `failureOf` takes it out again. */
+export class FailureError extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.kind);
+  }
+}
+
+/** The one mapper from any thrown thing to a failure. */
+export function failureOf(thrown: unknown): Failure {
+  if (thrown instanceof FailureError) return thrown.failure;
+  return { kind: 'unexpected', detail: thrown instanceof Error ? thrown.message : String(thrown) };
+}
+
+/** The system's error code (`ECONNREFUSED`, ...) of a thrown thing, or `UNKNOWN`. */
+export function errorCode(thrown: unknown): string {
+  const code = (thrown as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : 'UNKNOWN';
+}

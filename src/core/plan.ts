@@ -1,0 +1,60 @@
+// What the engine shall run: the wanted tunnels, grouped into one SSH connection for each destination.
+import { printDestination, type Destination } from './destination.js';
+import type { ForwardSpec } from './forwardSpec.js';
+import type { Tunnel, Wanted } from './session.js';
+
+/** The destination as printed: tunnels with the same one share a connection. */
+export type ConnectionId = string;
+export type ForwardId = string;
+
+/** How to reach a host: what was typed; the engine asks ssh_config for the rest each time it dials. */
+export interface HostRequest {
+  destination: Destination;
+  /** `-F`: the ssh_config file instead of the user's and the system's; `/dev/null` or `none` reads no file. */
+  configFile?: string;
+  /** `-o`: keyword and value, first one wins, before any file. */
+  options: readonly (readonly [keyword: string, value: string])[];
+}
+
+export interface PlannedForward {
+  id: ForwardId;
+  spec: ForwardSpec;
+  /** Changes when the user asks for a restart. */
+  run: number;
+}
+
+export interface PlannedConnection {
+  id: ConnectionId;
+  host: HostRequest;
+  forwards: readonly PlannedForward[];
+  /** Changes when the user asks for a restart. */
+  run: number;
+  /** Whether a connection that was up and broke is dialled again. */
+  reconnect: boolean;
+}
+
+export interface Plan {
+  connections: readonly PlannedConnection[];
+}
+
+/** Plans the wanted tunnels; stopped ones are left out. */
+export function planTunnels(wanted: Wanted, configFile: string | undefined): Plan {
+  const running = wanted.tunnels.filter((tunnel) => tunnel.running);
+  const connections = new Set(running.map(connectionOf));
+  return {
+    connections: [...connections].map((id) => {
+      const tunnels = running.filter((tunnel) => connectionOf(tunnel) === id);
+      return {
+        id,
+        host: { destination: tunnels[0]!.destination, options: [], ...(configFile && { configFile }) },
+        forwards: tunnels.map(({ id, spec, run }) => ({ id, spec, run })),
+        run: wanted.connectionRuns[id] ?? 0,
+        reconnect: true,
+      };
+    }),
+  };
+}
+
+export function connectionOf({ destination }: Pick<Tunnel, 'destination'>): ConnectionId {
+  return printDestination(destination);
+}

@@ -1,0 +1,144 @@
+// Presets as the setting `sshTunnels.presets` holds them. A wrong one is named with its place; the good ones still work.
+import * as v from 'valibot';
+import { parseDestination, printDestination, type Destination } from './destination.js';
+import { parseSpec, printSpec, type ForwardSpec } from './forwardSpec.js';
+import type { NewTunnel } from './session.js';
+import { destinationProblem, specProblem } from './wording.js';
+
+/** Which settings file a preset came from; `folder` is the folder's name in a workspace of several. */
+export type PresetScope = { kind: 'user' } | { kind: 'workspace' } | { kind: 'folder'; folder: string };
+
+export interface Preset {
+  name: string;
+  destination: Destination;
+  forwards: readonly ForwardSpec[];
+  autoStart: boolean;
+  description?: string;
+  scope: PresetScope;
+}
+
+export interface PresetProblem {
+  /** `presets[2].forwards[0]` */
+  place: string;
+  message: string;
+  scope: PresetScope;
+}
+
+/** A preset as written in settings.json. */
+export interface StoredPreset {
+  name: string;
+  host: string;
+  forwards: string[];
+  autoStart?: boolean;
+  description?: string;
+}
+
+const needed = (what: string) => (issue: { received: string }) =>
+  issue.received === 'undefined' ? `${what} missing` : `${what} expected, not ${issue.received}`;
+
+const storedPreset = v.strictObject(
+  {
+    name: v.pipe(v.string(needed('name')), v.trim(), v.nonEmpty('name is empty')),
+    host: v.string(needed('host')),
+    forwards: v.pipe(
+      v.array(v.string(needed('a forward like "-L 5432:db:5432"')), needed('a list of forwards')),
+      v.nonEmpty('no forward; add one like "-L 5432:db:5432"'),
+    ),
+    autoStart: v.optional(v.boolean(needed('true or false'))),
+    description: v.optional(v.string(needed('a text'))),
+  },
+  (issue) => {
+    if (issue.expected === 'never') return 'this name is not known here';
+    return issue.received === 'undefined' ? 'missing' : `an object expected, not ${issue.received}`;
+  },
+);
+
+/** Reads the value of the setting in one scope. Never throws; anything may stand in a settings file. */
+export function parsePresets(value: unknown, scope: PresetScope): { presets: Preset[]; problems: PresetProblem[] } {
+  const presets: Preset[] = [];
+  const problems: PresetProblem[] = [];
+  const problem = (place: string, message: string) => problems.push({ place, message, scope });
+  if (value === undefined || value === null) return { presets, problems };
+  if (!Array.isArray(value)) {
+    problem('presets', 'a list expected');
+    return { presets, problems };
+  }
+  value.forEach((entry: unknown, index) => {
+    const place = `presets[${index}]`;
+    const before = problems.length;
+    const stored = v.safeParse(storedPreset, entry);
+    if (!stored.success) {
+      for (const issue of stored.issues) problem(place + printPath(issue.path ?? []), issue.message);
+      return;
+    }
+    const host = parseDestination(stored.output.host);
+    if (!host.ok) problem(`${place}.host`, destinationProblem(host.failure.problem));
+    const forwards = stored.output.forwards.flatMap((text, number) => {
+      const result = parseSpec(text);
+      if (result.ok) return [result.spec];
+      problem(`${place}.forwards[${number}]`, specProblem(result.failure.problem));
+      return [];
+    });
+    if (presets.some(({ name }) => name === stored.output.name))
+      problem(`${place}.name`, `another preset is called “${stored.output.name}” already`);
+    if (!host.ok || problems.length > before) return;
+    const { name, autoStart = false, description } = stored.output;
+    presets.push({
+      name,
+      destination: host.destination,
+      forwards,
+      autoStart,
+      scope,
+      ...(description !== undefined && { description }),
+    });
+  });
+  return { presets, problems };
+}
+
+function printPath(path: readonly { key: unknown }[]): string {
+  return path.map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+}
+
+/** The preset as it is written to settings.json; `parsePresets` reads it back to the same. */
+export function printPreset({
+  name,
+  destination,
+  forwards,
+  autoStart,
+  description,
+}: Omit<Preset, 'scope'>): StoredPreset {
+  return {
+    name,
+    host: printDestination(destination),
+    forwards: forwards.map(printSpec),
+    ...(autoStart && { autoStart }),
+    ...(description !== undefined && { description }),
+  };
+}
+
+/** The setting's value with the preset added, or put in the place of the one with its name. Other entries stay as they are, wrong ones too. */
+export function withPreset(value: unknown, preset: StoredPreset): unknown[] {
+  const list: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [];
+  const index = list.findIndex((entry) => (entry as { name?: unknown } | null)?.name === preset.name);
+  if (index < 0) return [...list, preset];
+  return list.with(index, { ...(list[index] as object), ...preset });
+}
+
+/** The tunnels that a preset wants; one forward takes the preset's name as its label. */
+export function presetTunnels(preset: Preset): NewTunnel[] {
+  return preset.forwards.map((spec) => ({
+    destination: preset.destination,
+    spec,
+    ...(preset.forwards.length === 1 && { label: preset.name }),
+  }));
+}
+
+/** What a consent is given for: another host, forward or place makes it another preset. */
+export function presetFingerprint(preset: Preset): string {
+  return JSON.stringify([
+    preset.scope,
+    preset.name,
+    printDestination(preset.destination),
+    preset.forwards.map(printSpec),
+  ]);
+}

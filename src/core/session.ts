@@ -1,0 +1,123 @@
+// What the user wants, and what is seen of it. Every command makes a new list of wanted tunnels, and the whole plan goes
+// to the engine again.
+import { printDestination, type Destination } from './destination.js';
+import type { Ask, Engine, EngineEvent, Reply } from './engine.js';
+import { printSpec, type ForwardSpec } from './forwardSpec.js';
+import { connectionOf, planTunnels, type ConnectionId } from './plan.js';
+import { emptySnapshot, reduce, type Snapshot } from './snapshot.js';
+
+/** A forward that the user has put on the list, running or not. */
+export interface Tunnel {
+  /** Made of destination and spec: the same forward asked for twice is one tunnel. */
+  id: string;
+  destination: Destination;
+  spec: ForwardSpec;
+  label?: string;
+  running: boolean;
+  /** Counts the restarts. */
+  run: number;
+}
+
+export interface Wanted {
+  tunnels: readonly Tunnel[];
+  connectionRuns: Readonly<Record<ConnectionId, number>>;
+}
+
+export interface NewTunnel {
+  destination: Destination;
+  spec: ForwardSpec;
+  label?: string;
+}
+
+export function tunnelId({ destination, spec }: NewTunnel): string {
+  return `${printDestination(destination)} ${printSpec(spec)}`;
+}
+
+export const nothingWanted: Wanted = { tunnels: [], connectionRuns: {} };
+
+/** Puts tunnels on the list, running. One that is there already is started again if it does not run or has failed. */
+export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[]): Wanted {
+  return added.reduce<Wanted>((list, tunnel) => {
+    const id = tunnelId(tunnel);
+    if (!list.tunnels.some((other) => other.id === id))
+      return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, running: true, run: 0 }] };
+    return change(list, [id], (other) => ({
+      ...other,
+      running: true,
+      run: other.run + 1,
+      ...(tunnel.label !== undefined && { label: tunnel.label }),
+    }));
+  }, wanted);
+}
+
+export function stopTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
+  return change(wanted, ids, (tunnel) => ({ ...tunnel, running: false }));
+}
+
+/** Starts stopped ones, and starts again those that run. */
+export function restartTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
+  return change(wanted, ids, (tunnel) => ({ ...tunnel, running: true, run: tunnel.run + 1 }));
+}
+
+/** A new SSH connection for the running tunnels of the host. */
+export function restartConnection(wanted: Wanted, id: ConnectionId): Wanted {
+  return { ...wanted, connectionRuns: { ...wanted.connectionRuns, [id]: (wanted.connectionRuns[id] ?? 0) + 1 } };
+}
+
+export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
+  return { ...wanted, tunnels: wanted.tunnels.filter((tunnel) => !ids.includes(tunnel.id)) };
+}
+
+/** An empty label gives the default one back. */
+export function renameTunnel(wanted: Wanted, id: string, label: string): Wanted {
+  return change(wanted, [id], ({ label: _, ...tunnel }) => (label === '' ? tunnel : { ...tunnel, label }));
+}
+
+function change(wanted: Wanted, ids: readonly string[], next: (tunnel: Tunnel) => Tunnel): Wanted {
+  return { ...wanted, tunnels: wanted.tunnels.map((tunnel) => (ids.includes(tunnel.id) ? next(tunnel) : tunnel)) };
+}
+
+export interface SessionState {
+  wanted: Wanted;
+  snapshot: Snapshot;
+}
+
+/** Holds the one state of a window and tells who listens when it has changed. */
+export interface Session {
+  readonly state: SessionState;
+  /** Replaces the wanted list by what `next` makes of it, and sends the plan. */
+  update(next: (wanted: Wanted) => Wanted): void;
+  answer(ask: Ask, reply: Reply): void;
+  /** Calls the listener after every change with the event that made it, if one did; returns what ends that. */
+  onChange(listener: (state: SessionState, event: EngineEvent | undefined) => void): () => void;
+}
+
+/** `configFile` is read each time a plan is made: the setting may change. */
+export function createSession(engine: Engine, configFile: () => string | undefined): Session {
+  let state: SessionState = { wanted: nothingWanted, snapshot: emptySnapshot };
+  const listeners = new Set<(state: SessionState, event: EngineEvent | undefined) => void>();
+  const become = (next: SessionState, event?: EngineEvent) => {
+    state = next;
+    for (const listener of listeners) listener(state, event);
+  };
+  engine.onEvent((event) => become({ ...state, snapshot: reduce(state.snapshot, event) }, event));
+  return {
+    get state() {
+      return state;
+    },
+    update(next) {
+      become({ ...state, wanted: next(state.wanted) });
+      engine.apply(planTunnels(state.wanted, configFile()));
+    },
+    answer: (ask, reply) => engine.answer(ask.id, reply),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** The tunnels of one connection, in the order in which they were added. */
+export function tunnelsOf(wanted: Wanted, connection: ConnectionId): readonly Tunnel[] {
+  return wanted.tunnels.filter((tunnel) => connectionOf(tunnel) === connection);
+}

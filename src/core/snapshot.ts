@@ -1,0 +1,120 @@
+// What is seen of the engine's work. `reduce` is the only writer.
+import type { Ask, BoundAddress, EngineEvent } from './engine.js';
+import type { Failure } from './failure.js';
+import { connectionOf, type ConnectionId, type ForwardId } from './plan.js';
+import type { Tunnel } from './session.js';
+
+export type ConnectionSeen =
+  | { kind: 'connecting'; attempt: number }
+  | { kind: 'ready'; server: string }
+  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number }
+  | { kind: 'failed'; failure: Failure };
+
+export type ForwardSeen =
+  | {
+      kind: 'listening';
+      bound: readonly BoundAddress[];
+      unbound: readonly Failure[];
+      /** of the last channel */ refused?: Failure;
+    }
+  | { kind: 'failed'; failure: Failure };
+
+export interface Snapshot {
+  connections: Readonly<Record<ConnectionId, ConnectionSeen>>;
+  forwards: Readonly<Record<ForwardId, ForwardSeen>>;
+  /** Open questions, the oldest first. */
+  asks: readonly Ask[];
+}
+
+export const emptySnapshot: Snapshot = { connections: {}, forwards: {}, asks: [] };
+
+export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
+  const connection = (id: ConnectionId, seen: ConnectionSeen): Snapshot => ({
+    ...snapshot,
+    connections: { ...snapshot.connections, [id]: seen },
+  });
+  const forward = (id: ForwardId, seen: ForwardSeen): Snapshot => ({
+    ...snapshot,
+    forwards: { ...snapshot.forwards, [id]: seen },
+  });
+  switch (event.kind) {
+    case 'connecting':
+      return connection(event.connection, { kind: 'connecting', attempt: event.attempt });
+    case 'connected':
+      return connection(event.connection, { kind: 'ready', server: event.server });
+    case 'connectionLost':
+      return connection(event.connection, {
+        kind: 'retrying',
+        failure: event.failure,
+        attempt: event.attempt,
+        retryAt: event.retryAt,
+      });
+    case 'connectionFailed':
+      return connection(event.connection, { kind: 'failed', failure: event.failure });
+    case 'connectionClosed':
+      return { ...snapshot, connections: without(snapshot.connections, event.connection) };
+    case 'listening':
+      return forward(event.forward, { kind: 'listening', bound: event.bound, unbound: event.unbound });
+    case 'listenFailed':
+      return forward(event.forward, { kind: 'failed', failure: event.failure });
+    case 'forwardClosed':
+      return { ...snapshot, forwards: without(snapshot.forwards, event.forward) };
+    case 'channelOpened':
+    case 'channelFailed': {
+      const seen = snapshot.forwards[event.forward];
+      if (seen?.kind !== 'listening') return snapshot;
+      const { refused: _, ...listening } = seen;
+      return forward(
+        event.forward,
+        event.kind === 'channelFailed' ? { ...listening, refused: event.failure } : listening,
+      );
+    }
+    case 'asked':
+      return { ...snapshot, asks: [...snapshot.asks, event.ask] };
+    case 'askSettled':
+      return { ...snapshot, asks: snapshot.asks.filter(({ id }) => id !== event.id) };
+    case 'engineEnded': {
+      const failure: Failure = { kind: 'engineEnded', detail: event.detail };
+      const connections = Object.keys(snapshot.connections).map((id) => [id, { kind: 'failed', failure }] as const);
+      return { connections: Object.fromEntries(connections), forwards: {}, asks: [] };
+    }
+    case 'logged':
+      return snapshot;
+  }
+}
+
+function without<T>(record: Readonly<Record<string, T>>, key: string): Readonly<Record<string, T>> {
+  const { [key]: _, ...rest } = record;
+  return rest;
+}
+
+/** The five states of a tunnel, with what each has to say. */
+export type TunnelState =
+  | { kind: 'connecting'; ask?: Ask }
+  | { kind: 'ready'; bound: readonly BoundAddress[]; unbound: readonly Failure[]; refused?: Failure }
+  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number }
+  | { kind: 'failed'; failure: Failure }
+  | { kind: 'stopped' };
+
+/** What a tunnel's connection and listener make together: it is ready only when both are up. */
+export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
+  if (!tunnel.running) return { kind: 'stopped' };
+  const id = connectionOf(tunnel);
+  const connection = snapshot.connections[id];
+  const forward = snapshot.forwards[tunnel.id];
+  switch (connection?.kind) {
+    case undefined:
+    case 'connecting': {
+      const ask = snapshot.asks.find((open) => open.connection === id);
+      return { kind: 'connecting', ...(ask && { ask }) };
+    }
+    case 'retrying':
+      return connection;
+    case 'failed':
+      return connection;
+    case 'ready':
+      if (!forward) return { kind: 'connecting' };
+      if (forward.kind === 'failed') return forward;
+      return { ...forward, kind: 'ready' };
+  }
+}

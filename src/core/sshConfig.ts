@@ -1,0 +1,261 @@
+// ssh_config(5) as far as a forward-only connection needs it: the options that `ssh -G` prints, typed.
+import { hostPort } from './wording.js';
+
+/** What the options come to for one host. Files are absolute paths, in the order in which ssh tries them. */
+export interface HostConfig {
+  /** The name as typed, which known_hosts and messages use unless HostKeyAlias says otherwise. */
+  alias: string;
+  hostName: string;
+  /** 1 to 65535 */
+  port: number;
+  user: string;
+  hostKeyAlias?: string;
+  /** 0: any family */
+  addressFamily: 0 | 4 | 6;
+  identityFiles: readonly string[];
+  identitiesOnly: boolean;
+  /** Socket or pipe of the agent; absent: none. */
+  identityAgent?: string;
+  userKnownHostsFiles: readonly string[];
+  globalKnownHostsFiles: readonly string[];
+  strictHostKeyChecking: 'ask' | 'accept-new' | 'yes' | 'no';
+  hashKnownHosts: boolean;
+  /** Methods in the order to try: publickey, password, ... */
+  preferredAuthentications: readonly string[];
+  numberOfPasswordPrompts: number;
+  batchMode: boolean;
+  /** Seconds for each phase that waits for the network, 1 or more. */
+  connectTimeout: number;
+  /** Seconds; 0: no keepalive. */
+  serverAliveInterval: number;
+  serverAliveCountMax: number;
+  exitOnForwardFailure: boolean;
+}
+
+/** Where this runs: what `~`, `%d`, `%u` and the defaults stand for. */
+export interface LocalUser {
+  name: string;
+  home: string;
+  env: Readonly<Record<string, string | undefined>>;
+  windows: boolean;
+}
+
+/** Keyword in lower case to its values, in order; a keyword may come several times. */
+export type Options = ReadonlyMap<string, readonly string[]>;
+
+/** Reads the lines that `ssh -G` prints: `keyword value`. */
+export function parseOptionLines(text: string): Options {
+  const options = new Map<string, string[]>();
+  for (const line of text.split(/\r?\n/)) {
+    const [, keyword, value] = /^(\S+)(?:\s+(.*))?$/.exec(line) ?? [];
+    if (!keyword) continue;
+    const values = options.get(keyword.toLowerCase()) ?? [];
+    options.set(keyword.toLowerCase(), [...values, (value ?? '').trim()]);
+  }
+  return options;
+}
+
+/** The keywords of `-o` that are understood here; the rest is refused by name. */
+const overridable = new Set([
+  'hostname',
+  'user',
+  'port',
+  'identityfile',
+  'identitiesonly',
+  'identityagent',
+  'userknownhostsfile',
+  'globalknownhostsfile',
+  'stricthostkeychecking',
+  'hashknownhosts',
+  'hostkeyalias',
+  'addressfamily',
+  'preferredauthentications',
+  'numberofpasswordprompts',
+  'batchmode',
+  'connecttimeout',
+  'serveraliveinterval',
+  'serveralivecountmax',
+  'exitonforwardfailure',
+]);
+
+export function isOverridable(keyword: string): boolean {
+  return overridable.has(keyword.toLowerCase());
+}
+
+/** Values of `ssh -G` that change how or whether a host is reached and that this version can't honour, by name. */
+export function unsupportedOptions(options: Options): string[] {
+  const set = (keyword: string) => {
+    const value = options.get(keyword)?.[0];
+    return value !== undefined && value !== '' && value.toLowerCase() !== 'none';
+  };
+  return [
+    ...(set('proxyjump') ? ['ProxyJump'] : []),
+    ...(set('proxycommand') ? ['ProxyCommand'] : []),
+    ...(set('knownhostscommand') ? ['KnownHostsCommand'] : []),
+    ...(set('revokedhostkeys') ? ['RevokedHostKeys'] : []),
+  ];
+}
+
+/** Defaults of our own where OpenSSH waits for ever: a person watches. */
+const connectTimeoutSeconds = 20;
+const aliveIntervalSeconds = 15;
+
+/**
+ * Makes the typed options of a host. `options` is what `ssh -G` printed, or what was given by hand; what is absent gets
+ * OpenSSH's default. An unreadable value throws a plain Error that names it.
+ */
+export function hostConfig(alias: string, options: Options, local: LocalUser): HostConfig {
+  const one = (keyword: string) => options.get(keyword)?.[0];
+  const yes = (keyword: string, otherwise: boolean) => {
+    const value = one(keyword)?.toLowerCase();
+    if (value === undefined) return otherwise;
+    if (['yes', 'true', 'on'].includes(value)) return true;
+    if (['no', 'false', 'off'].includes(value)) return false;
+    throw new Error(`${keyword} ${value}: expected yes or no`);
+  };
+  const number = (keyword: string, otherwise: number, least = 0) => {
+    const value = one(keyword);
+    if (value === undefined || value === 'none') return otherwise;
+    if (!/^\d+$/.test(value) || Number(value) < least) throw new Error(`${keyword} ${value}: expected a number`);
+    return Number(value);
+  };
+  const user = one('user') ?? local.name;
+  const hostName = one('hostname') ?? alias;
+  const port = number('port', 22, 1);
+  if (port > 65535) throw new Error(`port ${port}: expected 1 to 65535`);
+  const tokens: Record<string, string> = {
+    '%': '%',
+    d: local.home,
+    h: hostName,
+    i: '',
+    k: one('hostkeyalias') ?? alias,
+    n: alias,
+    p: String(port),
+    r: user,
+    u: local.name,
+  };
+  const path = (text: string) => expandPath(text, tokens, local);
+  const paths = (keyword: string, otherwise: readonly string[]) => {
+    const values = options.get(keyword)?.flatMap(splitWords) ?? otherwise;
+    return values.filter((value) => value.toLowerCase() !== 'none').map(path);
+  };
+  const hostKeyAlias = one('hostkeyalias');
+  const agent = agentPath(one('identityagent'), local, path);
+  const strict = (one('stricthostkeychecking') ?? 'ask').toLowerCase();
+  const identityFiles = options.get('identityfile')?.filter((file) => file.toLowerCase() !== 'none');
+  return {
+    alias,
+    hostName,
+    port,
+    user,
+    ...(hostKeyAlias && { hostKeyAlias }),
+    addressFamily: one('addressfamily') === 'inet' ? 4 : one('addressfamily') === 'inet6' ? 6 : 0,
+    identityFiles: (identityFiles ?? defaultIdentities).map((file) => path(unquote(file))),
+    identitiesOnly: yes('identitiesonly', false),
+    ...(agent !== undefined && { identityAgent: agent }),
+    userKnownHostsFiles: paths('userknownhostsfile', ['~/.ssh/known_hosts', '~/.ssh/known_hosts2']),
+    globalKnownHostsFiles: paths(
+      'globalknownhostsfile',
+      local.windows
+        ? ['${ProgramData}/ssh/ssh_known_hosts']
+        : ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
+    ),
+    strictHostKeyChecking: strictness(strict),
+    hashKnownHosts: yes('hashknownhosts', false),
+    preferredAuthentications: (one('preferredauthentications') ?? 'publickey,password').split(','),
+    numberOfPasswordPrompts: number('numberofpasswordprompts', 3),
+    batchMode: yes('batchmode', false),
+    connectTimeout: number('connecttimeout', connectTimeoutSeconds, 1),
+    // `ssh -G` prints 0 for what nobody set; a tunnel that nobody watches needs to notice a dead line all the same.
+    serverAliveInterval: number('serveraliveinterval', 0) || aliveIntervalSeconds,
+    serverAliveCountMax: number('serveralivecountmax', 3),
+    exitOnForwardFailure: yes('exitonforwardfailure', false),
+  };
+}
+
+const defaultIdentities = [
+  '~/.ssh/id_rsa',
+  '~/.ssh/id_ecdsa',
+  '~/.ssh/id_ecdsa_sk',
+  '~/.ssh/id_ed25519',
+  '~/.ssh/id_ed25519_sk',
+];
+
+function strictness(value: string): HostConfig['strictHostKeyChecking'] {
+  switch (value) {
+    case 'ask':
+    case 'accept-new':
+      return value;
+    case 'yes':
+    case 'true':
+    case 'on':
+      return 'yes';
+    case 'no':
+    case 'off':
+    case 'false':
+      return 'no';
+    default:
+      throw new Error(`stricthostkeychecking ${value}: expected ask, accept-new, yes or no`);
+  }
+}
+
+/** The agent that ssh would use: IdentityAgent (a path, none, SSH_AUTH_SOCK, $NAME), else SSH_AUTH_SOCK, on Windows the OpenSSH pipe. */
+function agentPath(
+  value: string | undefined,
+  { env, windows }: LocalUser,
+  path: (text: string) => string,
+): string | undefined {
+  const standard = env['SSH_AUTH_SOCK'] || (windows ? '\\\\.\\pipe\\openssh-ssh-agent' : undefined);
+  if (value === undefined || value === '' || value === 'SSH_AUTH_SOCK') return standard;
+  if (value.toLowerCase() === 'none') return undefined;
+  if (/^\$\w+$/.test(value)) return env[value.slice(1)] || undefined;
+  return path(unquote(value));
+}
+
+/** Expands a leading `~`, `${NAME}` and the %-tokens; what has no meaning stays as it is. */
+export function expandPath(text: string, tokens: Readonly<Record<string, string>>, { home, env }: LocalUser): string {
+  return text
+    .replace(/^~(?=[\\/]|$)/, () => home)
+    .replace(/\$\{(\w+)\}/g, (whole, name: string) => env[name] ?? whole)
+    .replace(/%(.)/g, (whole, token: string) => tokens[token] ?? whole);
+}
+
+/** Splits a value at blanks, as ssh does; "quotes" keep them. */
+function splitWords(text: string): string[] {
+  return [...text.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2]!);
+}
+
+function unquote(text: string): string {
+  return /^".*"$/.test(text) ? text.slice(1, -1) : text;
+}
+
+/** The name under which known_hosts holds a host: HostKeyAlias as it is, else `host`, with a port other than 22 `[host]:port`. */
+export function knownHostsName({ hostKeyAlias, hostName, port }: HostConfig): string {
+  if (hostKeyAlias) return hostKeyAlias;
+  return port === 22 ? hostName : `[${hostName}]:${port}`;
+}
+
+/** `user@host:port` as it is really dialled. */
+export function serverText({ user, hostName, port }: HostConfig): string {
+  return `${user}@${hostPort(hostName, port)}`;
+}
+
+/** A line of ssh_config in its words: the keyword in lower case, and what follows, quotes resolved. */
+function readLine(line: string): { keyword: string; words: string[] } | undefined {
+  const [, keyword, rest] = /^\s*([A-Za-z]\w*)(?:\s*=\s*|\s+)(.*?)\s*$/.exec(line) ?? [];
+  if (!keyword || rest === undefined) return undefined;
+  return { keyword: keyword.toLowerCase(), words: splitWords(rest) };
+}
+
+/** The names in `Host` lines that are no patterns, and the files that `Include` names, in the order written. */
+export function listHosts(text: string): { hosts: string[]; includes: string[] } {
+  const hosts: string[] = [];
+  const includes: string[] = [];
+  for (const line of text.split(/\r?\n/)) {
+    const read = readLine(line);
+    if (read?.keyword === 'include') includes.push(...read.words);
+    if (read?.keyword === 'host')
+      hosts.push(...read.words.filter((word) => !/[*?!]/.test(word) && !word.startsWith('#')));
+  }
+  return { hosts: [...new Set(hosts)], includes };
+}

@@ -1,0 +1,250 @@
+// Every sentence that a person reads about a tunnel. A failure becomes one sentence of what failed and where, and one
+// of the next step.
+import type { BoundAddress } from './engine.js';
+import type { DestinationProblem, Failure, SpecProblem } from './failure.js';
+import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
+
+/** What is wrong with a forward's text: `target port missing`. */
+export function specProblem(problem: SpecProblem): string {
+  switch (problem.kind) {
+    case 'empty':
+      return 'nothing to forward';
+    case 'blank':
+      return 'a blank inside the forward';
+    case 'option':
+      return problem.option === '' ? 'expected -L, -R or -D first' : `${problem.option} is not -L, -R or -D`;
+    case 'bracket':
+      return '] missing';
+    case 'bracketTail':
+      return 'expected : after ]';
+    case 'backslash':
+      return 'nothing after the backslash';
+    case 'variable':
+      return `environment variable ${problem.name} is not set`;
+    case 'variableSyntax':
+      return '} missing';
+    case 'tooManyFields':
+      return 'too many fields; write an IPv6 address in [brackets]';
+    case 'listenPort':
+      return `${quoted(problem.text)} is not a port to listen on (1 to 65535)`;
+    case 'listenPortZero':
+      return 'port 0 can’t be listened on; name a port from 1 to 65535';
+    case 'targetMissing':
+      return 'target missing; write port:host:hostport';
+    case 'targetHostMissing':
+      return 'target host missing';
+    case 'targetPortMissing':
+      return 'target port missing';
+    case 'targetPort':
+      return `${quoted(problem.text)} is not a target port (1 to 65535)`;
+    case 'pathTooLong':
+      return 'socket path longer than 107 characters';
+    case 'hostTooLong':
+      return 'host name too long';
+  }
+}
+
+export function destinationProblem(problem: DestinationProblem): string {
+  switch (problem.kind) {
+    case 'hostMissing':
+      return 'host missing; write user@host or user@host:port';
+    case 'userMissing':
+      return 'user missing before @';
+    case 'leadingDash':
+      return 'a name can’t begin with -';
+    case 'character':
+      return problem.character.trim() === ''
+        ? 'a blank inside the name'
+        : `${problem.character} can’t be part of a name`;
+    case 'port':
+      return `${quoted(problem.text)} is not a port (1 to 65535)`;
+    case 'bracket':
+      return 'write an IPv6 address with a port as [address]:port';
+    case 'path':
+      return 'nothing may follow the host and port';
+  }
+}
+
+/** What failed, where, and the next step, in one or two sentences. */
+export function failureText(failure: Failure): string {
+  switch (failure.kind) {
+    case 'badSpec':
+      return `${quoted(failure.text)}: ${specProblem(failure.problem)}${place(failure)}.`;
+    case 'badDestination':
+      return `${quoted(failure.text)}: ${destinationProblem(failure.problem)}${place(failure)}.`;
+    case 'notSupportedYet':
+      return `${failure.what} is not supported yet by this version.`;
+    case 'sshConfig':
+      return `ssh_config can’t be used: ${failure.detail}`;
+    case 'hostNotFound':
+      return `${failure.host} was not found. Check the name and your network or VPN.`;
+    case 'connectFailed':
+      return `${withPort(failure)} ${connectReason(failure.code)}`;
+    case 'connectTimeout':
+      return `${withPort(failure)} did not answer within ${failure.seconds} s. Check the address and your network or VPN.`;
+    case 'notSsh':
+      return `${withPort(failure)} does not speak SSH. Check the port.`;
+    case 'handshakeFailed':
+      return `${failure.host} and this machine could not agree on a secure connection: ${failure.detail}.`;
+    case 'hostKeyUnknown':
+      return failure.strict
+        ? `The host key of ${failure.host} is not known (${failure.keyType} ${failure.fingerprint}), and StrictHostKeyChecking asks for known ones only. Connect once with ssh to check and store it.`
+        : `The host key of ${failure.host} was not accepted (${failure.keyType} ${failure.fingerprint}).`;
+    case 'hostKeyChanged':
+      return `The host key of ${failure.host} has changed: it shows ${failure.keyType} ${failure.fingerprint}, but line ${failure.line} of ${failure.file} has another. Somebody may be listening in, or the server was set up anew. If you know that it was, remove that line and connect again.`;
+    case 'hostKeyRevoked':
+      return `The host key of ${failure.host} (${failure.keyType} ${failure.fingerprint}) is marked as revoked in line ${failure.line} of ${failure.file}. Do not connect; ask who runs the server.`;
+    case 'knownHostsUnreadable':
+      return `${failure.file} can’t be read (${failure.code}), so the server’s key can’t be checked.`;
+    case 'authFailed':
+      return authText(failure);
+    case 'keyUnreadable':
+      return failure.code === 'ENOENT'
+        ? `The key file ${failure.path} does not exist.`
+        : `The key file ${failure.path} can’t be read (${failure.code}).`;
+    case 'keyInvalid':
+      return `${failure.path} is not a private key that can be used here.`;
+    case 'passphraseWrong':
+      return `The passphrase of ${failure.path} was wrong.`;
+    case 'agentUnreachable':
+      return `The SSH agent at ${failure.path} can’t be reached (${failure.code}).`;
+    case 'signatureRefused':
+      return `The SSH agent did not sign with ${failure.key}.`;
+    case 'connectionLost':
+      return lostText(failure);
+    case 'portInUse':
+      return `${hostPort(failure.address, failure.port)} is already in use on this machine. Stop the program that uses it, or choose another port.`;
+    case 'portForbidden':
+      return `${hostPort(failure.address, failure.port)} can’t be listened on: ports below 1024 are for administrators here. Choose a port above 1023.`;
+    case 'addressUnavailable':
+      return `${failure.address} is not an address of this machine, so nothing can listen there. Choose localhost or one of its addresses.`;
+    case 'listenFailed':
+      return `${hostPort(failure.address, failure.port)} can’t be listened on (${failure.code}).`;
+    case 'channelRefused':
+      return channelText(failure);
+    case 'forwardsIncomplete':
+      return failure.failures.map(failureText).join(' ');
+    case 'workspaceUntrusted':
+      return 'This workspace is not trusted, so its presets don’t start. Trust the workspace first.';
+    case 'engineEnded':
+      return `The tunnel engine ended unexpectedly (${failure.detail}). Start the tunnel again; the log has more.`;
+    case 'cancelled':
+      return 'Cancelled.';
+    case 'unexpected':
+      return `Something unexpected went wrong: ${failure.detail}. The log has more.`;
+  }
+}
+
+function connectReason(code: string): string {
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'refused the connection. Check that an SSH server runs there and the port is right.';
+    case 'ECONNRESET':
+      return 'closed the connection before SSH began. Check that an SSH server runs there and lets you in.';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'can’t be reached from this network. Check your network or VPN.';
+    default:
+      return `can’t be connected to (${code}). Check the address and your network or VPN.`;
+  }
+}
+
+function authText({ user, host, tried, offered, notes }: Failure & { kind: 'authFailed' }): string {
+  const what = tried.length > 0 ? ` Tried: ${tried.join(', ')}.` : ' There was nothing to try.';
+  const accepts = offered.length > 0 ? ` The server accepts: ${offered.join(', ')}.` : '';
+  const why = notes.map((note) => ` ${failureText(note)}`).join('');
+  return `${host} did not let ${user} in.${what}${accepts}${why} Check the user name and which key the server knows.`;
+}
+
+function lostText({ host, reason, detail }: Failure & { kind: 'connectionLost' }): string {
+  switch (reason) {
+    case 'closed':
+      return `${host} closed the connection.`;
+    case 'keepalive':
+      return `${host} no longer answers.`;
+    case 'reset':
+      return `The connection to ${host} broke${detail ? ` (${detail})` : ''}.`;
+    case 'disconnected':
+      return `${host} ended the connection${detail ? `: ${detail}` : ''}.`;
+  }
+}
+
+function channelText({ target, host, refusal, detail }: Failure & { kind: 'channelRefused' }): string {
+  switch (refusal) {
+    case 'prohibited':
+      return `${host} forbids forwarding to ${target}. Ask who runs it about AllowTcpForwarding and PermitOpen.`;
+    case 'connectFailed':
+      if (/refused/i.test(detail))
+        return `${target} refused the connection, as ${host} sees it. Check that the service runs there.`;
+      return `${target} can’t be reached from ${host}${detail ? ` (${detail})` : ''}.`;
+    case 'unknownType':
+      return `${host} does not know this kind of forward.`;
+    case 'resourceShortage':
+      return `${host} has no room for another connection to ${target}.`;
+    case 'other':
+      return `${host} did not open a connection to ${target}${detail ? ` (${detail})` : ''}.`;
+  }
+}
+
+/** Where a forward listens, as asked: `localhost:5432`, `*:5432`. */
+export function listenText(listen: Listen): string {
+  if (listen.kind === 'unix') return listen.path;
+  if (listen.bind === undefined) return `localhost:${listen.port}`;
+  return hostPort(listen.bind === '' ? '*' : listen.bind, listen.port);
+}
+
+export function targetText(spec: ForwardSpec): string {
+  if (spec.kind === 'dynamic' || spec.target.kind === 'socks') return 'SOCKS';
+  return printEndpoint(spec.target);
+}
+
+/** Who may connect to a listener on this machine. */
+export function accessText(listen: Listen): string {
+  if (listen.kind === 'unix') return 'only you on this machine';
+  return isLoopback(listen.bind) ? 'only this machine' : 'everyone on the network who reaches this machine';
+}
+
+export function isLoopback(bind: string | undefined): boolean {
+  return bind === undefined || /^(localhost|127(\.\d+){3}|::1)$/i.test(bind);
+}
+
+/** What a forward will do, for the line below an input: `127.0.0.1:5000 on this machine → db:5432, as web01 sees it`. */
+export function effectText(spec: ForwardSpec, host: string): string {
+  const listen = listenText(spec.listen);
+  const target = targetText(spec);
+  const open = spec.kind === 'remote' || isLoopbackListen(spec.listen) ? '' : ' Open to the network!';
+  switch (spec.kind) {
+    case 'local':
+      return `${listen} on this machine → ${target}, as ${host} sees it.${open}`.replace(/\.$/, '');
+    case 'remote':
+      return `${listen} on ${host} → ${target}, as this machine sees it`;
+    case 'dynamic':
+      return `${listen} on this machine → SOCKS proxy, as ${host} sees the network.${open}`.replace(/\.$/, '');
+  }
+}
+
+function isLoopbackListen(listen: Listen): boolean {
+  return listen.kind === 'unix' || isLoopback(listen.bind);
+}
+
+/** The addresses really bound: `127.0.0.1:5432, [::1]:5432`. */
+export function boundText(bound: readonly BoundAddress[]): string {
+  return bound.map(({ address, port }) => hostPort(address, port)).join(', ');
+}
+
+/** `127.0.0.1:80`, `[::1]:80`. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function withPort({ host, port }: { host: string; port: number }): string {
+  return hostPort(host, port);
+}
+
+function quoted(text: string): string {
+  return `“${text}”`;
+}
+
+function place({ text, at }: { text: string; at: number }): string {
+  return text.length > 0 && at < text.length ? `, at character ${at + 1}` : at > 0 ? ', at the end' : '';
+}
