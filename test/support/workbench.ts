@@ -5,6 +5,21 @@ import { persistSecrets } from './browser';
 import { eventually } from './eventually';
 import { repositoryRoot, type VsCode } from './vscodeServer';
 
+/**
+ * What the functions that run in the page use of its elements. TypeScript's own DOM library would come into scope for
+ * the whole program, and the core must not know a document.
+ */
+interface PageElement {
+  readonly className: string;
+  readonly textContent: string | null;
+  readonly style: { readonly top: string };
+  getAttribute(name: string): string | null;
+  matches(selector: string): boolean;
+  closest(selector: string): PageElement | null;
+  querySelector(selector: string): PageElement | null;
+  querySelectorAll(selector: string): Iterable<PageElement>;
+}
+
 /** A VS Code window, read and worked as a person does: through what is on the screen. Every verb waits for what it needs. */
 export type Workbench = Awaited<ReturnType<typeof openWorkbench>>;
 export type View = ReturnType<typeof viewOf>;
@@ -123,7 +138,7 @@ export async function openWorkbench(
 
     /** The notifications on the screen, newest first. Those without buttons leave it by themselves after some seconds. */
     toasts(): Promise<Toast[]> {
-      return page.locator('.notification-toast').evaluateAll((nodes) =>
+      return page.locator('.notification-toast').evaluateAll((nodes: PageElement[]) =>
         nodes.map((node) => {
           const icon = node.querySelector('.notification-list-item-icon')?.className ?? '';
           const buttons = [...node.querySelectorAll('.notification-list-item-buttons-container .monaco-button')];
@@ -181,7 +196,7 @@ export async function openWorkbench(
     async statusItem(idPrefix: string): Promise<StatusItem | undefined> {
       const [found] = await page
         .locator(`.part.statusbar .statusbar-item[id^="${idPrefix}"]:visible`)
-        .evaluateAll((nodes) =>
+        .evaluateAll((nodes: PageElement[]) =>
           nodes.map((node) => ({
             text: (node.textContent ?? '').trim().replace(/\s+/g, ' '),
             icons: [...node.querySelectorAll('.codicon')].map(
@@ -280,7 +295,7 @@ function quickInputOf(page: Page) {
       return (await widget.locator('.monaco-inputbox.error').count()) > 0;
     },
     items(): Promise<QuickItem[]> {
-      return widget.locator('.quick-input-list .monaco-list-row').evaluateAll((nodes) =>
+      return widget.locator('.quick-input-list .monaco-list-row').evaluateAll((nodes: PageElement[]) =>
         nodes
           .sort((a, b) => Number(a.getAttribute('data-index')) - Number(b.getAttribute('data-index')))
           .map((node) => {
@@ -356,7 +371,7 @@ function viewOf(page: Page, name: string) {
 
     /** The rows on the screen, from the top. */
     rows(): Promise<TreeRow[]> {
-      return pane.locator('.monaco-list-row[role=treeitem]').evaluateAll((nodes) =>
+      return pane.locator('.monaco-list-row[role=treeitem]').evaluateAll((nodes: PageElement[]) =>
         nodes
           .filter((node) => !node.closest('.monaco-tree-sticky-container'))
           .sort((a, b) => Number(a.getAttribute('data-index')) - Number(b.getAttribute('data-index')))
@@ -456,10 +471,10 @@ async function hoverText(page: Page, target: Locator): Promise<string> {
 }
 
 async function visibleLines(editor: Locator): Promise<string> {
-  const lines = await editor.locator('.view-line').evaluateAll((nodes) =>
+  const lines = await editor.locator('.view-line').evaluateAll((nodes: PageElement[]) =>
     nodes
       .map((node) => ({
-        top: parseFloat((node as unknown as { style: { top: string } }).style.top),
+        top: parseFloat(node.style.top),
         text: node.textContent ?? '',
       }))
       .sort((a, b) => a.top - b.top)
@@ -473,7 +488,7 @@ async function textOf(locator: Locator): Promise<string> {
 }
 
 async function namesOf(actions: Locator): Promise<string[]> {
-  return actions.evaluateAll((nodes) => nodes.map((node) => node.getAttribute('aria-label') ?? ''));
+  return actions.evaluateAll((nodes: PageElement[]) => nodes.map((node) => node.getAttribute('aria-label') ?? ''));
 }
 
 function exactly(text: string): RegExp {

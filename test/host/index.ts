@@ -1,0 +1,36 @@
+import { appendFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import Mocha from 'mocha';
+import { resultsVariable, type ResultLine } from './resultLine';
+
+/** What VS Code calls in its extension host: runs every *.test.js beside this file, and writes one line for each test's fate. */
+export async function run(): Promise<void> {
+  const mocha = new Mocha({ timeout: 30_000, grep: process.env['SSH_TUNNELS_GREP'] || undefined, forbidOnly: true });
+  for (const name of readdirSync(__dirname).sort()) {
+    if (name.endsWith('.test.js')) mocha.addFile(join(__dirname, name));
+  }
+
+  const failures = await new Promise<number>((done) => {
+    const runner = mocha.run(done);
+    runner.on('test', (test) => write({ kind: 'begin', title: test.fullTitle() }));
+    runner.on('pass', (test) => write({ kind: 'pass', title: test.fullTitle(), ms: test.duration ?? 0 }));
+    runner.on('pending', (test) => write({ kind: 'skip', title: test.fullTitle() }));
+    runner.on('fail', (test, error: Error) => write({ kind: 'fail', title: test.fullTitle(), error: shown(error) }));
+    runner.on('end', () => write({ kind: 'end' }));
+  });
+  if (failures > 0) throw new Error(`${failures} failed`);
+}
+
+/** At once and not at the end, so that the launcher can say which test an extension host hung or died in. */
+function write(line: ResultLine): void {
+  const file = process.env[resultsVariable];
+  if (file) appendFileSync(file, `${JSON.stringify(line)}\n`);
+}
+
+function shown(error: Error & { expected?: unknown; actual?: unknown }): string {
+  const difference =
+    'expected' in error && 'actual' in error
+      ? `\nexpected: ${JSON.stringify(error.expected)}\nactual:   ${JSON.stringify(error.actual)}`
+      : '';
+  return `${error.stack ?? error.message}${difference}`;
+}
