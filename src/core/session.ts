@@ -64,6 +64,14 @@ export function restartConnection(wanted: Wanted, id: ConnectionId): Wanted {
   return { ...wanted, connectionRuns: { ...wanted.connectionRuns, [id]: (wanted.connectionRuns[id] ?? 0) + 1 } };
 }
 
+/** Dials again at once where one of the tunnels waits for a connection that is down. */
+export function redial(wanted: Wanted, snapshot: Snapshot, ids: readonly string[]): Wanted {
+  const connections = new Set(wanted.tunnels.filter(({ id }) => ids.includes(id)).map(connectionOf));
+  return [...connections]
+    .filter((id) => ['failed', 'retrying'].includes(snapshot.connections[id]?.kind ?? ''))
+    .reduce(restartConnection, wanted);
+}
+
 export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
   return { ...wanted, tunnels: wanted.tunnels.filter((tunnel) => !ids.includes(tunnel.id)) };
 }

@@ -1,0 +1,46 @@
+import type { EngineEvent, LogLevel } from './engine.js';
+import { boundText, failureText } from './wording.js';
+
+/** What the log says about an event, or undefined. An ask is named without its answer: no secret gets here. */
+export function eventText(event: EngineEvent): { level: LogLevel; text: string } | undefined {
+  switch (event.kind) {
+    case 'connecting':
+      return info(`${event.connection}: connecting (attempt ${event.attempt})`);
+    case 'connected':
+      return info(`${event.connection}: connected as ${event.server}`);
+    case 'connectionLost':
+      return { level: 'warning', text: `${event.connection}: retrying. ${failureText(event.failure)}` };
+    case 'connectionFailed':
+      if (event.failure.kind === 'cancelled') return info(`${event.connection}: cancelled`);
+      return { level: 'error', text: `${event.connection}: failed. ${failureText(event.failure)}` };
+    case 'connectionClosed':
+      return info(`${event.connection}: closed`);
+    case 'listening': {
+      const unbound = event.unbound.map((failure) => ` ${failureText(failure)}`).join('');
+      return {
+        level: unbound ? 'warning' : 'info',
+        text: `${event.forward}: listening on ${boundText(event.bound)}.${unbound}`,
+      };
+    }
+    case 'listenFailed':
+      return { level: 'error', text: `${event.forward}: failed. ${failureText(event.failure)}` };
+    case 'forwardClosed':
+      return info(`${event.forward}: stopped listening`);
+    case 'channelOpened':
+      return undefined;
+    case 'channelFailed':
+      return { level: 'warning', text: `${event.forward}: ${failureText(event.failure)}` };
+    case 'asked':
+      return info(`${event.ask.connection}: waiting for an answer (${event.ask.kind})`);
+    case 'askSettled':
+      return undefined;
+    case 'logged':
+      return { level: event.level, text: event.text };
+    case 'engineEnded':
+      return { level: 'error', text: failureText(event) };
+  }
+}
+
+function info(text: string): { level: LogLevel; text: string } {
+  return { level: 'info', text };
+}

@@ -1,0 +1,49 @@
+// The words of the questions that only a person can answer: a host's key, a secret, the first start of a workspace's preset.
+import { printDestination } from './destination.js';
+import type { Ask } from './engine.js';
+import { scopeText } from './present.js';
+import type { Preset } from './preset.js';
+import { accessText, effectText, hostPort } from './wording.js';
+
+export interface Prompt {
+  title: string;
+  detail: string;
+}
+
+export function hostKeyPrompt({ host, keyType, fingerprint, known }: Ask & { kind: 'hostKey' }): Prompt {
+  const shown = `It shows this ${keyType} key:\n${fingerprint}`;
+  if (known.length === 0)
+    return {
+      title: `Connect to ${host} for the first time?`,
+      detail: `${shown}\n\nCompare it with what the server’s administrator gave you.`,
+    };
+  const others = known.map((other) => `${other.keyType} (line ${other.line} of ${other.file})`).join(', ');
+  return {
+    title: `${host} shows a key that is not known. Connect all the same?`,
+    detail: `${shown}\n\nOther keys of this host are known: ${others}. Somebody may be listening in, or the server was set up anew. Accept only if the server’s administrator gave you this very key.`,
+  };
+}
+
+/** `detail` says why it is asked for; whether it will be remembered is added by who asks. */
+export function secretPrompt(ask: Ask & { kind: 'passphrase' | 'password' }): Prompt {
+  const again = ask.attempt > 1 ? 'The last one was wrong. ' : '';
+  switch (ask.kind) {
+    case 'passphrase':
+      return { title: `Passphrase of ${ask.path}`, detail: `${again}Unlocks the key to connect to ${ask.connection}.` };
+    case 'password':
+      return {
+        title: `Password of ${ask.user} on ${hostPort(ask.host, ask.port)}`,
+        detail: `${again}Logs in to connect to ${ask.connection}.`,
+      };
+  }
+}
+
+/** What starting a preset that came with the workspace means. */
+export function consentPrompt({ name, scope, destination, forwards }: Preset): Prompt {
+  const host = printDestination(destination);
+  const opens = forwards.map((spec) => `• ${effectText(spec, host)}\n   Who can connect: ${accessText(spec.listen)}`);
+  return {
+    title: `Start “${name}” from ${scopeText(scope)}?`,
+    detail: `It connects to ${host} over SSH with your keys and opens:\n${opens.join('\n')}\n\nYou are asked once, and again when it has changed.`,
+  };
+}
