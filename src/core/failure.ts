@@ -53,9 +53,13 @@ export type Failure =
       tried: readonly string[];
       offered: readonly string[];
       notes: readonly Failure[];
+      /** The server's own words when it hung up. */
+      detail?: string;
     }
   | { kind: 'keyUnreadable'; path: string; code: string }
   | { kind: 'keyInvalid'; path: string }
+  /** Others on this machine can read it; `mode` are its permission bits. */
+  | { kind: 'keyUnprotected'; path: string; mode: number }
   | { kind: 'passphraseWrong'; path: string }
   | { kind: 'agentUnreachable'; path: string; code: string }
   | { kind: 'signatureRefused'; key: string }

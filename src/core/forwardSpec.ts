@@ -21,9 +21,9 @@ export type ForwardKind = ForwardSpec['kind'];
 export type SpecResult = { ok: true; spec: ForwardSpec } | { ok: false; failure: Failure & { kind: 'badSpec' } };
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** sun_path of Linux, with its end mark (macOS has 104; the system says so when it listens). */
+/** Bytes of Linux's sun_path without its end mark (macOS has 103; the system says so when it listens). */
 const longestPath = 107;
-/** NI_MAXHOST of netdb.h, with its end mark. */
+/** Bytes of netdb.h's NI_MAXHOST without its end mark. */
 const longestHost = 1024;
 
 const optionOf = { local: '-L', remote: '-R', dynamic: '-D' } as const;
@@ -38,6 +38,8 @@ interface Field {
   text: string;
   at: number;
   isPath: boolean;
+  /** Place of the first blank in it. */
+  blankAt?: number;
 }
 
 class SpecError extends Error {
@@ -70,7 +72,7 @@ export function parseSpec(text: string, env: Environment = {}): SpecResult {
     if (!option) throw new SpecError(0, text.trim() === '' ? { kind: 'empty' } : { kind: 'option', option: '' });
     const kind = kindOf[option[1]!];
     if (!kind) throw new SpecError(text.indexOf('-'), { kind: 'option', option: option[1]! });
-    const end = text.trimEnd().length;
+    const end = trimmedEnd(text);
     return parseArgument(
       kind,
       expand(text.slice(0, end), env).filter(({ at }) => at >= option[0].length),
@@ -86,7 +88,7 @@ export function parseSpec(text: string, env: Environment = {}): SpecResult {
 export function parseAnswer(text: string, env: Environment = {}): SpecResult {
   if (/^\s*-/.test(text)) return parseSpec(text, env);
   return attempt(text, () => {
-    const end = text.trimEnd().length;
+    const end = trimmedEnd(text);
     const start = text.length - text.trimStart().length;
     const characters = expand(text.slice(0, end), env).filter(({ at }) => at >= start);
     const fields = splitFields(characters, end);
@@ -130,18 +132,24 @@ export function printSpec(spec: ForwardSpec): string {
 
 /** `db:5432`, `[::1]:80`, `/run/db.sock`. */
 export function printEndpoint(endpoint: Endpoint): string {
-  return endpoint.kind === 'unix' ? printField(endpoint.path) : `${printField(endpoint.host)}:${endpoint.port}`;
+  return endpoint.kind === 'unix' ? printPath(endpoint.path) : `${printName(endpoint.host)}:${endpoint.port}`;
 }
 
 function printListen(listen: Listen): string {
-  if (listen.kind === 'unix') return printField(listen.path);
-  return listen.bind === undefined ? String(listen.port) : `${printField(listen.bind)}:${listen.port}`;
+  if (listen.kind === 'unix') return printPath(listen.path);
+  return listen.bind === undefined ? String(listen.port) : `${printName(listen.bind)}:${listen.port}`;
 }
 
-function printField(text: string): string {
-  if (!/[:\\[\]$]/.test(text)) return text;
-  if (!/[\]$]/.test(text)) return `[${text}]`;
-  return text.replace(/[:\\[\]]/g, '\\$&');
+/** Brackets where they suffice, else backslashes; the one between `$` and `{` keeps `${` from being taken for a variable. */
+function printPath(path: string): string {
+  if (!/[:\\[\]]|\$\{|^\s|\s$/.test(path)) return path;
+  if (!/\]|\$\{/.test(path)) return `[${path}]`;
+  return path.replace(/[:\\[\]]|(?<=\$)\{|^\s|\s$/g, '\\$&');
+}
+
+/** A host or bind address: as a path, but a bare slash would make it one. */
+function printName(name: string): string {
+  return name.includes('/') ? name.replace(/[:\\[\]/]|(?<=\$)\{/g, '\\$&') : printPath(name);
 }
 
 /** The spec of a text that is known to be good; throws a FailureError otherwise. */
@@ -158,7 +166,7 @@ function expand(text: string, env: Environment): Character[] {
       const name = /^\$\{([^}]*)\}/.exec(text.slice(at));
       if (!name) throw new SpecError(at, { kind: 'variableSyntax' });
       const value = name[1] === '' ? undefined : env[name[1]!];
-      if (value === undefined) throw new SpecError(at, { kind: 'variable', name: name[1]! });
+      if (typeof value !== 'string') throw new SpecError(at, { kind: 'variable', name: name[1]! });
       for (const character of value) characters.push({ text: character, at });
       at += name[0].length;
     } else {
@@ -169,50 +177,46 @@ function expand(text: string, env: Environment): Character[] {
   return characters;
 }
 
+/** Where a text ends without the blanks behind it; one that a backslash holds stays. */
+function trimmedEnd(text: string): number {
+  const end = text.trimEnd().length;
+  return text[end - 1] === '\\' && end < text.length ? end + 1 : end;
+}
+
 function splitFields(characters: readonly Character[], end: number): Field[] {
   const fields: Field[] = [];
   let next = 0;
   while (next < characters.length) {
-    const at = characters[next]!.at;
-    let text = '';
+    const { at } = characters[next]!;
+    const taken: Character[] = [];
+    let isPath = false;
     if (characters[next]!.text === '[') {
-      const close = characters.findIndex((character, index) => index > next && character.text === ']');
+      const close = characters.findIndex(({ text }, index) => index > next && text === ']');
       if (close < 0) throw new SpecError(at, { kind: 'bracket' });
-      text = characters
-        .slice(next + 1, close)
-        .map((character) => character.text)
-        .join('');
+      taken.push(...characters.slice(next + 1, close));
+      isPath = taken.some(({ text }) => text === '/');
       const after = characters[close + 1];
       if (after && after.text !== ':') throw new SpecError(after.at, { kind: 'bracketTail' });
-      fields.push({ text, at, isPath: text.includes('/') });
       next = close + 2;
-      continue;
-    }
-    let isPath = false;
-    let closed = false;
-    for (; next < characters.length && !closed; next++) {
-      const character = characters[next]!.text;
-      if (character === ':') closed = true;
-      else if (character === '\\') {
-        const escaped = characters[++next];
-        if (!escaped) throw new SpecError(end - 1, { kind: 'backslash' });
-        text += escaped.text;
-      } else {
-        if (character === '/') isPath = true;
-        text += character;
+    } else {
+      for (; next < characters.length && characters[next]!.text !== ':'; next++) {
+        if (characters[next]!.text === '/') isPath = true;
+        if (characters[next]!.text === '\\' && ++next === characters.length)
+          throw new SpecError(end - 1, { kind: 'backslash' });
+        taken.push(characters[next]!);
       }
+      next++;
     }
-    fields.push({ text, at, isPath });
+    const blank = taken.find(({ text }) => /\s/.test(text));
+    fields.push({ text: taken.map(({ text }) => text).join(''), at, isPath, ...(blank && { blankAt: blank.at }) });
   }
   return fields;
 }
 
-function parseArgument(kind: ForwardKind, characters: readonly Character[], end: number): ForwardSpec {
-  const [start] = characters;
-  if (!start) throw new SpecError(end, { kind: 'empty' });
-  const blank = characters.find(({ text }) => /\s/.test(text));
-  if (blank) throw new SpecError(blank.at, { kind: 'blank' });
-  const fields = splitFields(characters, end);
+function parseArgument(kind: ForwardKind, written: readonly Character[], end: number): ForwardSpec {
+  const start = written.findIndex(({ text }) => !/[ \t-\r]/.test(text));
+  if (start < 0) throw new SpecError(end, { kind: 'empty' });
+  const fields = splitFields(written.slice(start), end);
   if (fields.length > 4) throw new SpecError(fields[4]!.at, { kind: 'tooManyFields' });
   const { listen, rest } = takeListen(kind, fields);
   const [first, second, third] = rest;
@@ -224,10 +228,7 @@ function parseArgument(kind: ForwardKind, characters: readonly Character[], end:
     if (kind === 'remote') return { kind, listen, target: { kind: 'socks' } };
     throw new SpecError(end, { kind: 'targetMissing' });
   }
-  if (first.isPath && !second) {
-    if (first.text.length > longestPath) throw new SpecError(first.at, { kind: 'pathTooLong' });
-    return { kind, listen, target: { kind: 'unix', path: first.text } };
-  }
+  if (first.isPath && !second) return { kind, listen, target: { kind: 'unix', path: socketPath(first) } };
   if (!second) throw new SpecError(end, { kind: 'targetPortMissing' });
   if (third) throw new SpecError(third.at, { kind: 'tooManyFields' });
   return { kind, listen, target: tcpTarget(first, second) };
@@ -236,50 +237,56 @@ function parseArgument(kind: ForwardKind, characters: readonly Character[], end:
 /** The listening end takes one field (a port or a path) or two (bind address and port); how many is told by the count. */
 function takeListen(kind: ForwardKind, fields: readonly Field[]): { listen: Listen; rest: readonly Field[] } {
   const [first, second] = fields as readonly [Field, ...Field[]];
-  const last = fields.at(-1)!;
+  if (first.isPath) return { listen: { kind: 'unix', path: socketPath(first) }, rest: fields.slice(1) };
   const withBind =
     fields.length === 4 ||
-    (fields.length === 3 && last.isPath && !first.isPath) ||
-    (fields.length === 2 && !second!.isPath && !first.isPath && kind !== 'local');
-  if (withBind) {
-    if (first.text.length >= longestHost) throw new SpecError(first.at, { kind: 'hostTooLong' });
-    return { listen: { kind: 'tcp', bind: first.text, port: listenPort(kind, second!) }, rest: fields.slice(2) };
-  }
-  if (first.isPath) {
-    if (first.text.length > longestPath) throw new SpecError(first.at, { kind: 'pathTooLong' });
-    return { listen: { kind: 'unix', path: first.text }, rest: fields.slice(1) };
-  }
+    (fields.length === 3 && fields[2]!.isPath) ||
+    (fields.length === 2 && !second!.isPath && kind !== 'local');
+  if (withBind)
+    return {
+      listen: { kind: 'tcp', bind: hostName(first), port: listenPort(kind, second!) },
+      rest: fields.slice(2),
+    };
   return { listen: { kind: 'tcp', bind: undefined, port: listenPort(kind, first) }, rest: fields.slice(1) };
 }
 
 function listenPort(kind: ForwardKind, field: Field): number {
   const port = parsePort(field.text);
-  if (port === undefined) throw new SpecError(field.at, { kind: 'listenPort', text: field.text });
+  if (port === undefined) throw badPort(field, { kind: 'listenPort', text: field.text });
   if (port === 0 && kind !== 'remote') throw new SpecError(field.at, { kind: 'listenPortZero' });
   return port;
 }
 
 function targetPort(field: Field): number {
   const port = parsePort(field.text);
-  if (!port)
-    throw new SpecError(
-      field.at,
-      field.text === '' ? { kind: 'targetPortMissing' } : { kind: 'targetPort', text: field.text },
-    );
-  return port;
+  if (port) return port;
+  throw badPort(field, field.text === '' ? { kind: 'targetPortMissing' } : { kind: 'targetPort', text: field.text });
+}
+
+function badPort({ at, blankAt }: Field, problem: SpecProblem): SpecError {
+  return blankAt === undefined ? new SpecError(at, problem) : new SpecError(blankAt, { kind: 'blank' });
 }
 
 function tcpTarget(host: Field, port: Field): Endpoint {
   if (host.text === '') throw new SpecError(host.at, { kind: 'targetHostMissing' });
-  if (host.text.length >= longestHost) throw new SpecError(host.at, { kind: 'hostTooLong' });
-  return { kind: 'tcp', host: host.text, port: targetPort(port) };
+  return { kind: 'tcp', host: hostName(host), port: targetPort(port) };
 }
 
-/** A port from 0 to 65535 in digits (leading zeros pass), or a service's name; `undefined` for anything else. */
+/** A name with a blank in it would only fail later, when nobody finds it. */
+function hostName({ text, at, blankAt }: Field): string {
+  if (blankAt !== undefined) throw new SpecError(blankAt, { kind: 'blank' });
+  if (Buffer.byteLength(text) > longestHost) throw new SpecError(at, { kind: 'hostTooLong' });
+  return text;
+}
+
+function socketPath({ text, at }: Field): string {
+  if (Buffer.byteLength(text) > longestPath) throw new SpecError(at, { kind: 'pathTooLong' });
+  return text;
+}
+
+/** A port from 0 to 65535 as strtonum(3) reads it (blanks, a sign and zeros may lead), or a service's name; `undefined` for anything else. */
 function parsePort(text: string): number | undefined {
-  if (/^\d+$/.test(text)) {
-    const port = Number(text);
-    return port <= 65535 ? port : undefined;
-  }
-  return servicePort(text);
+  if (!/^[ \t-\r]*[+-]?\d+$/.test(text)) return servicePort(text);
+  const port = Number(text) + 0;
+  return port >= 0 && port <= 65535 ? port : undefined;
 }

@@ -1,5 +1,6 @@
 // What the engine shall run: the wanted tunnels, grouped into one SSH connection for each destination.
 import { printDestination, type Destination } from './destination.js';
+import type { Failure } from './failure.js';
 import type { ForwardSpec } from './forwardSpec.js';
 import type { Tunnel, Wanted } from './session.js';
 
@@ -53,6 +54,15 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
       };
     }),
   };
+}
+
+/** What this version can't run, or undefined: only TCP to TCP with -L. */
+export function unsupportedForward(spec: ForwardSpec): Failure | undefined {
+  if (spec.kind === 'remote') return { kind: 'notSupportedYet', what: 'A remote forward (-R)' };
+  if (spec.kind === 'dynamic') return { kind: 'notSupportedYet', what: 'A dynamic forward (-D)' };
+  if (spec.listen.kind === 'unix' || spec.target.kind === 'unix')
+    return { kind: 'notSupportedYet', what: 'A forward from or to a Unix socket' };
+  return undefined;
 }
 
 export function connectionOf({ destination }: Pick<Tunnel, 'destination'>): ConnectionId {

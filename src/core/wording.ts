@@ -104,6 +104,8 @@ export function failureText(failure: Failure): string {
         : `The key file ${failure.path} can’t be read (${failure.code}).`;
     case 'keyInvalid':
       return `${failure.path} is not a private key that can be used here.`;
+    case 'keyUnprotected':
+      return `The key file ${failure.path} can be read by others (mode ${failure.mode.toString(8).padStart(4, '0')}), so it is not used. Run: chmod 600 ${failure.path}`;
     case 'passphraseWrong':
       return `The passphrase of ${failure.path} was wrong.`;
     case 'agentUnreachable':
@@ -149,11 +151,12 @@ function connectReason(code: string): string {
   }
 }
 
-function authText({ user, host, tried, offered, notes }: Failure & { kind: 'authFailed' }): string {
+function authText({ user, host, tried, offered, notes, detail }: Failure & { kind: 'authFailed' }): string {
   const what = tried.length > 0 ? ` Tried: ${tried.join(', ')}.` : ' There was nothing to try.';
   const accepts = offered.length > 0 ? ` The server accepts: ${offered.join(', ')}.` : '';
   const why = notes.map((note) => ` ${failureText(note)}`).join('');
-  return `${host} did not let ${user} in.${what}${accepts}${why} Check the user name and which key the server knows.`;
+  const said = detail ? ` It said: ${detail}.` : '';
+  return `${host} did not let ${user} in.${said}${what}${accepts}${why} Check the user name and which key the server knows.`;
 }
 
 function lostText({ host, reason, detail }: Failure & { kind: 'connectionLost' }): string {

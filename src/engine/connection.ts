@@ -1,0 +1,311 @@
+// One SSH connection and its forwards: resolve, dial, check the host, authenticate, listen; dial again when it breaks.
+import { connect, type Socket } from 'node:net';
+import { backoff } from '../core/backoff.js';
+import type { EngineEvent, Reply } from '../core/engine.js';
+import { FailureError, errorCode, failureOf, type Failure } from '../core/failure.js';
+import type { PlannedConnection, PlannedForward } from '../core/plan.js';
+import { serverText, type HostConfig } from '../core/sshConfig.js';
+import { failureText } from '../core/wording.js';
+import { createAuthentication, type Authentication, type Secrets } from './authentication.js';
+import { createHostKeyCheck, type AskUser, type Question } from './hostKeyCheck.js';
+import { openLocalForward, type LocalForward } from './localForward.js';
+import { DialError, openSession, type SessionEnd, type SshSession } from './sshClient.js';
+import { resolveHost } from './sshFiles.js';
+
+export interface ConnectionContext {
+  emit(event: EngineEvent): void;
+  /** Puts a question to the person; `cancelled` withdraws it. */
+  ask(question: Question, cancelled: AbortSignal): Promise<Reply>;
+}
+
+export interface Connection {
+  readonly planned: PlannedConnection;
+  /** Takes over a changed plan; `free` resolves when the ports that others give up are free. */
+  update(planned: PlannedConnection, free: Promise<void>): void;
+  close(): Promise<void>;
+}
+
+/** A try to connect that can be called off at any point. */
+interface Dial {
+  abort: AbortController;
+  /** Set when a person said no, so that the end is told as that. */
+  cancelled: boolean;
+  socket?: Socket;
+}
+
+export function openConnection(first: PlannedConnection, free: Promise<void>, context: ConnectionContext): Connection {
+  const { id } = first;
+  const { emit } = context;
+  const host = first.host.destination.host;
+  const secrets: Secrets = new Map();
+  const forwards = new Map<string, LocalForward>();
+  /** Closings under way: a port is asked for again only when they are done. */
+  const closings = new Set<Promise<void>>();
+  let planned = first;
+  let portsFree = free;
+  let session: SshSession | undefined;
+  let dialling: Dial | undefined;
+  let retry: NodeJS.Timeout | undefined;
+  let failed = false;
+  let closed = false;
+  let everReady = false;
+
+  const log = (text: string, level: 'debug' | 'info' = 'debug') => emit({ kind: 'logged', level, text: `${id}: ${text}` });
+
+  const closeForward = (forward: LocalForward) => {
+    forwards.delete(forward.planned.id);
+    const closing = forward.close().finally(() => closings.delete(closing));
+    closings.add(closing);
+  };
+  const closeForwards = async () => {
+    for (const forward of [...forwards.values()]) closeForward(forward);
+    await Promise.all(closings);
+  };
+
+  const openForward = async (wanted: PlannedForward): Promise<void> => {
+    await portsFree;
+    await Promise.all(closings);
+    if (closed || failed || !planned.forwards.includes(wanted) || forwards.has(wanted.id)) return;
+    forwards.set(wanted.id, openLocalForward(wanted, { host, session: () => session, emit, log }));
+  };
+
+  const giveUp = async (failure: Failure) => {
+    failed = true;
+    dialling?.abort.abort();
+    dialling = undefined;
+    emit({ kind: 'connectionFailed', connection: id, failure });
+    const dead = session;
+    session = undefined;
+    await Promise.all([closeForwards(), dead?.close()]);
+  };
+
+  /** The connection was up and is gone. */
+  const lost = (failure: Failure) => {
+    session = undefined;
+    for (const forward of forwards.values()) forward.cutAll();
+    if (closed || failed) return;
+    if (!planned.reconnect) void giveUp(failure);
+    else again(failure, 1);
+  };
+
+  const again = (failure: Failure, attempt: number) => {
+    const delay = backoff(attempt, Math.random());
+    emit({ kind: 'connectionLost', connection: id, failure, attempt, retryAt: Date.now() + delay });
+    retry = setTimeout(() => start(attempt + 1), delay);
+  };
+
+  /** Attempt 1 is the user's wish and may ask; later ones run in the background and never do. */
+  const start = (attempt: number) => {
+    clearTimeout(retry);
+    failed = false;
+    const dial: Dial = { abort: new AbortController(), cancelled: false };
+    dialling = dial;
+    emit({ kind: 'connecting', connection: id, attempt });
+    const ask: AskUser = async (question) => {
+      if (attempt > 1) return { kind: 'cancel' };
+      const reply = await context.ask(question, dial.abort.signal);
+      if (reply.kind === 'cancel') {
+        dial.cancelled = true;
+        dial.abort.abort();
+      }
+      return reply;
+    };
+    connectOnce(planned, dial, ask, secrets, log).then(
+      async ({ session: opened, config }) => {
+        if (dialling !== dial) return opened.close();
+        dialling = undefined;
+        session = opened;
+        everReady = true;
+        opened.onEnd((end) => {
+          if (end && session === opened) lost({ kind: 'connectionLost', host, ...end });
+        });
+        emit({ kind: 'connected', connection: id, server: serverText(config) });
+        await Promise.all(planned.forwards.map(openForward));
+        if (!config.exitOnForwardFailure) return;
+        const results = await Promise.all([...forwards.values()].map((forward) => forward.opened));
+        const failures = results.filter((failure) => failure !== undefined);
+        if (failures.length > 0 && session === opened) await giveUp({ kind: 'forwardsIncomplete', failures });
+      },
+      async (error: unknown) => {
+        if (dialling !== dial) return;
+        dialling = undefined;
+        const failure: Failure = dial.cancelled ? { kind: 'cancelled' } : failureOf(error);
+        log(failureText(failure));
+        if (failure.kind === 'unexpected' && error instanceof Error) log(error.stack ?? error.message);
+        if (everReady && planned.reconnect && mayPass(failure)) again(failure, attempt);
+        else await giveUp(failure);
+      },
+    ).catch((error: unknown) => giveUp(failureOf(error)));
+  };
+
+  start(1);
+
+  return {
+    get planned() {
+      return planned;
+    },
+    update(next, nowFree) {
+      const restart = next.run !== planned.run;
+      const asksForMore = next.forwards.some(
+        (wanted) => !planned.forwards.some((old) => old.id === wanted.id && old.run === wanted.run),
+      );
+      const idle = !session && !dialling;
+      planned = next;
+      portsFree = nowFree;
+      for (const forward of [...forwards.values()]) {
+        const wanted = next.forwards.find((other) => other.id === forward.planned.id);
+        if (wanted && !restart && wanted.run === forward.planned.run) continue;
+        closeForward(forward);
+      }
+      if (restart || (idle && asksForMore)) {
+        dialling?.abort.abort();
+        dialling = undefined;
+        const old = session;
+        session = undefined;
+        void old?.close();
+        start(1);
+      } else if (session) {
+        for (const wanted of next.forwards) void openForward(wanted);
+      }
+    },
+    async close() {
+      closed = true;
+      clearTimeout(retry);
+      const abandoned = dialling;
+      dialling = undefined;
+      abandoned?.abort.abort();
+      await closeForwards();
+      const old = session;
+      session = undefined;
+      await old?.close();
+      secrets.clear();
+      emit({ kind: 'connectionClosed', connection: id });
+    },
+  };
+}
+
+/** Whether waiting can mend it: the network's failures, not those of keys, names and rules. */
+function mayPass(failure: Failure): boolean {
+  return ['hostNotFound', 'connectFailed', 'connectTimeout', 'connectionLost', 'notSsh'].includes(failure.kind);
+}
+
+async function connectOnce(
+  { host: request }: PlannedConnection,
+  dial: Dial,
+  ask: AskUser,
+  secrets: Secrets,
+  log: (text: string) => void,
+): Promise<{ session: SshSession; config: HostConfig }> {
+  const config = await resolveHost(request, log);
+  dial.abort.signal.throwIfAborted();
+  const watch = createNetworkWatch(config, dial);
+  // Time that a person takes to answer is not the network's.
+  const askAndWait: AskUser = (question) => {
+    if (config.batchMode) return Promise.resolve({ kind: 'cancel' });
+    return watch.paused(() => ask(question));
+  };
+  let authentication: Authentication | undefined;
+  try {
+    const hostKey = await createHostKeyCheck(config, askAndWait, log);
+    const socket = await openSocket(config, dial);
+    authentication = createAuthentication(config, askAndWait, secrets, log);
+    const session = await openSession({
+      socket,
+      user: config.user,
+      knownKeyTypes: hostKey.knownKeyTypes,
+      verifyHostKey: (blob) => hostKey.verify(blob),
+      authenticate: (state) => authentication!.next(state),
+      keepaliveSeconds: config.serverAliveInterval,
+      keepaliveCount: config.serverAliveCountMax,
+      log,
+    });
+    return { session, config };
+  } catch (error) {
+    if (watch.expired)
+      throw new FailureError({ kind: 'connectTimeout', host: config.hostName, port: config.port, seconds: config.connectTimeout });
+    throw error instanceof DialError ? new FailureError(dialFailure(error, config, authentication)) : error;
+  } finally {
+    watch.end();
+  }
+}
+
+interface NetworkWatch {
+  readonly expired: boolean;
+  /** Does not count the time of the work. */
+  paused<T>(work: () => Promise<T>): Promise<T>;
+  end(): void;
+}
+
+/** Ends the dial when the network takes longer than ConnectTimeout between two answers of a person. */
+function createNetworkWatch({ connectTimeout }: HostConfig, dial: Dial): NetworkWatch {
+  let expired = false;
+  let timer: NodeJS.Timeout | undefined;
+  const run = () => {
+    timer = setTimeout(() => {
+      expired = true;
+      dial.abort.abort();
+    }, connectTimeout * 1000);
+  };
+  run();
+  return {
+    get expired() {
+      return expired;
+    },
+    async paused(work) {
+      clearTimeout(timer);
+      try {
+        return await work();
+      } finally {
+        if (!dial.abort.signal.aborted) run();
+      }
+    },
+    end: () => clearTimeout(timer),
+  };
+}
+
+/** A connected socket that the dial's abort destroys, with no-delay from the start. Throws a FailureError. */
+function openSocket({ hostName, port, addressFamily }: HostConfig, dial: Dial): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostName, port, family: addressFamily, noDelay: true, autoSelectFamilyAttemptTimeout: 2500 });
+    const fail = (error: Error) => {
+      const code = errorCode(error);
+      if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') reject(new FailureError({ kind: 'hostNotFound', host: hostName }));
+      else reject(new FailureError({ kind: 'connectFailed', host: hostName, port, code: innerCode(error) }));
+    };
+    socket.on('error', fail);
+    dial.abort.signal.addEventListener('abort', () => {
+      socket.destroy();
+      reject(new FailureError({ kind: 'cancelled' }));
+    });
+    socket.once('connect', () => resolve(socket));
+  });
+}
+
+/** A name with several addresses fails with all their errors at once; the first one tells enough. */
+function innerCode(error: Error): string {
+  return error instanceof AggregateError ? errorCode(error.errors[0]) : errorCode(error);
+}
+
+function dialFailure({ end }: DialError, config: HostConfig, authentication: Authentication | undefined): Failure {
+  const { alias: host, hostName, port, user } = config;
+  switch (end.kind) {
+    case 'failure':
+      return end.failure;
+    case 'notSsh':
+      return { kind: 'notSsh', host: hostName, port };
+    case 'closedEarly':
+      return { kind: 'connectFailed', host: hostName, port, code: 'ECONNRESET' };
+    case 'handshake':
+      return { kind: 'handshakeFailed', host, detail: end.detail.replace(/^Handshake failed: /, '') };
+    case 'denied': {
+      const { tried = [], offered = [], notes = [] } = authentication ?? {};
+      return { kind: 'authFailed', user, host, tried, offered, notes, ...(end.detail !== undefined && { detail: end.detail }) };
+    }
+    case 'lost':
+      return lostFailure(host, end.end);
+  }
+}
+
+function lostFailure(host: string, end: SessionEnd): Failure {
+  return { kind: 'connectionLost', host, ...end };
+}

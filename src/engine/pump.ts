@@ -1,0 +1,91 @@
+// The only place that joins two streams: a TCP connection on this machine and an SSH channel.
+import type { Socket } from 'node:net';
+import type { SshChannel } from './sshClient.js';
+
+/** How long a client may still talk to a channel that is gone, in milliseconds, before its connection is closed. */
+const lingerMs = 1000;
+
+export interface Joined {
+  /** Resets the client, so that it can't take what it got for the whole, and closes the channel. */
+  cut(): void;
+}
+
+/**
+ * Joins a paused socket (allowHalfOpen) and a fresh channel: all bytes both ways in order, half-close both ways
+ * (RFC 4254 section 5.3), and no more in memory than the streams' high-water marks. `hold` asks before reading on
+ * whether the SSH connection takes more; `onClosed` is called once when both ends are closed.
+ */
+export function join(socket: Socket, channel: SshChannel, hold: (resume: () => void) => boolean, onClosed: () => void): Joined {
+  let socketClosed = false;
+  let channelClosed = false;
+  let remoteEnded = false;
+  let linger: NodeJS.Timeout | undefined;
+  const settle = () => {
+    if (socketClosed && channelClosed) onClosed();
+  };
+
+  // To the server.
+  const readOn = () => socket.resume();
+  const toChannel = (data: Buffer) => {
+    if (!channel.write(data)) {
+      socket.pause();
+      channel.once('drain', readOn);
+    } else if (hold(readOn)) socket.pause();
+  };
+  socket.on('data', toChannel);
+  socket.on('end', () => channel.end());
+  channel.on('finish', () => {
+    if (remoteEnded) channel.close();
+  });
+
+  // From the server.
+  channel.on('data', (data: Buffer) => {
+    if (!socket.write(data)) {
+      channel.pause();
+      socket.once('drain', () => channel.resume());
+    }
+  });
+  channel.on('end', () => {
+    remoteEnded = true;
+    if (channel.writableFinished) channel.close();
+    socket.end();
+  });
+  channel.on('error', () => socket.resetAndDestroy());
+  channel.on('close', () => {
+    channelClosed = true;
+    settle();
+    if (socketClosed) return;
+    // Nobody hears the client any more. What it was told shall reach it: a close with unread bytes would be a reset, so
+    // they are read and dropped until it has understood.
+    socket.removeListener('data', toChannel);
+    socket.on('data', () => {});
+    socket.resume();
+    socket.end(() => {
+      if (socketClosed) return;
+      if (socket.readableEnded) socket.destroy();
+      else linger = setTimeout(() => socket.destroy(), lingerMs);
+    });
+    socket.once('end', () => {
+      if (socket.writableFinished) socket.destroy();
+    });
+  });
+
+  // The client went away without a word, or was cut: what is still under way has no reader.
+  socket.on('error', () => {});
+  socket.on('close', (hadError) => {
+    socketClosed = true;
+    clearTimeout(linger);
+    settle();
+    if (channelClosed) return;
+    if (hadError || !socket.readableEnded || !remoteEnded) channel.close();
+    channel.resume();
+  });
+  socket.resume();
+
+  return {
+    cut() {
+      socket.resetAndDestroy();
+      channel.close();
+    },
+  };
+}

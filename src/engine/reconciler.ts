@@ -1,0 +1,85 @@
+// The engine: makes what runs equal to the plan, and carries events and asks.
+import type { Ask, Engine, EngineEvent, Reply } from '../core/engine.js';
+import type { Plan, PlannedConnection } from '../core/plan.js';
+import { openConnection, type Connection, type ConnectionContext } from './connection.js';
+import { readHosts } from './sshFiles.js';
+
+export function createEngine(): Engine {
+  const connections = new Map<string, Connection>();
+  const listeners = new Set<(event: EngineEvent) => void>();
+  const openAsks = new Map<string, (reply: Reply) => void>();
+  /** Closings under way, by connection: the same host is dialled again, and its ports asked for, when they are done. */
+  const closings = new Map<string, Promise<void>>();
+  let asked = 0;
+  let current: Plan = { connections: [] };
+
+  const emit = (event: EngineEvent) => {
+    for (const listener of listeners) listener(event);
+  };
+
+  const contextOf = (connection: string): ConnectionContext => ({
+    emit,
+    ask: (question, cancelled) =>
+      new Promise((resolve) => {
+        if (cancelled.aborted) return resolve({ kind: 'cancel' });
+        const id = `${connection}#${++asked}`;
+        const settle = (reply: Reply) => {
+          if (!openAsks.delete(id)) return;
+          cancelled.removeEventListener('abort', withdraw);
+          emit({ kind: 'askSettled', id });
+          resolve(reply);
+        };
+        const withdraw = () => settle({ kind: 'cancel' });
+        openAsks.set(id, settle);
+        cancelled.addEventListener('abort', withdraw);
+        emit({ kind: 'asked', ask: { ...question, id, connection } as Ask });
+      }),
+  });
+
+  const close = (id: string, connection: Connection) => {
+    connections.delete(id);
+    const closing = connection.close().finally(() => {
+      if (closings.get(id) === closing) closings.delete(id);
+    });
+    closings.set(id, closing);
+  };
+
+  const reconcile = (plan: Plan) => {
+    for (const [id, connection] of [...connections]) {
+      const planned = plan.connections.find((other) => other.id === id);
+      if (!planned || !sameHost(planned, connection.planned)) close(id, connection);
+    }
+    const free = Promise.all(closings.values()).then(() => {});
+    for (const planned of plan.connections) {
+      const connection = connections.get(planned.id);
+      const closing = closings.get(planned.id);
+      if (connection) connection.update(planned, free);
+      // The old one's last events must not be taken for the new one's.
+      else if (closing) void closing.then(() => reconcile(current));
+      else connections.set(planned.id, openConnection(planned, free, contextOf(planned.id)));
+    }
+  };
+
+  return {
+    apply(plan) {
+      // The same plan twice does nothing.
+      if (JSON.stringify(plan) === JSON.stringify(current)) return;
+      current = plan;
+      reconcile(plan);
+    },
+    answer: (askId, reply) => openAsks.get(askId)?.(reply),
+    onEvent(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    hosts: readHosts,
+    async close() {
+      this.apply({ connections: [] });
+      await Promise.all(closings.values());
+    },
+  };
+}
+
+function sameHost(a: PlannedConnection, b: PlannedConnection): boolean {
+  return JSON.stringify(a.host) === JSON.stringify(b.host) && a.reconnect === b.reconnect;
+}

@@ -1,0 +1,381 @@
+// The only importer of ssh2 1.17.0, and the only place that touches its private parts (each with its reason).
+import type { Socket } from 'node:net';
+import { BaseAgent, Client, createAgent, utils, type ClientChannel, type ParsedKey } from 'ssh2';
+import { FailureError, errorCode, type ChannelRefusal, type Failure } from '../core/failure.js';
+
+export type SshChannel = ClientChannel;
+
+/** A key that can be offered: `sign` is called only when the server has said that it would take this key. */
+export interface Identity {
+  /** Its file or the agent's comment, for the log. */
+  name: string;
+  /** RFC 4253 section 6.6 */
+  publicBlob: Buffer;
+  sign(data: Buffer, hash: string | undefined): Promise<Buffer>;
+}
+
+export type AuthStep =
+  { kind: 'none' } | { kind: 'publickey'; identity: Identity } | { kind: 'password'; password: string };
+
+/** What the server's last answer left: `undefined` before the first one. */
+export interface AuthState {
+  /** The methods that can go on (RFC 4252 section 5.1). */
+  offered: readonly string[] | undefined;
+  /** The last step was right, and another one is wanted. */
+  partial: boolean;
+}
+
+export interface SshOptions {
+  /** Connected, no-delay set; owned by the session from now on. */
+  socket: Socket;
+  user: string;
+  /** Key types that known_hosts has for the host, best first: asked for before all others. */
+  knownKeyTypes: readonly string[];
+  /** Says yes or throws a FailureError; called once, before any secret is sent. */
+  verifyHostKey(blob: Buffer): Promise<void>;
+  /** The next step, or undefined when there is none left. */
+  authenticate(state: AuthState): Promise<AuthStep | undefined>;
+  keepaliveSeconds: number;
+  keepaliveCount: number;
+  log(text: string): void;
+}
+
+export interface SshSession {
+  /**
+   * Opens a direct-tcpip channel (RFC 4254 section 7.2) to a host and port as the server sees them. Throws a
+   * FailureError of kind channelRefused.
+   */
+  openTcp(target: { host: string; port: number }, origin: { address: string; port: number }): Promise<SshChannel>;
+  /** Whether the connection has enough to send for now; if so, `resume` is called once when it takes more. */
+  hold(resume: () => void): boolean;
+  /** Called once when the connection is gone, before any channel ends; with undefined after `close`. */
+  onEnd(listener: (failure: SessionEnd | undefined) => void): void;
+  /** Says goodbye and closes the socket; resolves when it is closed. */
+  close(): Promise<void>;
+}
+
+export interface SessionEnd {
+  reason: 'closed' | 'keepalive' | 'reset' | 'disconnected';
+  detail?: string;
+}
+
+/** Why a session did not come up; the caller knows the host's name and makes the failure. */
+export type DialEnd =
+  | { kind: 'failure'; failure: Failure }
+  | { kind: 'notSsh' }
+  | { kind: 'closedEarly' }
+  | { kind: 'handshake'; detail: string }
+  | { kind: 'denied'; detail?: string }
+  | { kind: 'lost'; end: SessionEnd };
+
+export class DialError extends Error {
+  constructor(readonly end: DialEnd) {
+    super(end.kind);
+  }
+}
+
+/** RSA keys are known as ssh-rsa and proved with SHA-2; SHA-1 is not offered, as in OpenSSH since 8.8. */
+const hostKeyAlgorithms: Readonly<Record<string, readonly string[]>> = {
+  'ssh-ed25519': ['ssh-ed25519'],
+  'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+  'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+  'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
+};
+
+function preferredHostKeys(known: readonly string[]): string[] {
+  const types = [...known.filter((type) => type in hostKeyAlgorithms), ...Object.keys(hostKeyAlgorithms)];
+  return [...new Set(types)].flatMap((type) => hostKeyAlgorithms[type]!);
+}
+
+/** What is read of ssh2's client and not in its types. */
+interface Internals {
+  _remoteVer?: string;
+  /** Restarts the keepalive's count. */
+  _resetKA?: () => void;
+  _protocol: {
+    _handlers: { USERAUTH_FAILURE: (protocol: unknown, methods: string[], partial: boolean) => void };
+  };
+}
+
+interface SshError extends Error {
+  level?: string;
+  reason?: number;
+}
+
+/** Shakes hands, checks the host's key and authenticates. Throws a DialError; the socket is destroyed then. */
+export function openSession(options: SshOptions): Promise<SshSession> {
+  const { socket } = options;
+  return new Promise((resolve, reject) => {
+    const client = new Client();
+    const internals = client as unknown as Internals;
+    const endListeners: ((end: SessionEnd | undefined) => void)[] = [];
+    const waiting = new Set<() => void>();
+    let phase: 'handshake' | 'authentication' | 'ready' | 'closing' | 'ended' = 'handshake';
+    let verdict: { blob: Buffer } | { failure: Failure } | undefined;
+    let heard = false;
+    const authState: { offered: readonly string[] | undefined; partial: boolean } = { offered: undefined, partial: false };
+
+    const end = (found: SessionEnd) => {
+      if (phase === 'ended') return;
+      const was = phase;
+      phase = 'ended';
+      socket.destroy();
+      waiting.clear();
+      if (was === 'handshake') reject(new DialError(earlyEnd(found)));
+      else if (was === 'authentication') reject(new DialError({ kind: 'lost', end: found }));
+      else for (const listener of endListeners) listener(was === 'closing' ? undefined : found);
+    };
+    const earlyEnd = (found: SessionEnd): DialEnd => {
+      if (verdict && 'failure' in verdict) return { kind: 'failure', failure: verdict.failure };
+      if (internals._remoteVer === undefined) return { kind: heard ? 'notSsh' : 'closedEarly' };
+      return { kind: 'lost', end: found };
+    };
+    const fail = (why: DialEnd) => {
+      if (phase !== 'handshake' && phase !== 'authentication') return;
+      phase = 'ended';
+      socket.destroy();
+      reject(new DialError(why));
+    };
+
+    // Before ssh2's own listeners: clients must be reset before their channels end, or a cut transfer would look complete.
+    socket.on('error', (error) => end({ reason: 'reset', detail: errorCode(error) }));
+    socket.on('end', () => end({ reason: 'closed' }));
+    socket.on('close', () => end({ reason: 'closed' }));
+    socket.once('data', () => (heard = true));
+    socket.on('drain', () => {
+      const resumed = [...waiting];
+      waiting.clear();
+      for (const resume of resumed) resume();
+    });
+
+    client.on('error', (error: SshError) => {
+      options.log(`ssh2 ${error.level ?? phase}: ${error.message}`);
+      if (error.level === 'agent') return;
+      if (verdict && 'failure' in verdict) fail({ kind: 'failure', failure: verdict.failure });
+      else if (error.level === 'client-timeout') end({ reason: 'keepalive' });
+      else if (error.level === 'client-socket') end({ reason: 'reset', detail: errorCode(error) });
+      else if (error.level === 'client-authentication') fail({ kind: 'denied' });
+      // The server's own goodbye, which ssh2 hands on with the disconnect code and no level.
+      else if (phase === 'authentication') fail({ kind: 'denied', detail: error.message });
+      else if (phase === 'handshake')
+        fail(internals._remoteVer === undefined ? earlyEnd({ reason: 'closed' }) : { kind: 'handshake', detail: error.message });
+      else end({ reason: 'disconnected', detail: error.message });
+    });
+    client.on('handshake', () => {
+      if (phase === 'handshake') phase = 'authentication';
+    });
+
+    const hostVerifier = (blob: Buffer, verify: (accepted: boolean) => void) => {
+      // Asked again at every rekey: only the same key passes.
+      if (verdict) {
+        verify('blob' in verdict && verdict.blob.equals(blob));
+        return;
+      }
+      const copy = Buffer.from(blob);
+      options.verifyHostKey(copy).then(
+        () => {
+          verdict = { blob: copy };
+          verify(true);
+        },
+        (error: unknown) => {
+          verdict = { failure: error instanceof FailureError ? error.failure : { kind: 'unexpected', detail: String(error) } };
+          verify(false);
+        },
+      );
+    };
+
+    const nextStep = (next: (step: unknown) => void) => {
+      options.authenticate({ ...authState }).then(
+        (step) => {
+          if (phase === 'authentication') next(step ? ssh2Step(options.user, step) : false);
+        },
+        (error: unknown) =>
+          fail({ kind: 'failure', failure: error instanceof FailureError ? error.failure : { kind: 'unexpected', detail: String(error) } }),
+      );
+    };
+
+    client.on('ready', () => {
+      phase = 'ready';
+      let fresh = true;
+      const rest = setInterval(() => (fresh = true), 1000);
+      rest.unref();
+      socket.once('close', () => clearInterval(rest));
+      // ssh2 counts missed answers even while data comes in; any byte of the server proves that it lives.
+      socket.on('data', () => {
+        if (!fresh) return;
+        fresh = false;
+        internals._resetKA?.();
+      });
+      resolve(session);
+    });
+
+    const session: SshSession = {
+      openTcp: (target, origin) =>
+        new Promise((opened, refused) => {
+          const refuse = (refusal: ChannelRefusal, detail: string) =>
+            refused(new FailureError({ kind: 'channelRefused', target: '', host: '', refusal, detail }));
+          try {
+            client.forwardOut(origin.address, origin.port, target.host, target.port, (error: SshError | undefined, channel) => {
+              if (error) return refuse(refusalOf(error.reason), error.message.replace(/^\(SSH\) Channel open failure: /, ''));
+              channel.on('error', () => {});
+              opened(channel);
+            });
+          } catch (error) {
+            refuse('other', error instanceof Error ? error.message : String(error));
+          }
+        }),
+      hold(resume) {
+        if (!socket.writableNeedDrain) return false;
+        waiting.add(resume);
+        return true;
+      },
+      onEnd: (listener) => endListeners.push(listener),
+      close: () =>
+        new Promise((closed) => {
+          if (socket.destroyed) return closed();
+          phase = 'closing';
+          socket.once('close', () => closed());
+          client.end();
+          // A peer that does not answer the goodbye must not keep us.
+          const impatient = setTimeout(() => socket.destroy(), 300);
+          socket.once('close', () => clearTimeout(impatient));
+        }),
+    };
+
+    client.connect({
+      sock: socket,
+      username: options.user,
+      algorithms: { serverHostKey: preferredHostKeys(options.knownKeyTypes) as never, compress: ['none'] },
+      hostVerifier,
+      authHandler: ((_methods: unknown, _partial: unknown, next: (step: unknown) => void) => nextStep(next)) as never,
+      readyTimeout: 0,
+      keepaliveInterval: options.keepaliveSeconds * 1000,
+      keepaliveCountMax: options.keepaliveCount,
+      strictVendor: false,
+      debug: (text) => {
+        if (/^Debug output from server/.test(text)) options.log(text);
+      },
+    });
+    // ssh2 forgets the server's answer to an agent's key (which methods are left, and whether the step was right).
+    const handlers = internals._protocol._handlers;
+    const onFailure = handlers.USERAUTH_FAILURE;
+    handlers.USERAUTH_FAILURE = (protocol, methods, partial) => {
+      authState.offered = methods;
+      authState.partial = partial;
+      onFailure(protocol, methods, partial);
+    };
+  });
+}
+
+/** RFC 4254 section 5.1 */
+function refusalOf(reason: number | undefined): ChannelRefusal {
+  const names: readonly ChannelRefusal[] = ['prohibited', 'connectFailed', 'unknownType', 'resourceShortage'];
+  return names[(reason ?? 0) - 1] ?? 'other';
+}
+
+function ssh2Step(username: string, step: AuthStep): object {
+  switch (step.kind) {
+    case 'none':
+      return { type: 'none', username };
+    case 'password':
+      return { type: 'password', username, password: step.password };
+    case 'publickey':
+      return { type: 'agent', username, agent: new OneKey(step.identity) };
+  }
+}
+
+/** Every key, a file's too, goes to ssh2 as an agent with one key: it is asked to sign only after the server's yes. */
+class OneKey extends BaseAgent<ParsedKey> {
+  constructor(private readonly identity: Identity) {
+    super();
+  }
+  override getIdentities(callback: (error: Error | undefined, keys?: ParsedKey[]) => void): void {
+    const key = utils.parseKey(this.identity.publicBlob);
+    if (key instanceof Error) callback(key);
+    else callback(undefined, [key]);
+  }
+  override sign(_key: unknown, data: Buffer, options: unknown, callback?: (error?: Error, signature?: Buffer) => void): void {
+    const { hash } = (options ?? {}) as { hash?: string };
+    this.identity.sign(Buffer.from(data), hash).then(
+      (signature) => callback?.(undefined, signature),
+      (error: unknown) => callback?.(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+}
+
+/** The keys of an agent in its order; those that ssh2 can't use are left out. Rejects with the system's error. */
+export function agentIdentities(path: string): Promise<Identity[]> {
+  const agent = createAgent(path);
+  return new Promise((resolve, reject) => {
+    agent.getIdentities((error, keys) => {
+      if (error) return reject(error);
+      const usable = (keys ?? []).map((key) => utils.parseKey(key as ParsedKey)).filter((key): key is ParsedKey => !(key instanceof Error));
+      resolve(
+        usable.map((key) => ({
+          name: `${key.comment || key.type} (agent)`,
+          publicBlob: key.getPublicSSH(),
+          sign: (data, hash) =>
+            new Promise((signed, refused) => {
+              agent.sign(key, data, hash ? { hash: hash as 'sha256' } : {}, (error, signature) => {
+                if (signature) signed(signature);
+                else refused(error ?? new Error('no signature'));
+              });
+            }),
+        })),
+      );
+    });
+  });
+}
+
+export type PrivateKeyResult =
+  { kind: 'key'; identity: Identity } | { kind: 'encrypted' } | { kind: 'wrongPassphrase' } | { kind: 'invalid' };
+
+/** Reads a private key's file text (OpenSSH, PEM, PuTTY); `encrypted` where a passphrase is needed and none was given. */
+export function readPrivateKey(name: string, text: string, passphrase: string | undefined): PrivateKeyResult {
+  const key = utils.parseKey(text, passphrase);
+  if (key instanceof Error) {
+    // ssh2 tells these apart by its message alone.
+    if (/no passphrase given/i.test(key.message)) return { kind: 'encrypted' };
+    return { kind: passphrase === undefined ? 'invalid' : 'wrongPassphrase' };
+  }
+  const single = Array.isArray(key) ? (key as ParsedKey[])[0]! : key;
+  if (!single.isPrivateKey()) return { kind: 'invalid' };
+  return {
+    kind: 'key',
+    identity: {
+      name,
+      publicBlob: single.getPublicSSH(),
+      sign: (data, hash) => {
+        const signature: Buffer | Error = single.sign(data, hash as 'sha256');
+        return signature instanceof Error ? Promise.reject(signature) : Promise.resolve(signature);
+      },
+    },
+  };
+}
+
+/** The blob of a public key's file text, or of the open part of an OpenSSH private key; undefined where there is none. */
+export function publicBlob(text: string): Buffer | undefined {
+  const armour = /-----BEGIN OPENSSH PRIVATE KEY-----([^-]+)-----END/.exec(text);
+  if (armour) return openPart(Buffer.from(armour[1]!, 'base64'));
+  if (text.includes('PRIVATE KEY')) return undefined;
+  const key = utils.parseKey(text);
+  return key instanceof Error ? undefined : key.getPublicSSH();
+}
+
+/** OpenSSH PROTOCOL.key: magic, cipher, kdf, kdf options, number of keys, public key. */
+function openPart(data: Buffer): Buffer | undefined {
+  const magic = 'openssh-key-v1\0';
+  if (data.toString('latin1', 0, magic.length) !== magic) return undefined;
+  let at = magic.length;
+  const read = (): Buffer | undefined => {
+    if (at + 4 > data.length) return undefined;
+    const length = data.readUInt32BE(at);
+    at += 4 + length;
+    return at <= data.length ? data.subarray(at - length, at) : undefined;
+  };
+  for (let skipped = 0; skipped < 3; skipped++) if (!read()) return undefined;
+  at += 4;
+  const blob = read();
+  return blob && Buffer.from(blob);
+}

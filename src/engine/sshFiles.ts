@@ -1,0 +1,165 @@
+// The files of ssh on this machine: its config through `ssh -G`, known_hosts, identities.
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { appendFile, mkdir, open, readFile, readdir, stat } from 'node:fs/promises';
+import { homedir, userInfo } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import { FailureError, errorCode } from '../core/failure.js';
+import { parseKnownHosts, printKnownHost, type KnownHost } from '../core/knownHosts.js';
+import type { HostRequest } from '../core/plan.js';
+import {
+  expandPath,
+  hostConfig,
+  listHosts,
+  parseOptionLines,
+  unsupportedOptions,
+  type HostConfig,
+  type LocalUser,
+} from '../core/sshConfig.js';
+
+export function localUser(): LocalUser {
+  return { name: userInfo().username, home: homedir(), env: process.env, windows: process.platform === 'win32' };
+}
+
+/**
+ * The options of a host, as `ssh -G` makes them of the request and the config files. Without an ssh program, or with
+ * the config file `none`, the request alone counts. Throws a FailureError.
+ */
+export async function resolveHost(request: HostRequest, log: (text: string) => void): Promise<HostConfig> {
+  const { destination, configFile } = request;
+  const options: (readonly [string, string])[] = [
+    ...(destination.user !== undefined ? [['User', destination.user] as const] : []),
+    ...(destination.port !== undefined ? [['Port', String(destination.port)] as const] : []),
+    ...request.options,
+  ];
+  const given = options.map(([keyword, value]) => `${keyword} ${value}`);
+  let lines = firstOfEach(given).join('\n');
+  if (configFile === undefined || !['none', '/dev/null'].includes(configFile)) {
+    const printed = await askSsh(destination.host, options, configFile);
+    if (printed === undefined) log('No ssh program was found: ~/.ssh/config is not read.');
+    else lines = printed;
+  }
+  const parsed = parseOptionLines(lines);
+  const [unsupported] = unsupportedOptions(parsed);
+  if (unsupported) throw new FailureError({ kind: 'notSupportedYet', what: `${unsupported}, which ssh_config sets for ${destination.host},` });
+  try {
+    return hostConfig(destination.host, parsed, localUser());
+  } catch (error) {
+    throw new FailureError({ kind: 'sshConfig', detail: `${(error as Error).message}.` });
+  }
+}
+
+/** First value wins, but for the keywords that accumulate. */
+function firstOfEach(lines: readonly string[]): string[] {
+  const seen = new Set<string>();
+  return lines.filter((line) => {
+    const keyword = line.split(' ', 1)[0]!.toLowerCase();
+    if (keyword === 'identityfile') return true;
+    return !seen.has(keyword) && seen.add(keyword);
+  });
+}
+
+function askSsh(host: string, options: readonly (readonly [string, string])[], configFile: string | undefined): Promise<string | undefined> {
+  const args = [
+    '-G',
+    ...(configFile === undefined ? [] : ['-F', configFile]),
+    ...options.flatMap(([keyword, value]) => ['-o', `${keyword}=${value}`]),
+    '--',
+    host,
+  ];
+  return new Promise((resolve, reject) => {
+    execFile('ssh', args, { timeout: 10_000, windowsHide: true }, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout);
+      if (error.code === 'ENOENT') return resolve(undefined);
+      const detail = stderr.trim().split(/\r?\n/)[0] || error.message;
+      reject(new FailureError({ kind: 'sshConfig', detail: `${detail.replace(/\.$/, '')}.` }));
+    });
+  });
+}
+
+/** Host names to pick from, with those of included files. A file that can't be read has none. */
+export async function readHosts(configFile: string | undefined): Promise<readonly string[]> {
+  const local = localUser();
+  const folder = join(local.home, '.ssh');
+  const hosts = new Set<string>();
+  const seen = new Set<string>();
+  const read = async (file: string, depth: number): Promise<void> => {
+    // ssh includes 16 deep at most.
+    if (seen.has(file) || depth > 16) return;
+    seen.add(file);
+    const text = await readFile(file, 'utf8').catch(() => '');
+    const listed = listHosts(text);
+    for (const host of listed.hosts) hosts.add(host);
+    for (const include of listed.includes) {
+      const path = expandPath(include, {}, local);
+      for (const name of await expandGlob(isAbsolute(path) ? path : join(folder, path))) await read(name, depth + 1);
+    }
+  };
+  await read(configFile ?? join(folder, 'config'), 0);
+  return [...hosts];
+}
+
+/** `*` and `?` in the last part of a path, which is how people write Include. */
+async function expandGlob(path: string): Promise<string[]> {
+  const folder = dirname(path);
+  const pattern = path.slice(folder.length + 1);
+  if (!/[*?]/.test(pattern)) return [path];
+  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.');
+  const names = await readdir(folder).catch(() => []);
+  return names
+    .filter((name) => new RegExp(`^${source}$`).test(name) && !name.startsWith('.'))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+/** The entries of all files that exist. One that is there and can't be read is a failure: its host might be in it. */
+export async function readKnownHosts(files: readonly string[]): Promise<KnownHost[]> {
+  const entries: KnownHost[] = [];
+  for (const file of files) {
+    try {
+      entries.push(...parseKnownHosts(await readFile(file, 'utf8'), file));
+    } catch (error) {
+      const code = errorCode(error);
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw new FailureError({ kind: 'knownHostsUnreadable', file, code });
+    }
+  }
+  return entries;
+}
+
+/** Appends a host's key in one write, to the end of a line; makes the file (0600) and its folder (0700) if need be. */
+export async function rememberHostKey(file: string, name: string, blob: Buffer, hashed: boolean): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const line = printKnownHost(name, blob, hashed ? randomBytes(20) : undefined);
+  await appendFile(file, ((await endsInLine(file)) ? '' : '\n') + line, { mode: 0o600 });
+}
+
+async function endsInLine(file: string): Promise<boolean> {
+  const handle = await open(file, 'r').catch(() => undefined);
+  if (!handle) return true;
+  try {
+    const { size } = await handle.stat();
+    if (size === 0) return true;
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
+    return buffer[0] === 0x0a;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The text of a private key's file. Throws a FailureError; on Unix also for a file that others can read, as ssh does. */
+export async function readKeyFile(path: string): Promise<string> {
+  try {
+    const { mode } = await stat(path);
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+      throw new FailureError({ kind: 'keyUnprotected', path, mode: mode & 0o777 });
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof FailureError) throw error;
+    throw new FailureError({ kind: 'keyUnreadable', path, code: errorCode(error) });
+  }
+}
+
+/** The text of `<path>.pub`, or undefined. */
+export function readPublicKeyFile(path: string): Promise<string | undefined> {
+  return readFile(`${path}.pub`, 'utf8').catch(() => undefined);
+}

@@ -1,0 +1,41 @@
+// Answers asks on the terminal, as ssh does; without a terminal every answer is no.
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import type { Ask, Reply } from '../core/engine.js';
+
+export async function askTerminal(ask: Ask): Promise<Reply> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return { kind: 'cancel' };
+  switch (ask.kind) {
+    case 'hostKey': {
+      const others = ask.known.map(({ keyType, file, line }) => `It is known by another key: ${keyType}, line ${line} of ${file}.\n`).join('');
+      const answer = await question(
+        `The host ${ask.host} is not known.\n${others}Its ${ask.keyType} key is ${ask.fingerprint}.\nConnect and remember it (yes/no)? `,
+        true,
+      );
+      return answer.trim() === 'yes' || answer.trim() === ask.fingerprint ? { kind: 'hostKey', accept: 'remember' } : { kind: 'cancel' };
+    }
+    case 'passphrase':
+      return { kind: 'secret', secret: await question(`Passphrase of ${ask.path}: `, false) };
+    case 'password':
+      return { kind: 'secret', secret: await question(`Password of ${ask.user}@${ask.host}: `, false) };
+  }
+}
+
+function question(text: string, echo: boolean): Promise<string> {
+  process.stderr.write(text);
+  // A prompt that is not echoed writes nowhere.
+  const output = echo ? process.stderr : new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output, terminal: true });
+  return new Promise((resolve) => {
+    let answer = '';
+    lines.once('line', (line) => {
+      answer = line;
+      lines.close();
+    });
+    lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    lines.once('close', () => {
+      if (!echo) process.stderr.write('\n');
+      resolve(answer);
+    });
+  });
+}

@@ -1,0 +1,30 @@
+// The engine's thread: a busy extension host does not stall a tunnel, and a busy tunnel does not stall the editor.
+import { parentPort } from 'node:worker_threads';
+import { createEngine } from './reconciler.js';
+import type { FromWorker, ToWorker } from './workerMessage.js';
+
+const port = parentPort;
+if (!port) throw new Error('worker.js runs in a worker thread only');
+
+const engine = createEngine();
+const send = (message: FromWorker) => port.postMessage(message);
+engine.onEvent((event) => send({ kind: 'event', event }));
+
+port.on('message', (message: ToWorker) => {
+  switch (message.kind) {
+    case 'apply':
+      engine.apply(message.plan);
+      break;
+    case 'answer':
+      engine.answer(message.askId, message.reply);
+      break;
+    case 'hosts':
+      void engine.hosts(message.configFile).then((hosts) => send({ kind: 'hosts', request: message.request, hosts }));
+      break;
+    case 'close':
+      void engine.close().then(() => {
+        send({ kind: 'closed' });
+        port.close();
+      });
+  }
+});
