@@ -1,0 +1,43 @@
+// The ids that package.json contributes, typed; test/core/contributions.test.ts compares the two.
+
+export const commands = {
+  forwardPort: 'sshTunnels.forwardPort',
+  start: 'sshTunnels.start',
+  stop: 'sshTunnels.stop',
+  stopOrRemove: 'sshTunnels.stopOrRemove',
+  restart: 'sshTunnels.restart',
+  remove: 'sshTunnels.remove',
+  rename: 'sshTunnels.rename',
+  edit: 'sshTunnels.edit',
+  copyAddress: 'sshTunnels.copyAddress',
+  openInBrowser: 'sshTunnels.openInBrowser',
+  showLog: 'sshTunnels.showLog',
+  savePreset: 'sshTunnels.savePreset',
+  startPreset: 'sshTunnels.startPreset',
+  stopPreset: 'sshTunnels.stopPreset',
+  editPresets: 'sshTunnels.editPresets',
+  manageTrust: 'sshTunnels.manageTrust',
+  forgetSecrets: 'sshTunnels.forgetSecrets',
+} as const;
+export type CommandId = (typeof commands)[keyof typeof commands];
+
+export const views = { tunnels: 'sshTunnels.tunnels' } as const;
+export const viewContainers = { sshTunnels: 'sshTunnels' } as const;
+
+/** VS Code makes this command for each view. */
+export const focusTunnelsView = `${views.tunnels}.focus`;
+
+export const settings = {
+  presets: 'sshTunnels.presets',
+  sshConfigFile: 'sshTunnels.sshConfigFile',
+} as const;
+
+/** For `when` clauses. */
+export const contextKeys = {
+  /** The states that the tunnels have, such as `failed ready`. */
+  tunnels: 'sshTunnels.states',
+  /** The states that the presets have, `locked` among them. */
+  presets: 'sshTunnels.presetStates',
+  /** The `viewItem` of the one selected row. */
+  selected: 'sshTunnels.selected',
+} as const;
