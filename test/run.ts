@@ -8,7 +8,8 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { countsVariable, type Counts } from './support/counts';
-import { repositoryRoot } from './support/vscodeServer';
+import { onEndRequested } from './support/endRequested';
+import { canServeVsCode, ensureVsCodeHost, repositoryRoot } from './support/vscodeServer';
 
 const levels = ['core', 'engine', 'host', 'ui'] as const;
 type Level = (typeof levels)[number];
@@ -29,12 +30,10 @@ const { values, positionals } = parseArgs({
 const chosen = levels.filter((level) => positionals.length === 0 || positionals.includes(level));
 let running: ChildProcess | undefined;
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => {
-    if (running) signalGroup(running, 'SIGKILL');
-    void endLeftovers().then(() => process.exit(1));
-  });
-}
+onEndRequested(() => {
+  if (running) signalGroup(running, 'SIGKILL');
+  void endLeftovers().then(() => process.exit(1));
+});
 
 main().then(
   (code) => process.exit(code),
@@ -49,6 +48,8 @@ async function main(): Promise<number> {
   if (unknown.length > 0) throw new Error(`No such level: ${unknown.join(', ')}. There are ${levels.join(', ')}.`);
   if (chosen.some((level) => level !== 'core')) ensureSystemPackages();
   if (chosen.some((level) => level !== 'core')) await build();
+  // Here, where no time limit of a test counts the download.
+  if (canServeVsCode && chosen.some((level) => level === 'host' || level === 'ui')) await ensureVsCodeHost();
 
   const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-test-'));
   const sum = { passed: 0, failed: 0, skipped: 0 };

@@ -66,7 +66,7 @@ async function runOnDesktop(run: Run, vscodeExecutablePath: string | undefined):
     extensionDevelopmentPath: repositoryRoot,
     extensionTestsPath: testsPath,
     extensionTestsEnv: run.env,
-    launchArgs: [run.folder, ...profile, '--disable-extensions', '--disable-workspace-trust'],
+    launchArgs: [run.folder, ...profile, '--disable-extensions'],
   }).then(
     (code): Outcome => ({ kind: 'ended', code }),
     (error: unknown): Outcome => {
@@ -74,7 +74,19 @@ async function runOnDesktop(run: Run, vscodeExecutablePath: string | undefined):
       return { kind: 'ended', code: 1 };
     },
   );
-  return withTimeLimit(running);
+  process.once('SIGTERM', () => {
+    endDesktop();
+    process.exit(1);
+  });
+  const outcome = await withTimeLimit(running);
+  if (outcome.kind === 'timeout') endDesktop();
+  return outcome;
+}
+
+/** test-electron ends the VS Code that it started at a second Ctrl+C, and in no other way. */
+function endDesktop(): void {
+  process.emit('SIGINT');
+  process.emit('SIGINT');
 }
 
 async function runInBrowser(run: Run): Promise<Outcome> {

@@ -10,7 +10,7 @@ export const repositoryRoot = resolve(import.meta.dirname, '../..');
 const hostPackage = join(import.meta.dirname, 'vscodeHost');
 
 /** What is needed to run VS Code's server: the Node for it, its entry, and the few built-in extensions that it may load. */
-export interface VsCodeHost {
+interface VsCodeHost {
   readonly node: string;
   readonly serverMain: string;
   readonly builtinExtensions: string;

@@ -91,7 +91,9 @@ export async function openWorkbench(
   await isUp(page);
 
   const quickInput = quickInputOf(page);
-  const toast = (text: string) => page.locator('.notification-toast', { hasText: text }).first();
+  // Faded in: sooner a click or a picture may hit where it isn't yet.
+  const toast = (text: string) =>
+    page.locator('.notification-toast.notification-fade-in-done', { hasText: text }).first();
   const dialog = page.locator('.monaco-dialog-box');
   const statusItem = (idPrefix: string) => page.locator(`.part.statusbar .statusbar-item[id^="${idPrefix}"]`).first();
 
