@@ -179,8 +179,9 @@ function expand(text: string, env: Environment): Character[] {
 
 /** Where a text ends without the blanks behind it; one that a backslash holds stays. */
 function trimmedEnd(text: string): number {
-  const end = text.trimEnd().length;
-  return text[end - 1] === '\\' && end < text.length ? end + 1 : end;
+  const trimmed = text.trimEnd();
+  const isEscaped = /\\*$/.exec(trimmed)![0].length % 2 === 1;
+  return Math.min(trimmed.length + (isEscaped ? 1 : 0), text.length);
 }
 
 function splitFields(characters: readonly Character[], end: number): Field[] {

@@ -78,7 +78,14 @@ export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
 
 /** An empty label gives the default one back. */
 export function renameTunnel(wanted: Wanted, id: string, label: string): Wanted {
-  return change(wanted, [id], ({ label: _, ...tunnel }) => (label === '' ? tunnel : { ...tunnel, label }));
+  return change(wanted, [id], ({ id, destination, spec, running, run }) => ({
+    id,
+    destination,
+    spec,
+    running,
+    run,
+    ...(label !== '' && { label }),
+  }));
 }
 
 function change(wanted: Wanted, ids: readonly string[], next: (tunnel: Tunnel) => Tunnel): Wanted {

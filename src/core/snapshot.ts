@@ -63,11 +63,13 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     case 'channelFailed': {
       const seen = snapshot.forwards[event.forward];
       if (seen?.kind !== 'listening') return snapshot;
-      const { refused: _, ...listening } = seen;
-      return forward(
-        event.forward,
-        event.kind === 'channelFailed' ? { ...listening, refused: event.failure } : listening,
-      );
+      const { kind, bound, unbound } = seen;
+      return forward(event.forward, {
+        kind,
+        bound,
+        unbound,
+        ...(event.kind === 'channelFailed' && { refused: event.failure }),
+      });
     }
     case 'asked':
       return { ...snapshot, asks: [...snapshot.asks, event.ask] };
@@ -84,8 +86,7 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
 }
 
 function without<T>(record: Readonly<Record<string, T>>, key: string): Readonly<Record<string, T>> {
-  const { [key]: _, ...rest } = record;
-  return rest;
+  return Object.fromEntries(Object.entries(record).filter(([other]) => other !== key));
 }
 
 /** The five states of a tunnel, with what each has to say. */

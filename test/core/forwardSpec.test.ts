@@ -1,0 +1,514 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fc from 'fast-check';
+import { FailureError, type SpecProblem } from '../../src/core/failure.js';
+import {
+  mustParseSpec,
+  parseAnswer,
+  parseForward,
+  parseSpec,
+  printForward,
+  printSpec,
+  type Endpoint,
+  type ForwardKind,
+  type ForwardSpec,
+  type Listen,
+  type SpecResult,
+} from '../../src/core/forwardSpec.js';
+import { servicePort } from '../../src/core/servicePort.js';
+import { askEach, hasOpenSsh, run, type Ran } from '../support/openSsh.js';
+
+const env = { HOME: '/home/ann', EMPTY: '', BOTH: '9000:db', SPACED: ' 7', COLON: ':', 'odd name': 'odd' };
+
+const port = (port: number, bind?: string): Listen => ({ kind: 'tcp', bind, port });
+const at = (host: string, port: number): Endpoint => ({ kind: 'tcp', host, port });
+const socket = (path: string) => ({ kind: 'unix' as const, path });
+const socks = { kind: 'socks' } as const;
+const local = (listen: Listen, target: Endpoint): ForwardSpec => ({ kind: 'local', listen, target });
+const remote = (listen: Listen, target: Endpoint | typeof socks): ForwardSpec => ({ kind: 'remote', listen, target });
+const dynamic = (listen: Listen): ForwardSpec => ({ kind: 'dynamic', listen });
+
+/** The spec, or the place and problem of the refusal. */
+function answer(result: SpecResult): ForwardSpec | { at: number; problem: SpecProblem } {
+  return result.ok ? result.spec : { at: result.failure.at, problem: result.failure.problem };
+}
+
+describe('parseForward', () => {
+  const accepted: [ForwardKind, string, ForwardSpec][] = [
+    // -L: every shape
+    ['local', '5432:db:5433', local(port(5432), at('db', 5433))],
+    ['local', '127.0.0.1:5000:db:5432', local(port(5000, '127.0.0.1'), at('db', 5432))],
+    ['local', 'localhost:5000:db:5432', local(port(5000, 'localhost'), at('db', 5432))],
+    ['local', ':5000:db:5432', local(port(5000, ''), at('db', 5432))],
+    ['local', '*:5000:db:5432', local(port(5000, '*'), at('db', 5432))],
+    ['local', '0.0.0.0:5000:db:5432', local(port(5000, '0.0.0.0'), at('db', 5432))],
+    ['local', '5000:/run/db.sock', local(port(5000), socket('/run/db.sock'))],
+    ['local', '[::1]:5000:/run/db.sock', local(port(5000, '::1'), socket('/run/db.sock'))],
+    ['local', ':5000:/run/db.sock', local(port(5000, ''), socket('/run/db.sock'))],
+    ['local', '/tmp/a.sock:db:5432', local(socket('/tmp/a.sock'), at('db', 5432))],
+    ['local', '/tmp/a.sock:/run/db.sock', local(socket('/tmp/a.sock'), socket('/run/db.sock'))],
+    ['local', 'here/a.sock:there/b.sock', local(socket('here/a.sock'), socket('there/b.sock'))],
+    // brackets, backslashes, variables
+    ['local', '[::1]:8080:[2001:db8::1]:80', local(port(8080, '::1'), at('2001:db8::1', 80))],
+    ['local', '[8080]:[web]:[80]', local(port(8080), at('web', 80))],
+    ['local', '[]:8080:web:80', local(port(8080, ''), at('web', 80))],
+    ['local', '8080:[/run/a:b]', local(port(8080), socket('/run/a:b'))],
+    ['local', '8080:[/a\\b]', local(port(8080), socket('/a\\b'))],
+    ['local', '\\:\\:1:8080:web:80', local(port(8080, '::1'), at('web', 80))],
+    ['local', '\\8080:w\\eb:80', local(port(8080), at('web', 80))],
+    ['local', '8080:\\[x]:80', local(port(8080), at('[x]', 80))],
+    ['local', '8080:\\/run:80', local(port(8080), at('/run', 80))],
+    ['local', '8080:a]b[c:80', local(port(8080), at('a]b[c', 80))],
+    ['local', '8080:/run/my dir/x', local(port(8080), socket('/run/my dir/x'))],
+    ['local', '8080:${HOME}/x.sock', local(port(8080), socket('/home/ann/x.sock'))],
+    ['local', '${BOTH}:5432', local(port(9000), at('db', 5432))],
+    ['local', '[${HOME}]:db:5432', local(socket('/home/ann'), at('db', 5432))],
+    ['local', '80${EMPTY}80:web:80', local(port(8080), at('web', 80))],
+    ['local', '${SPACED}7:web:80', local(port(77), at('web', 80))],
+    ['local', '8080:${odd name}:80', local(port(8080), at('odd', 80))],
+    ['local', '8080:$HOME:80', local(port(8080), at('$HOME', 80))],
+    ['local', '8080:$\\{HOME}:80', local(port(8080), at('${HOME}', 80))],
+    // ports
+    ['local', '1:web:65535', local(port(1), at('web', 65535))],
+    ['local', '65535:web:1', local(port(65535), at('web', 1))],
+    ['local', '008080:web:080', local(port(8080), at('web', 80))],
+    ['local', '+8080:web:+80', local(port(8080), at('web', 80))],
+    ['local', '8080:web:http', local(port(8080), at('web', 80))],
+    ['local', 'ssh:web:https', local(port(22), at('web', 443))],
+    ['local', ' \t8080:web:80', local(port(8080), at('web', 80))],
+    ['local', '8080:web: 80', local(port(8080), at('web', 80))],
+    ['local', '8080:web:80:', local(port(8080), at('web', 80))],
+    ['local', '8080:/a:80', local(port(8080), at('/a', 80))],
+    // -R: the same with the sides swapped, the server's choice of a port, and SOCKS
+    ['remote', '8080:localhost:3000', remote(port(8080), at('localhost', 3000))],
+    ['remote', '*:8080:localhost:3000', remote(port(8080, '*'), at('localhost', 3000))],
+    ['remote', '0:localhost:3000', remote(port(0), at('localhost', 3000))],
+    ['remote', '[::1]:0:localhost:3000', remote(port(0, '::1'), at('localhost', 3000))],
+    ['remote', '8080:/run/here.sock', remote(port(8080), socket('/run/here.sock'))],
+    ['remote', '/run/there.sock:localhost:3000', remote(socket('/run/there.sock'), at('localhost', 3000))],
+    ['remote', '/run/there.sock:/run/here.sock', remote(socket('/run/there.sock'), socket('/run/here.sock'))],
+    ['remote', '1080', remote(port(1080), socks)],
+    ['remote', '0', remote(port(0), socks)],
+    ['remote', '-0', remote(port(0), socks)],
+    ['remote', ':1080', remote(port(1080, ''), socks)],
+    ['remote', '[::]:1080', remote(port(1080, '::'), socks)],
+    ['remote', '/run/socks.sock', remote(socket('/run/socks.sock'), socks)],
+    // -D
+    ['dynamic', '1080', dynamic(port(1080))],
+    ['dynamic', 'socks', dynamic(port(1080))],
+    ['dynamic', '*:1080', dynamic(port(1080, '*'))],
+    ['dynamic', ':1080', dynamic(port(1080, ''))],
+    ['dynamic', '[::1]:1080', dynamic(port(1080, '::1'))],
+    ['dynamic', '/run/socks.sock', dynamic(socket('/run/socks.sock'))],
+  ];
+  for (const [kind, text, spec] of accepted)
+    it(`reads ${kind} “${text}”`, () => assert.deepEqual(answer(parseForward(kind, text, env)), spec));
+
+  const listenPort = (text: string): SpecProblem => ({ kind: 'listenPort', text });
+  const targetPort = (text: string): SpecProblem => ({ kind: 'targetPort', text });
+  const refused: [ForwardKind, string, number, SpecProblem][] = [
+    ['local', '', 0, { kind: 'empty' }],
+    ['local', '   ', 3, { kind: 'empty' }],
+    ['local', '${EMPTY}', 8, { kind: 'empty' }],
+    ['local', '8080', 4, { kind: 'targetMissing' }],
+    ['local', '/run/a.sock', 11, { kind: 'targetMissing' }],
+    ['local', '8080:web', 8, { kind: 'targetPortMissing' }],
+    ['local', '8080:web:', 9, { kind: 'targetPortMissing' }],
+    ['local', '/run/a.sock:web', 15, { kind: 'targetPortMissing' }],
+    ['local', '8080::80', 5, { kind: 'targetHostMissing' }],
+    ['local', '8080:web:0', 9, targetPort('0')],
+    ['local', '8080:web:65536', 9, targetPort('65536')],
+    ['local', '8080:web:-1', 9, targetPort('-1')],
+    ['local', '8080:web:80.5', 9, targetPort('80.5')],
+    ['local', '8080:web:0x50', 9, targetPort('0x50')],
+    ['local', '8080:web:nosuchservice', 9, targetPort('nosuchservice')],
+    ['local', '8080:web:constructor', 9, targetPort('constructor')],
+    ['local', '8080:web:HTTP', 9, targetPort('HTTP')],
+    ['local', '8080:web:99999999999999999999', 9, targetPort('99999999999999999999')],
+    ['local', '65536:web:80', 0, listenPort('65536')],
+    ['local', 'web:80', 0, listenPort('web')],
+    ['local', ':8080', 0, listenPort('')],
+    ['local', '-0:web:80', 0, { kind: 'listenPortZero' }],
+    ['local', '0:web:80', 0, { kind: 'listenPortZero' }],
+    ['local', '127.0.0.1:0:web:80', 10, { kind: 'listenPortZero' }],
+    ['dynamic', '0', 0, { kind: 'listenPortZero' }],
+    ['dynamic', '65536', 0, listenPort('65536')],
+    ['remote', '65536:web:80', 0, listenPort('65536')],
+    ['remote', 'web:/run/a.sock', 0, listenPort('web')],
+    ['local', '::1:8080:web:80', 9, { kind: 'tooManyFields' }],
+    ['local', '8080:2001:db8::1:80', 15, { kind: 'tooManyFields' }],
+    ['local', 'a:1:b:2:3', 8, { kind: 'tooManyFields' }],
+    ['local', '/a:b:80:90', 8, { kind: 'tooManyFields' }],
+    ['dynamic', '1080:web:80', 5, { kind: 'tooManyFields' }],
+    ['dynamic', '1080:/run/a.sock', 5, { kind: 'tooManyFields' }],
+    ['dynamic', '/run/a.sock:80', 12, { kind: 'tooManyFields' }],
+    ['remote', '/run/a.sock:80', 14, { kind: 'targetPortMissing' }],
+    ['local', '[::1:8080:web:80', 0, { kind: 'bracket' }],
+    ['local', '8080:[::1', 5, { kind: 'bracket' }],
+    ['local', '[::1]x:8080:web:80', 5, { kind: 'bracketTail' }],
+    ['local', '8080:[::1]80', 10, { kind: 'bracketTail' }],
+    ['local', '8080:web:80\\', 11, { kind: 'backslash' }],
+    ['local', '8080:web:80:\\', 12, { kind: 'backslash' }],
+    ['local', '8080:web:80 ', 11, { kind: 'blank' }],
+    ['local', '80 80:web:80', 2, { kind: 'blank' }],
+    ['local', '8080:my web:80', 7, { kind: 'blank' }],
+    ['local', 'my host:8080:web:80', 2, { kind: 'blank' }],
+    ['local', '8080:w\u00a0eb:80', 6, { kind: 'blank' }],
+    ['local', '8080:${NOPE}:80', 5, { kind: 'variable', name: 'NOPE' }],
+    ['local', '8080:${}:80', 5, { kind: 'variable', name: '' }],
+    ['local', '8080:${toString}:80', 5, { kind: 'variable', name: 'toString' }],
+    ['local', '8080:\\${NOPE}:80', 6, { kind: 'variable', name: 'NOPE' }],
+    ['local', '8080:${HOME:80', 5, { kind: 'variableSyntax' }],
+    ['local', '${HOME}/x.sock:web:bad', 19, targetPort('bad')],
+    ['local', `8080:/${'x'.repeat(107)}`, 5, { kind: 'pathTooLong' }],
+    ['local', `/${'x'.repeat(107)}:web:80`, 0, { kind: 'pathTooLong' }],
+    ['local', `8080:/${'ü'.repeat(54)}`, 5, { kind: 'pathTooLong' }],
+    ['local', `8080:${'x'.repeat(1025)}:80`, 5, { kind: 'hostTooLong' }],
+    ['local', `${'x'.repeat(1025)}:8080:web:80`, 0, { kind: 'hostTooLong' }],
+  ];
+  for (const [kind, text, at, problem] of refused)
+    it(`refuses ${kind} “${text.length > 60 ? `${text.slice(0, 60)}…` : text}”: ${problem.kind} at ${at}`, () =>
+      assert.deepEqual(answer(parseForward(kind, text, env)), { at, problem }));
+
+  it('takes the longest path and host that OpenSSH takes', () => {
+    const path = `/${'x'.repeat(106)}`;
+    const host = 'x'.repeat(1024);
+    assert.deepEqual(answer(parseForward('local', `8080:${path}`)), local(port(8080), socket(path)));
+    assert.deepEqual(answer(parseForward('local', `8080:${host}:80`)), local(port(8080), at(host, 80)));
+  });
+
+  it('names the text of a refusal', () => {
+    const result = parseForward('local', '8080:web');
+    assert.deepEqual(result, {
+      ok: false,
+      failure: { kind: 'badSpec', text: '8080:web', at: 8, problem: { kind: 'targetPortMissing' } },
+    });
+  });
+});
+
+describe('parseSpec', () => {
+  const table: [string, ReturnType<typeof answer>][] = [
+    ['-L 5432:db:5432', local(port(5432), at('db', 5432))],
+    ['-L5432:db:5432', local(port(5432), at('db', 5432))],
+    ['  -L   5432:db:5432  ', local(port(5432), at('db', 5432))],
+    ['-R 8080:localhost:3000', remote(port(8080), at('localhost', 3000))],
+    ['-R 1080', remote(port(1080), socks)],
+    ['-D 1080', dynamic(port(1080))],
+    ['-D${HOME}', dynamic(socket('/home/ann'))],
+    ['-L 8080:/a ', local(port(8080), socket('/a'))],
+    ['-L 8080:/a\\ ', local(port(8080), socket('/a '))],
+    ['-L 8080:[/a ]', local(port(8080), socket('/a '))],
+    ['', { at: 0, problem: { kind: 'empty' } }],
+    ['  ', { at: 0, problem: { kind: 'empty' } }],
+    ['5432:db:5432', { at: 0, problem: { kind: 'option', option: '' } }],
+    [' -X 5432:db:5432', { at: 1, problem: { kind: 'option', option: '-X' } }],
+    ['-l 5432', { at: 0, problem: { kind: 'option', option: '-l' } }],
+    ['-L', { at: 2, problem: { kind: 'empty' } }],
+    ['-L ', { at: 2, problem: { kind: 'empty' } }],
+    ['-L 8080:web', { at: 11, problem: { kind: 'targetPortMissing' } }],
+    ['-L 8080:web:x', { at: 12, problem: { kind: 'targetPort', text: 'x' } }],
+    ['-L 8080:web:80 -N', { at: 14, problem: { kind: 'blank' } }],
+  ];
+  for (const [text, expected] of table)
+    it(`reads “${text}”`, () => assert.deepEqual(answer(parseSpec(text, env)), expected));
+
+  it('mustParseSpec throws the failure of a wrong one', () => {
+    assert.deepEqual(mustParseSpec('-D 1080'), dynamic(port(1080)));
+    assert.throws(
+      () => mustParseSpec('-L 8080:web'),
+      (error: unknown) => error instanceof FailureError && error.failure.kind === 'badSpec' && error.failure.at === 11,
+    );
+  });
+});
+
+describe('parseAnswer', () => {
+  const table: [string, ReturnType<typeof answer>][] = [
+    ['5432', local(port(5432), at('localhost', 5432))],
+    [' 5432 ', local(port(5432), at('localhost', 5432))],
+    ['http', local(port(80), at('localhost', 80))],
+    ['5000:5432', local(port(5000), at('localhost', 5432))],
+    ['db:5432', local(port(5432), at('db', 5432))],
+    ['db:postgresql', local(port(5432), at('db', 5432))],
+    ['[::1]:80', local(port(80), at('::1', 80))],
+    ['5000:db:5432', local(port(5000), at('db', 5432))],
+    ['127.0.0.1:5000:db:5432', local(port(5000, '127.0.0.1'), at('db', 5432))],
+    ['5000:/run/db.sock', local(port(5000), socket('/run/db.sock'))],
+    ['/tmp/a.sock:/run/db.sock', local(socket('/tmp/a.sock'), socket('/run/db.sock'))],
+    ['-L 5000:db:5432', local(port(5000), at('db', 5432))],
+    [' -R 8080:localhost:3000', remote(port(8080), at('localhost', 3000))],
+    ['-D 1080', dynamic(port(1080))],
+    ['', { at: 0, problem: { kind: 'empty' } }],
+    ['  ', { at: 0, problem: { kind: 'empty' } }],
+    ['0', { at: 0, problem: { kind: 'listenPortZero' } }],
+    ['65536', { at: 0, problem: { kind: 'listenPort', text: '65536' } }],
+    ['web', { at: 0, problem: { kind: 'listenPort', text: 'web' } }],
+    ['my web', { at: 2, problem: { kind: 'blank' } }],
+    ['db:', { at: 0, problem: { kind: 'listenPort', text: 'db' } }],
+    [':5432', { at: 0, problem: { kind: 'targetHostMissing' } }],
+    ['db:x', { at: 3, problem: { kind: 'targetPort', text: 'x' } }],
+    ['0:5432', { at: 0, problem: { kind: 'listenPortZero' } }],
+    ['/run/db.sock', { at: 12, problem: { kind: 'targetMissing' } }],
+    ['-X 1', { at: 0, problem: { kind: 'option', option: '-X' } }],
+    ['1:2:3:4:5', { at: 8, problem: { kind: 'tooManyFields' } }],
+  ];
+  for (const [text, expected] of table)
+    it(`reads “${text}”`, () => assert.deepEqual(answer(parseAnswer(text, env)), expected));
+});
+
+const kinds = ['local', 'remote', 'dynamic'] as const;
+const optionOf = { local: '-L', remote: '-R', dynamic: '-D' } as const;
+
+// The pieces that the grammar turns on, and what people mistype.
+const digits = fc.constantFrom('0', '1', '22', '080', '8080', '65535', '65536', '99999', '-1', '+80', '-0', '8 0', ' 80', '80 ', '0x50', '1.5'); // prettier-ignore
+const name = fc.constantFrom('', '', '*', 'db', 'db.example.com', 'localhost', '127.0.0.1', '::1', 'a b', 'ü', '-x', '%h', '~', '$', '$HOME', '{', '}'); // prettier-ignore
+const path = fc.constantFrom('/', '/a', '/run/x.sock', './x', 'a/b', '/a b', '/a ', '~/x', `/${'x'.repeat(106)}`, `/${'y'.repeat(107)}`); // prettier-ignore
+const variable = fc.constantFrom('${HOME}', '${EMPTY}', '${BOTH}', '${SPACED}', '${COLON}', '${NOPE}', '${}', '${HOME', '\\${HOME}', '$\\{HOME}', '${odd name}'); // prettier-ignore
+const mark = fc.constantFrom(':', ':', ':', '[', ']', '\\', '/', ' ', '\t', '$', '${', '[]', '\\:', '\\\\', '\\/');
+
+function specTexts(services: readonly string[]): fc.Arbitrary<string> {
+  const plain = fc.oneof(
+    { weight: 5, arbitrary: digits },
+    { weight: 4, arbitrary: name },
+    { weight: 2, arbitrary: path },
+    { weight: 1, arbitrary: variable },
+    ...(services.length > 0 ? [{ weight: 1, arbitrary: fc.constantFrom(...services) }] : []),
+  );
+  const wrapped = fc.oneof(
+    { weight: 6, arbitrary: plain },
+    { weight: 2, arbitrary: plain.map((text) => `[${text}]`) },
+    { weight: 1, arbitrary: plain.map((text) => `\\${text}`) },
+    { weight: 1, arbitrary: fc.tuple(plain, mark, plain).map((parts) => parts.join('')) },
+  );
+  const fields = fc.array(wrapped, { minLength: 1, maxLength: 5 }).map((parts) => parts.join(':'));
+  // Most random fields make no spec: these do, so that the meaning is compared as well.
+  const goodPort = fc.constantFrom('0', '1', '22', '080', '8080', '65535', '+80', ...services);
+  const goodName = fc.oneof(name, fc.constantFrom('[::1]', '\\[::1]', '[2001:db8::1]', '[]', '\\::', 'a\\:b', '[a/b]'));
+  const goodPath = fc.oneof(path, fc.constantFrom('[/a:b]', '/a\\:b', '\\/a/b', '${HOME}/x'));
+  const end = fc.oneof(
+    goodPath,
+    fc.tuple(goodName, goodPort).map((parts) => parts.join(':')),
+  );
+  const start = fc.oneof(goodPort, end);
+  const good = fc.oneof(
+    start,
+    fc.tuple(start, end).map((parts) => parts.join(':')),
+  );
+  const soup = fc.array(fc.oneof(mark, wrapped), { maxLength: 8 }).map((parts) => parts.join(''));
+  const blank = fc.constantFrom('', '', '', '', ' ', '\t');
+  const body = fc.oneof(
+    { weight: 4, arbitrary: fields },
+    { weight: 4, arbitrary: good },
+    { weight: 2, arbitrary: soup },
+  );
+  return fc.tuple(blank, body, blank).map((parts) => parts.join(''));
+}
+
+/** The line that `ssh -G` prints for a spec. It fills in the %-tokens of paths, which is not the grammar's work. */
+function lineOf(spec: ForwardSpec): string {
+  const filled = (path: string) => path.replaceAll('%h', 'host');
+  const address = (host: string, port: number) => `[${host}]:${port}`;
+  const { listen } = spec;
+  const start =
+    listen.kind === 'unix'
+      ? filled(listen.path)
+      : listen.bind === undefined
+        ? String(listen.port)
+        : address(listen.bind, listen.port);
+  if (spec.kind === 'dynamic') return `dynamicforward ${start}`;
+  const { target } = spec;
+  switch (target.kind) {
+    case 'tcp':
+      return `${spec.kind}forward ${start} ${address(target.host, target.port)}`;
+    case 'unix':
+      return `${spec.kind}forward ${start} ${filled(target.path)}`;
+    case 'socks':
+      return `${spec.kind}forward ${start} [socks]:0`;
+  }
+}
+
+/** What OpenSSH accepts and we refuse: what would only fail later, or loses what was written. The only differences. */
+const exceptions: {
+  name: string;
+  covers: (kind: ForwardKind, text: string, problem: SpecProblem, ran: Ran) => boolean;
+}[] = [
+  {
+    name: 'an empty target host, which no server can connect to',
+    covers: (_, __, problem, { stdout }) =>
+      problem.kind === 'targetHostMissing' && /^(local|remote)forward .* \[\]:\d+$/m.test(stdout),
+  },
+  {
+    name: 'a blank in a host name or bind address, which nothing resolves',
+    covers: (_, __, problem, { stdout }) =>
+      problem.kind === 'blank' && /^(local|remote|dynamic)forward .*\[.*\s.*\]:\d+/m.test(stdout),
+  },
+  {
+    name: 'a path as bind address, which nothing resolves: a socket whose target lacks its host or port',
+    covers: (_, __, problem, { stdout }) =>
+      (problem.kind === 'targetPortMissing' || problem.kind === 'tooManyFields') &&
+      /^(local|remote|dynamic)forward \[.*\/.*\]:\d+/m.test(stdout),
+  },
+  {
+    name: 'a target behind -D, which ssh drops',
+    covers: (kind, _, problem, { stdout }) =>
+      kind === 'dynamic' && problem.kind === 'tooManyFields' && /^localforward .*\/.*$/m.test(stdout),
+  },
+  {
+    name: 'a last field of a backslash alone, which ssh drops',
+    covers: (_, text, problem) => problem.kind === 'backslash' && text.endsWith(':\\'),
+  },
+];
+
+async function askSsh(kind: ForwardKind, text: string): Promise<Ran> {
+  const args = ['-G', '-F', '/dev/null', optionOf[kind], text, 'host'];
+  return run('ssh', args, { ...env, PATH: process.env['PATH'] });
+}
+
+/** How ours and OpenSSH's reading differ, or `undefined`. */
+function difference(kind: ForwardKind, text: string, ran: Ran): string | undefined {
+  const ours = parseForward(kind, text, env);
+  const said = `${optionOf[kind]} ${JSON.stringify(text)}`;
+  // Only root may ask this ssh for a listener below 1024; it has read the spec before it says so.
+  const isPrivileged = /Privileged ports/.test(ran.stderr);
+  const theirs = ran.code === 0 || isPrivileged;
+  if (!theirs) return ours.ok ? `${said}: ssh refuses what we read as ${lineOf(ours.spec)}` : undefined;
+  if (!ours.ok) {
+    const { problem } = ours.failure;
+    if (isPrivileged || exceptions.some(({ covers }) => covers(kind, text, problem, ran))) return undefined;
+    return `${said}: we refuse (${problem.kind}) what ssh reads as ${ran.stdout.match(/^\w+forward .*$/gm)?.join(' | ')}`;
+  }
+  const line = lineOf(ours.spec);
+  if (isPrivileged || ran.stdout.split('\n').includes(line)) return undefined;
+  return `${said}: we read ${line}, ssh ${ran.stdout.match(/^(local|remote|dynamic)forward .*$/gm)?.join(' | ')}`;
+}
+
+describe('the grammar beside OpenSSH', () => {
+  const serviceNames = ['ftp', 'ssh', 'telnet', 'smtp', 'domain', 'gopher', 'http', 'www', 'kerberos', 'pop3', 'sunrpc', 'nntp', 'ntp', 'imap2', 'imap', 'snmp', 'ldap', 'https', 'submissions', 'submission', 'ldaps', 'rsync', 'ftps', 'imaps', 'pop3s', 'socks', 'openvpn', 'ms-sql-s', 'mqtt', 'nfs', 'mysql', 'ms-wbt-server', 'svn', 'sip', 'xmpp-client', 'postgresql', 'amqps', 'amqp', 'x11', 'redis', 'http-alt', 'secure-mqtt']; // prettier-ignore
+  /** What the system knows by name: its table may be short or missing. */
+  const known = serviceNames.filter((name) => spawnSync('getent', ['services', `${name}/tcp`]).status === 0);
+
+  before(function () {
+    if (!hasOpenSsh) this.skip();
+  });
+
+  it('has the port of every service that ssh knows', async () => {
+    const asked = await askEach(known, async (name) => (await askSsh('remote', name)).stdout);
+    const theirs = asked.map((stdout) => Number(/^remoteforward (\d+)/m.exec(stdout)?.[1]));
+    assert.deepEqual(known.map(servicePort), theirs);
+    for (const name of serviceNames) assert.ok(servicePort(name), name);
+  });
+
+  it('reads and refuses the tables’ specs as ssh does', async () => {
+    const texts = ['8080:web:80', '[::1]:8080:/run/x', '8080::80', '8080:my web:80', '/a:80', '/a:1:web:80', '1080:/x', '/x:/y', '8080:web:80:\\', '1080:\\', 'socks', '0', `8080:${'x'.repeat(1024)}:80`, `8080:${'x'.repeat(1025)}:80`, `8080:/${'x'.repeat(106)}`, `8080:/${'x'.repeat(107)}`].filter((text) => text !== 'socks' || known.includes(text)); // prettier-ignore
+    const asked = texts.flatMap((text) => kinds.map((kind) => ({ kind, text })));
+    const ran = await askEach(asked, ({ kind, text }) => askSsh(kind, text));
+    assert.deepEqual(
+      asked.flatMap(({ kind, text }, index) => difference(kind, text, ran[index]!) ?? []),
+      [],
+    );
+  });
+
+  const exceptional: [ForwardKind, string][] = [
+    ['local', '8080::80'],
+    ['local', '8080:my web:80'],
+    ['remote', '/run/a.sock:80'],
+    ['dynamic', '1080:/run/a.sock'],
+    ['local', '8080:web:80:\\'],
+  ];
+  exceptions.forEach(({ name, covers }, index) =>
+    it(`differs in ${name}`, async () => {
+      const [kind, text] = exceptional[index]!;
+      const ours = parseForward(kind, text, env);
+      const ran = await askSsh(kind, text);
+      assert.equal(ran.code, 0, 'ssh accepts it');
+      assert.ok(!ours.ok && covers(kind, text, ours.failure.problem, ran));
+    }),
+  );
+
+  it('reads and refuses random specs as ssh does, with the same meaning', async function () {
+    const count = Number(process.env['SSH_TUNNELS_SPECS'] ?? 400);
+    this.timeout(15_000 + count * 50);
+    const seed = Number(process.env['SSH_TUNNELS_SEED'] ?? Date.now() % 2 ** 31);
+    const texts = specTexts(known.filter((name) => name !== 'socks')); // -G does not print -L to a host called socks
+    const asked = fc.sample(fc.record({ kind: fc.constantFrom(...kinds), text: texts }), { numRuns: count, seed });
+    const ran = await askEach(asked, ({ kind, text }) => askSsh(kind, text));
+    const differences = asked.flatMap(({ kind, text }, index) => difference(kind, text, ran[index]!) ?? []);
+    differences.sort((a, b) => a.length - b.length);
+    assert.deepEqual(differences.slice(0, 20), [], `${differences.length} differences with SSH_TUNNELS_SEED=${seed}`);
+    const accepted = ran.filter(({ code }) => code === 0).length;
+    assert.ok(accepted > count / 10 && accepted < count * 0.9, `${accepted} of ${count} were accepted`);
+  });
+});
+
+describe('printForward', () => {
+  const name = fc.string({ unit: fc.constantFrom(...'ab1:\\[]${}/*.ü-'), maxLength: 12 });
+  const path = fc
+    .tuple(fc.string({ unit: fc.constantFrom(...'ab \t:\\[]${}/ü-'), maxLength: 12 }), fc.nat(12))
+    .map(([text, at]) => `${text.slice(0, at)}/${text.slice(at)}`);
+  const tcpTarget = fc.tuple(name, fc.integer({ min: 1, max: 65535 })).map(([host, port]) => at(host || 'db', port));
+  const target = fc.oneof(tcpTarget, path.map(socket));
+  const listen = (least: number): fc.Arbitrary<Listen> => {
+    const tcp = fc.tuple(fc.integer({ min: least, max: 65535 }), fc.option(name, { nil: undefined }));
+    return fc.oneof(
+      tcp.map(([number, bind]) => port(number, bind)),
+      path.map(socket),
+    );
+  };
+  const specs: fc.Arbitrary<ForwardSpec> = fc.oneof(
+    fc.tuple(listen(1), target).map(([listen, target]) => local(listen, target)),
+    fc.tuple(listen(0), fc.oneof(target, fc.constant(socks))).map(([listen, target]) => remote(listen, target)),
+    listen(1).map(dynamic),
+  );
+
+  it('prints what reads back as the same spec, whatever its names and paths hold', () => {
+    fc.assert(
+      fc.property(specs, (spec) => {
+        assert.deepEqual(answer(parseForward(spec.kind, printForward(spec), env)), spec);
+        assert.deepEqual(answer(parseSpec(printSpec(spec), env)), spec);
+        assert.deepEqual(answer(parseAnswer(` ${printSpec(spec)} `, env)), spec);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('prints what any accepted text reads as, so that the print reads the same', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...kinds), specTexts(['http']), (kind, text) => {
+        const read = parseForward(kind, text, env);
+        if (read.ok) assert.deepEqual(answer(parseForward(kind, printForward(read.spec), env)), read.spec);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  const table: [string, string][] = [
+    ['-L 05432:db:postgresql', '-L 5432:db:5432'],
+    ['-L [::1]:8080:[2001:db8::1]:80', '-L [::1]:8080:[2001:db8::1]:80'],
+    ['-L :8080:web:80', '-L :8080:web:80'],
+    ['-L 8080:[/a:b]', '-L 8080:[/a:b]'],
+    ['-L 8080:/a\\:b\\]', '-L 8080:/a\\:b\\]'],
+    ['-L 8080:$\\{HOME}:80', '-L 8080:$\\{HOME}:80'],
+    ['-L 8080:$HOME:80', '-L 8080:$HOME:80'],
+    ['-R 1080', '-R 1080'],
+    ['-R *:0:localhost:80', '-R *:0:localhost:80'],
+    ['-D [::]:1080', '-D [::]:1080'],
+  ];
+  for (const [written, printed] of table)
+    it(`prints “${written}” as “${printed}”`, () => assert.equal(printSpec(mustParseSpec(written)), printed));
+});
+
+describe('all readers of forwards', () => {
+  it('never throw, and place a refusal inside the text', () => {
+    const texts = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), specTexts(['http']));
+    fc.assert(
+      fc.property(texts, (text) => {
+        const results = [parseSpec(text), parseAnswer(text), ...kinds.map((kind) => parseForward(kind, text, env))];
+        for (const result of results)
+          if (!result.ok) {
+            assert.equal(result.failure.text, text);
+            assert.ok(result.failure.at >= 0 && result.failure.at <= text.length, `${result.failure.at}`);
+          }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
