@@ -344,7 +344,7 @@ const exceptions: {
   {
     name: 'a path as bind address, which nothing resolves: a socket whose target lacks its host or port',
     covers: (_, __, problem, { stdout }) =>
-      (problem.kind === 'targetPortMissing' || problem.kind === 'tooManyFields') &&
+      ['targetPortMissing', 'tooManyFields', 'pathTooLong'].includes(problem.kind) &&
       /^(local|remote|dynamic)forward \[.*\/.*\]:\d+/m.test(stdout),
   },
   {
@@ -354,7 +354,8 @@ const exceptions: {
   },
   {
     name: 'a last field of a backslash alone, which ssh drops',
-    covers: (_, text, problem) => problem.kind === 'backslash' && text.endsWith(':\\'),
+    covers: (kind, text, problem, ran) =>
+      problem.kind === 'backslash' && difference(kind, text.slice(0, -1), ran) === undefined,
   },
 ];
 

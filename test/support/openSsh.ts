@@ -1,5 +1,5 @@
 // OpenSSH's own programs as oracles: they are run without the user's files and never connect.
-import { execFile, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 
 export interface Ran {
   /** -1: ended by a signal. */
@@ -16,11 +16,12 @@ export const hasOpenSsh = ['ssh', 'ssh-keygen'].every(
 /** Runs a program to its end; a code other than 0 is an answer, too. */
 export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, args, { env }, (error, stdout, stderr) => {
-      if (error && typeof error.code !== 'number' && !error.killed) reject(new Error(error.message));
-      else resolve({ code: error ? (error.code ?? -1) : 0, stdout, stderr });
-    });
-    child.stdin?.end();
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const ran: Ran = { code: -1, stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (ran.stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (ran.stderr += text));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ ...ran, code: code ?? -1 }));
   });
 }
 
