@@ -205,7 +205,7 @@ export function localAddress({ spec }: Tunnel): string | undefined {
   return hostPort(everywhere ? 'localhost' : bind, port);
 }
 
-function browserUrl({ spec }: Tunnel, address: string): string | undefined {
+export function browserUrl({ spec }: Tunnel, address: string): string | undefined {
   if (spec.kind !== 'local' || spec.target.kind !== 'tcp') return undefined;
   return `${[443, 8443].includes(spec.target.port) ? 'https' : 'http'}://${address}`;
 }

@@ -4,7 +4,7 @@ import { printDestination, type Destination } from './destination.js';
 import type { Ask, Engine, EngineEvent, Reply } from './engine.js';
 import { printSpec, type ForwardSpec } from './forwardSpec.js';
 import { connectionOf, planTunnels, type ConnectionId } from './plan.js';
-import { emptySnapshot, reduce, type Snapshot } from './snapshot.js';
+import { emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
 
 /** A forward that the user has put on the list, running or not. */
 export interface Tunnel {
@@ -64,14 +64,6 @@ export function restartConnection(wanted: Wanted, id: ConnectionId): Wanted {
   return { ...wanted, connectionRuns: { ...wanted.connectionRuns, [id]: (wanted.connectionRuns[id] ?? 0) + 1 } };
 }
 
-/** Dials again at once where one of the tunnels waits for a connection that is down. */
-export function redial(wanted: Wanted, snapshot: Snapshot, ids: readonly string[]): Wanted {
-  const connections = new Set(wanted.tunnels.filter(({ id }) => ids.includes(id)).map(connectionOf));
-  return [...connections]
-    .filter((id) => ['failed', 'retrying'].includes(snapshot.connections[id]?.kind ?? ''))
-    .reduce(restartConnection, wanted);
-}
-
 export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
   return { ...wanted, tunnels: wanted.tunnels.filter((tunnel) => !ids.includes(tunnel.id)) };
 }
@@ -95,6 +87,24 @@ function change(wanted: Wanted, ids: readonly string[], next: (tunnel: Tunnel) =
 export interface SessionState {
   wanted: Wanted;
   snapshot: Snapshot;
+}
+
+/**
+ * Puts tunnels on the list and starts those that don't run, in `started`; one that runs is left alone. A connection that is
+ * down is dialled again at once.
+ */
+export function startTunnels(
+  { wanted, snapshot }: SessionState,
+  added: readonly NewTunnel[],
+): { wanted: Wanted; started: readonly string[] } {
+  const down = added.filter((tunnel) => {
+    const known = wanted.tunnels.find(({ id }) => id === tunnelId(tunnel));
+    return !known || !['connecting', 'ready'].includes(tunnelState(known, snapshot).kind);
+  });
+  const connections = [...new Set(down.map(connectionOf))].filter((id) =>
+    ['failed', 'retrying'].includes(snapshot.connections[id]?.kind ?? ''),
+  );
+  return { wanted: connections.reduce(restartConnection, wantTunnels(wanted, down)), started: down.map(tunnelId) };
 }
 
 /** Holds the one state of a window and tells who listens when it has changed. */

@@ -1,0 +1,78 @@
+// Builds the parts and puts them together; nothing is decided here.
+import { homedir } from 'node:os';
+import * as vscode from 'vscode';
+import type { Presented } from './core/present.js';
+import { createSession } from './core/session.js';
+import { startWorkerEngine } from './engine/workerEngine.js';
+import { answerAsks } from './ui/asks.js';
+import { registerCommands } from './ui/commands.js';
+import { settings } from './ui/contributions.js';
+import { logEvents } from './ui/log.js';
+import { createMessages } from './ui/messages.js';
+import { createNotifications } from './ui/notifications.js';
+import { createPresentation } from './ui/presentation.js';
+import { createPresets, watchPresets } from './ui/presets.js';
+import { createSecrets } from './ui/secrets.js';
+import { sshConfigFile } from './ui/settings.js';
+import { createStatusBar } from './ui/statusBar.js';
+import { createTree } from './ui/tree.js';
+
+/** What the tests inside VS Code see; they get it from the activated extension. */
+export interface TestAccess {
+  presented(): Presented;
+  notices(): readonly string[];
+}
+
+let close: (() => Promise<void>) | undefined;
+
+export function activate(context: vscode.ExtensionContext): TestAccess | undefined {
+  const configFile = () => sshConfigFile(homedir());
+  const engine = startWorkerEngine(context.asAbsolutePath('dist/worker.js'));
+  close = () => engine.close();
+
+  const session = createSession(engine, configFile);
+  const log = vscode.window.createOutputChannel('SSH Tunnels', { log: true });
+  const messages = createMessages();
+  const secrets = createSecrets(context, session);
+  const notifications = createNotifications(session, messages);
+  const presetSettings = watchPresets();
+  const presets = createPresets(context, session, presetSettings, notifications, messages);
+  const presentation = createPresentation(session, presetSettings);
+  const tree = createTree(presentation);
+  context.subscriptions.push(
+    log,
+    logEvents(session, log),
+    secrets,
+    notifications,
+    presetSettings,
+    presentation,
+    tree,
+    createStatusBar(presentation),
+    answerAsks(session, secrets, log),
+    registerCommands({
+      context,
+      session,
+      hosts: (file) => engine.hosts(file),
+      configFile,
+      presentation,
+      tree,
+      notifications,
+      presets,
+      secrets,
+      messages,
+      log,
+    }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => presets.startAutomatic('workspace')),
+    vscode.workspace.onDidChangeConfiguration(
+      (event) => event.affectsConfiguration(settings.sshConfigFile) && session.update((wanted) => wanted),
+    ),
+  );
+  void presets.startAutomatic('all');
+  return context.extensionMode === vscode.ExtensionMode.Test
+    ? { presented: () => presentation.presented, notices: () => messages.shown }
+    : undefined;
+}
+
+export async function deactivate(): Promise<void> {
+  await close?.();
+}

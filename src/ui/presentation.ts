@@ -1,0 +1,54 @@
+import * as vscode from 'vscode';
+import { present, type Presented } from '../core/present.js';
+import type { Session } from '../core/session.js';
+import type { ReadPresets } from './settings.js';
+
+/** What the views show. */
+export interface Presentation extends vscode.Disposable {
+  /** As of now. */
+  readonly presented: Presented;
+  /** Fires when what is shown has changed, at most every 50 ms. */
+  readonly onDidChange: vscode.Event<Presented>;
+  /** Fires at once if something has changed. */
+  flush(): void;
+}
+
+const intervalMs = 50;
+
+export function createPresentation(
+  session: Session,
+  presets: { readonly current: ReadPresets; readonly onDidChange: vscode.Event<void> },
+): Presentation {
+  const changed = new vscode.EventEmitter<Presented>();
+  let timer: NodeJS.Timeout | undefined;
+  let last = '';
+  const now = () => present({ session: session.state, ...presets.current, trusted: vscode.workspace.isTrusted });
+  const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    const presented = now();
+    const text = JSON.stringify(presented);
+    if (text === last) return;
+    last = text;
+    changed.fire(presented);
+  };
+  const schedule = () => {
+    timer ??= setTimeout(flush, intervalMs);
+  };
+  const parts = vscode.Disposable.from(
+    changed,
+    { dispose: session.onChange(schedule) },
+    presets.onDidChange(schedule),
+    vscode.workspace.onDidGrantWorkspaceTrust(schedule),
+    { dispose: () => clearTimeout(timer) },
+  );
+  schedule();
+  return {
+    get presented() {
+      return now();
+    },
+    onDidChange: changed.event,
+    flush,
+    dispose: () => void parts.dispose(),
+  };
+}

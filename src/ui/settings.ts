@@ -1,0 +1,90 @@
+import * as vscode from 'vscode';
+import { unsupportedForward } from '../core/plan.js';
+import { parsePresets, withPreset, type Preset, type PresetProblem, type StoredPreset } from '../core/preset.js';
+import type { PresetScope } from '../core/preset.js';
+import { failureText } from '../core/wording.js';
+import { settings } from './contributions.js';
+
+/** The ssh_config file that the user chose, with `home` for a leading `~`; undefined: ssh's own. */
+export function sshConfigFile(home: string): string | undefined {
+  const text = vscode.workspace.getConfiguration().get<unknown>(settings.sshConfigFile);
+  if (typeof text !== 'string' || text.trim() === '') return undefined;
+  return text.trim().replace(/^~(?=[\\/]|$)/, () => home);
+}
+
+export interface ReadPresets {
+  presets: readonly Preset[];
+  problems: readonly PresetProblem[];
+}
+
+/** The presets of all settings files: those of the workspace first. */
+export function readPresets(): ReadPresets {
+  const read = presetValues().map(({ scope, value }) => {
+    const { presets, problems } = parsePresets(value, scope);
+    const unsupported = presets.flatMap((preset) => unsupportedIn(preset, value));
+    return {
+      presets: presets.filter(({ forwards }) => !forwards.some(unsupportedForward)),
+      problems: [...problems, ...unsupported],
+    };
+  });
+  return { presets: read.flatMap(({ presets }) => presets), problems: read.flatMap(({ problems }) => problems) };
+}
+
+function unsupportedIn({ name, forwards, scope }: Preset, value: unknown): PresetProblem[] {
+  const index = (value as readonly { name?: unknown }[]).findIndex(
+    (entry) => typeof entry?.name === 'string' && entry.name.trim() === name,
+  );
+  return forwards.flatMap((spec, number) => {
+    const failure = unsupportedForward(spec);
+    return failure ? [{ place: `presets[${index}].forwards[${number}]`, message: failureText(failure), scope }] : [];
+  });
+}
+
+function presetValues(): { scope: PresetScope; value: unknown }[] {
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  const values = inspectPresets();
+  // Without a .code-workspace file the workspace's settings are those of its one folder.
+  const ofFolders = vscode.workspace.workspaceFile === undefined ? [] : folders;
+  return [
+    { scope: { kind: 'workspace' }, value: values?.workspaceValue },
+    ...ofFolders.map((folder) => {
+      const isNamesake = folders.some((other) => other !== folder && other.name === folder.name);
+      return {
+        scope: { kind: 'folder', folder: isNamesake ? folder.uri.path : folder.name } as const,
+        value: inspectPresets(folder)?.workspaceFolderValue,
+      };
+    }),
+    { scope: { kind: 'user' }, value: values?.globalValue },
+  ];
+}
+
+function inspectPresets(folder?: vscode.WorkspaceFolder) {
+  return vscode.workspace.getConfiguration(undefined, folder?.uri ?? null).inspect<unknown>(settings.presets);
+}
+
+/** Where a new preset goes: the workspace's settings, the user's while none is open. */
+export function scopeForNew(): PresetScope & { kind: 'workspace' | 'user' } {
+  return vscode.workspace.workspaceFolders?.length ? { kind: 'workspace' } : { kind: 'user' };
+}
+
+export function hasPreset({ kind }: ReturnType<typeof scopeForNew>, name: string): boolean {
+  const value = presetValues().find(({ scope }) => scope.kind === kind)?.value;
+  return Array.isArray(value) && value.some((entry: { name?: unknown } | null) => entry?.name === name);
+}
+
+/** Throws what VS Code throws when the settings file can't be written. */
+export async function writePreset({ kind }: ReturnType<typeof scopeForNew>, preset: StoredPreset): Promise<void> {
+  const value = presetValues().find(({ scope }) => scope.kind === kind)?.value;
+  const target = kind === 'user' ? vscode.ConfigurationTarget.Global : vscode.ConfigurationTarget.Workspace;
+  await vscode.workspace.getConfiguration().update(settings.presets, withPreset(value, preset), target);
+}
+
+/** Opens the settings file of a scope, at the presets. */
+export async function openPresetsFile(scope: PresetScope): Promise<void> {
+  const command = {
+    user: 'workbench.action.openSettingsJson',
+    workspace: 'workbench.action.openWorkspaceSettingsFile',
+    folder: 'workbench.action.openFolderSettingsFile',
+  }[scope.kind];
+  await vscode.commands.executeCommand(command, { revealSetting: { key: settings.presets } });
+}
