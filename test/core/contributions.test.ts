@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { commands, contextKeys, settings, viewContainers, views } from '../../src/ui/contributions.js';
+
+interface MenuItem {
+  command: string;
+  when?: string;
+  group?: string;
+}
+
+interface Manifest {
+  icon: string;
+  capabilities: { untrustedWorkspaces: { restrictedConfigurations: string[] } };
+  contributes: {
+    commands: { command: string; title?: string; category?: string }[];
+    viewsContainers: Record<string, { id: string; icon: string }[]>;
+    views: Record<string, { id: string; icon: string }[]>;
+    viewsWelcome: { view: string; contents: string }[];
+    menus: Record<string, MenuItem[]>;
+    keybindings: { command: string; when: string }[];
+    configuration: { properties: Record<string, { description?: string; markdownDescription?: string }> };
+  };
+}
+
+const root = join(import.meta.dirname, '../..');
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+const { contributes } = manifest;
+
+/** The rows' `viewItem`s that a menu can meet. */
+const statuses = ['connecting', 'ready', 'retrying', 'failed', 'stopped'];
+const viewItems = [
+  ...['forward', 'connection', 'preset'].flatMap((kind) => statuses.map((status) => `${kind}.${status}`)),
+  'preset.locked',
+  'presets',
+  'problem',
+];
+
+function offered({ when = '' }: MenuItem, viewItem: string): boolean {
+  const pattern = /viewItem =~ \/(.*)\//.exec(when)?.[1];
+  assert.ok(pattern, when);
+  return new RegExp(pattern).test(viewItem);
+}
+
+describe('contributions', () => {
+  it('declares exactly the commands, views and settings that the code knows', () => {
+    assert.deepEqual(contributes.commands.map(({ command }) => command).sort(), Object.values(commands).sort());
+    assert.deepEqual(
+      Object.values(contributes.viewsContainers)
+        .flat()
+        .map(({ id }) => id),
+      Object.values(viewContainers),
+    );
+    assert.deepEqual(
+      Object.values(contributes.views)
+        .flat()
+        .map(({ id }) => id),
+      Object.values(views),
+    );
+    assert.deepEqual(Object.keys(contributes.configuration.properties), Object.values(settings));
+  });
+
+  it('gives every command a title and the one category', () => {
+    for (const { command, title, category } of contributes.commands) {
+      assert.ok(title, command);
+      assert.equal(category, 'SSH Tunnels', command);
+    }
+  });
+
+  it('names only declared commands in menus, keybindings and the welcome view', () => {
+    const declared = new Set<string>(Object.values(commands));
+    const linked = contributes.viewsWelcome.flatMap(({ contents }) =>
+      [...contents.matchAll(/\(command:([^)]+)\)/g)].map((match) => match[1]!),
+    );
+    const named = [
+      ...Object.values(contributes.menus)
+        .flat()
+        .map(({ command }) => command),
+      ...contributes.keybindings.map(({ command }) => command),
+      ...linked,
+    ];
+    assert.deepEqual(
+      named.filter((command) => !declared.has(command)),
+      [],
+    );
+  });
+
+  it('asks only for context keys that the code sets', () => {
+    const own = new Set<string>([...Object.values(contextKeys), ...Object.values(views)]);
+    const clauses = [...Object.values(contributes.menus).flat(), ...contributes.keybindings].map(
+      ({ when = '' }) => when,
+    );
+    const used = clauses.flatMap((when) => when.match(/sshTunnels\.\w+/g) ?? []);
+    assert.deepEqual(
+      [...new Set(used)].filter((key) => !own.has(key)),
+      [],
+    );
+  });
+
+  it('puts at most three inline actions on a row', () => {
+    const inline = contributes.menus['view/item/context']!.filter(({ group }) => group?.startsWith('inline'));
+    for (const viewItem of viewItems) {
+      const actions = inline.filter((item) => offered(item, viewItem));
+      assert.ok(actions.length <= 3, `${viewItem}: ${actions.map(({ command }) => command).join(', ')}`);
+    }
+  });
+
+  it('keeps out of the palette what only makes sense on a row, and the rest while there is nothing to do it to', () => {
+    const rowCommands = new Set(contributes.menus['view/item/context']!.map(({ command }) => command));
+    const conditional = new Set(contributes.menus['commandPalette']!.map(({ command }) => command));
+    const always = new Set<string>([commands.showLog, commands.editPresets]);
+    assert.deepEqual(
+      [...rowCommands].filter((command) => !conditional.has(command) && !always.has(command)),
+      [],
+    );
+  });
+
+  it('describes every setting', () => {
+    for (const [name, { description, markdownDescription }] of Object.entries(contributes.configuration.properties))
+      assert.ok(description ?? markdownDescription, name);
+  });
+
+  it('restricts the setting that can run programs to trusted workspaces', () => {
+    assert.deepEqual(manifest.capabilities.untrustedWorkspaces.restrictedConfigurations, [settings.sshConfigFile]);
+  });
+
+  it('names icons that exist', () => {
+    const icons = [
+      manifest.icon,
+      ...[...Object.values(contributes.viewsContainers), ...Object.values(contributes.views)]
+        .flat()
+        .map(({ icon }) => icon),
+    ];
+    for (const icon of icons) assert.ok(existsSync(join(root, icon)), icon);
+  });
+});
