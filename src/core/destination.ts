@@ -13,6 +13,8 @@ export type DestinationResult =
 
 /** What ssh refuses in a name since it may reach a shell through ProxyCommand or Match exec (ssh.c, valid_hostname). */
 const forbidden = /[\s\p{Cc}'`"$\\;&<>|(){}]/u;
+/** As above, but DOMAIN\user is a user's name; ssh refuses a backslash at its end. */
+const forbiddenInUser = /[\s\p{Cc}'`"$;&<>|(){}]|\\$/u;
 
 /**
  * Parses a destination. As in ssh the user is what stands before the last `@`. A port behind the host is our addition
@@ -37,12 +39,14 @@ export function parseDestination(text: string): DestinationResult {
   const at = rest.lastIndexOf('@');
   const writtenUser = at < 0 ? undefined : rest.slice(0, at);
   const user = writtenUser !== undefined && isUri ? decode(writtenUser) : writtenUser;
+  const isDecoded = user !== writtenUser;
   const address = rest.slice(at + 1);
   const addressAt = offset + at + 1;
   if (user === '') return refuse(offset, { kind: 'userMissing' });
   if (user?.startsWith('-')) return refuse(offset, { kind: 'leadingDash' });
-  const badUser = user === undefined ? null : forbidden.exec(user.replaceAll('\\', ''));
-  if (badUser) return refuse(offset + badUser.index, { kind: 'character', character: badUser[0] });
+  // Behind %2F a user could hide a text that reads as a URI itself.
+  const badUser = user === undefined ? null : ((isDecoded ? /\//.exec(user) : null) ?? forbiddenInUser.exec(user));
+  if (badUser) return refuse(isDecoded ? offset : offset + badUser.index, { kind: 'character', character: badUser[0] });
 
   let host = address;
   let port: string | undefined;
@@ -57,8 +61,10 @@ export function parseDestination(text: string): DestinationResult {
   }
   if (host === '') return refuse(addressAt, { kind: 'hostMissing' });
   if (host.startsWith('-')) return refuse(addressAt, { kind: 'leadingDash' });
+  const hostAt = addressAt + (address.startsWith('[') ? 1 : 0);
   const badHost = forbidden.exec(host);
-  if (badHost) return refuse(addressAt + badHost.index, { kind: 'character', character: badHost[0] });
+  if (badHost) return refuse(hostAt + badHost.index, { kind: 'character', character: badHost[0] });
+  if (/[[\]]/.test(host)) return refuse(addressAt, { kind: 'bracket' });
   const number = port === undefined ? undefined : /^\d+$/.test(port) ? Number(port) : 0;
   if (number !== undefined && (number < 1 || number > 65535))
     return refuse(offset + rest.length - (port ?? '').length, { kind: 'port', text: port ?? '' });
