@@ -12,6 +12,9 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/only-throw-error': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // The methods of our ports are closures: none uses `this`.
+      '@typescript-eslint/unbound-method': 'off',
       eqeqeq: 'error',
       'no-restricted-syntax': [
         'error',

@@ -12,14 +12,15 @@ export interface TunnelCommand {
   verbose: boolean;
 }
 
-export type ParsedArguments =
-  { kind: 'command'; command: TunnelCommand } | { kind: 'help'; text: string } | Refused;
+export type ParsedArguments = { kind: 'command'; command: TunnelCommand } | { kind: 'help'; text: string } | Refused;
 
 interface Refused {
   kind: 'refused';
   /** The option or word that can't be taken, as written. */
   word: string;
-  reason: { kind: 'unknown' | 'notYet' | 'noValue' | 'noDestination' | 'noForward' | 'command' } | { kind: 'failure'; failure: Failure };
+  reason:
+    | { kind: 'unknown' | 'notYet' | 'noValue' | 'noDestination' | 'noForward' | 'command' }
+    | { kind: 'failure'; failure: Failure };
 }
 
 export const usage = `usage: tunnel [-Nv] [-F config_file] [-i identity_file] [-l login_name] [-o option=value] [-p port]
@@ -68,7 +69,8 @@ export function parseArguments(words: readonly string[], env: Environment): Pars
       } else if (letter === 'F') configFile = value;
       else if (letter === 'o') {
         const [, keyword = '', text = ''] = /^\s*([A-Za-z]\w*)\s*(?:=|\s)\s*(.*?)\s*$/.exec(value) ?? [];
-        if (!isOverridable(keyword)) return { kind: 'refused', word: `-o ${value}`, reason: { kind: keyword ? 'notYet' : 'unknown' } };
+        if (!isOverridable(keyword))
+          return { kind: 'refused', word: `-o ${value}`, reason: { kind: keyword ? 'notYet' : 'unknown' } };
         options.push([keyword, text]);
       } else options.push([{ p: 'Port', l: 'User', i: 'IdentityFile' }[letter as 'p' | 'l' | 'i'], value]);
       break;
@@ -78,11 +80,16 @@ export function parseArguments(words: readonly string[], env: Environment): Pars
   if (where === undefined) return { kind: 'refused', word: '', reason: { kind: 'noDestination' } };
   if (extra !== undefined) return { kind: 'refused', word: extra, reason: { kind: 'command' } };
   const destination = parseDestination(where);
-  if (!destination.ok) return { kind: 'refused', word: where, reason: { kind: 'failure', failure: destination.failure } };
+  if (!destination.ok)
+    return { kind: 'refused', word: where, reason: { kind: 'failure', failure: destination.failure } };
   if (specs.length === 0) return { kind: 'refused', word: '', reason: { kind: 'noForward' } };
   return {
     kind: 'command',
-    command: { host: { destination: destination.destination, options, ...(configFile !== undefined && { configFile }) }, specs, verbose },
+    command: {
+      host: { destination: destination.destination, options, ...(configFile !== undefined && { configFile }) },
+      specs,
+      verbose,
+    },
   };
 }
 

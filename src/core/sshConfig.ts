@@ -119,6 +119,14 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     if (!/^\d+$/.test(value) || Number(value) < least) throw new Error(`${keyword} ${value}: expected a number`);
     return Number(value);
   };
+  const seconds = (keyword: string, otherwise: number, least = 0) => {
+    const value = one(keyword);
+    if (value === undefined || value === 'none') return otherwise;
+    const parts = /^(\d+[smhdw]?)+$/i.test(value) ? value.toLowerCase().match(/\d+[smhdw]?/g)! : [];
+    const sum = parts.reduce((total, part) => total + parseInt(part, 10) * (secondsOf[part.at(-1)!] ?? 1), 0);
+    if (parts.length === 0 || sum < least) throw new Error(`${keyword} ${value}: expected a time`);
+    return sum;
+  };
   const user = one('user') ?? local.name;
   const hostName = one('hostname') ?? alias;
   const port = number('port', 22, 1);
@@ -127,7 +135,6 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     '%': '%',
     d: local.home,
     h: hostName,
-    i: '',
     k: one('hostkeyalias') ?? alias,
     n: alias,
     p: String(port),
@@ -136,7 +143,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
   };
   const path = (text: string) => expandPath(text, tokens, local);
   const paths = (keyword: string, otherwise: readonly string[]) => {
-    const values = options.get(keyword)?.flatMap(splitWords) ?? otherwise;
+    const values = options.get(keyword)?.flatMap(splitFiles) ?? otherwise;
     return values.filter((value) => value.toLowerCase() !== 'none').map(path);
   };
   const hostKeyAlias = one('hostkeyalias');
@@ -149,7 +156,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     port,
     user,
     ...(hostKeyAlias && { hostKeyAlias }),
-    addressFamily: one('addressfamily') === 'inet' ? 4 : one('addressfamily') === 'inet6' ? 6 : 0,
+    addressFamily: family((one('addressfamily') ?? 'any').toLowerCase()),
     identityFiles: (identityFiles ?? defaultIdentities).map((file) => path(unquote(file))),
     identitiesOnly: yes('identitiesonly', false),
     ...(agent !== undefined && { identityAgent: agent }),
@@ -165,9 +172,9 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     preferredAuthentications: (one('preferredauthentications') ?? 'publickey,password').split(','),
     numberOfPasswordPrompts: number('numberofpasswordprompts', 3),
     batchMode: yes('batchmode', false),
-    connectTimeout: number('connecttimeout', connectTimeoutSeconds, 1),
+    connectTimeout: seconds('connecttimeout', connectTimeoutSeconds, 1),
     // `ssh -G` prints 0 for what nobody set; a tunnel that nobody watches needs to notice a dead line all the same.
-    serverAliveInterval: number('serveraliveinterval', 0) || aliveIntervalSeconds,
+    serverAliveInterval: seconds('serveraliveinterval', 0) || aliveIntervalSeconds,
     serverAliveCountMax: number('serveralivecountmax', 3),
     exitOnForwardFailure: yes('exitonforwardfailure', false),
   };
@@ -180,6 +187,21 @@ const defaultIdentities = [
   '~/.ssh/id_ed25519',
   '~/.ssh/id_ed25519_sk',
 ];
+
+const secondsOf: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+function family(value: string): HostConfig['addressFamily'] {
+  switch (value) {
+    case 'any':
+      return 0;
+    case 'inet':
+      return 4;
+    case 'inet6':
+      return 6;
+    default:
+      throw new Error(`addressfamily ${value}: expected any, inet or inet6`);
+  }
+}
 
 function strictness(value: string): HostConfig['strictHostKeyChecking'] {
   switch (value) {
@@ -214,10 +236,19 @@ function agentPath(
 
 /** Expands a leading `~`, `${NAME}` and the %-tokens; what has no meaning stays as it is. */
 export function expandPath(text: string, tokens: Readonly<Record<string, string>>, { home, env }: LocalUser): string {
-  return text
-    .replace(/^~(?=[\\/]|$)/, () => home)
-    .replace(/\$\{(\w+)\}/g, (whole, name: string) => env[name] ?? whole)
-    .replace(/%(.)/g, (whole, token: string) => tokens[token] ?? whole);
+  return text.replace(/^~(?=[\\/]|$)|\$\{(\w+)\}|%(.)/g, (whole, name?: string, token?: string) => {
+    if (name !== undefined) return env[name] ?? whole;
+    return token === undefined ? home : (tokens[token] ?? whole);
+  });
+}
+
+/**
+ * Splits a list of files. `ssh -G` prints it without the quotes, so a blank parts two files only where the next word
+ * begins as a path does: a home directory may be called `C:\Users\Ann Lee`.
+ */
+function splitFiles(text: string): string[] {
+  if (text.includes('"')) return splitWords(text);
+  return text.split(/\s+(?=[/~%$\\]|[a-z]:[\\/]|none$)/i);
 }
 
 /** Splits a value at blanks, as ssh does; "quotes" keep them. */
@@ -240,11 +271,13 @@ export function serverText({ user, hostName, port }: HostConfig): string {
   return `${user}@${hostPort(hostName, port)}`;
 }
 
-/** A line of ssh_config in its words: the keyword in lower case, and what follows, quotes resolved. */
+/** A line of ssh_config in its words: the keyword in lower case, and what follows up to a comment, quotes resolved. */
 function readLine(line: string): { keyword: string; words: string[] } | undefined {
   const [, keyword, rest] = /^\s*([A-Za-z]\w*)(?:\s*=\s*|\s+)(.*?)\s*$/.exec(line) ?? [];
   if (!keyword || rest === undefined) return undefined;
-  return { keyword: keyword.toLowerCase(), words: splitWords(rest) };
+  const words = splitWords(rest);
+  const comment = words.findIndex((word) => word.startsWith('#'));
+  return { keyword: keyword.toLowerCase(), words: comment < 0 ? words : words.slice(0, comment) };
 }
 
 /** The names in `Host` lines that are no patterns, and the files that `Include` names, in the order written. */
@@ -254,8 +287,7 @@ export function listHosts(text: string): { hosts: string[]; includes: string[] }
   for (const line of text.split(/\r?\n/)) {
     const read = readLine(line);
     if (read?.keyword === 'include') includes.push(...read.words);
-    if (read?.keyword === 'host')
-      hosts.push(...read.words.filter((word) => !/[*?!]/.test(word) && !word.startsWith('#')));
+    if (read?.keyword === 'host') hosts.push(...read.words.filter((word) => !/[*?!]/.test(word)));
   }
   return { hosts: [...new Set(hosts)], includes };
 }

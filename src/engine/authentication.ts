@@ -4,8 +4,15 @@
 import { FailureError, errorCode, type Failure } from '../core/failure.js';
 import type { HostConfig } from '../core/sshConfig.js';
 import type { AskUser } from './hostKeyCheck.js';
-import { agentIdentities, publicBlob, readPrivateKey, type AuthState, type AuthStep, type Identity } from './sshClient.js';
-import { readKeyFile, readPublicKeyFile } from './sshFiles.js';
+import {
+  agentIdentities,
+  publicBlob,
+  readPrivateKey,
+  type AuthState,
+  type AuthStep,
+  type Identity,
+} from './sshClient.js';
+import { readKeyFile, readPublicText } from './sshFiles.js';
 
 /** Secrets that were given in this run, by name; they live in memory only, for reconnects. */
 export type Secrets = Map<string, string>;
@@ -19,28 +26,33 @@ export interface Authentication {
   readonly notes: readonly Failure[];
 }
 
-export function createAuthentication(config: HostConfig, ask: AskUser, secrets: Secrets, log: (text: string) => void): Authentication {
+export function createAuthentication(
+  config: HostConfig,
+  ask: AskUser,
+  secrets: Secrets,
+  log: (text: string) => void,
+): Authentication {
   const tried: string[] = [];
   const notes: Failure[] = [];
   let offered: readonly string[] = [];
-  let keys: AsyncGenerator<Identity> | undefined;
-  let passwords: AsyncGenerator<string> | undefined;
+  let keys: AsyncGenerator<Identity, undefined> | undefined;
+  let passwords: AsyncGenerator<string, undefined> | undefined;
 
   const methods: Readonly<Record<string, () => Promise<AuthStep | undefined>>> = {
     async publickey() {
       keys ??= identities(config, ask, secrets, notes, log);
-      const { value, done } = await keys.next();
-      if (done) return undefined;
-      tried.push(value.name);
-      log(`Offering ${value.name}`);
-      return { kind: 'publickey', identity: value };
+      const next = await keys.next();
+      if (next.done) return undefined;
+      tried.push(next.value.name);
+      log(`Offering ${next.value.name}`);
+      return { kind: 'publickey', identity: next.value };
     },
     async password() {
       passwords ??= passwordTries(config, ask, secrets);
-      const { value, done } = await passwords.next();
-      if (done) return undefined;
+      const next = await passwords.next();
+      if (next.done) return undefined;
       if (!tried.includes('password')) tried.push('password');
-      return { kind: 'password', password: value };
+      return { kind: 'password', password: next.value };
     },
   };
 
@@ -74,7 +86,7 @@ async function* identities(
   secrets: Secrets,
   notes: Failure[],
   log: (text: string) => void,
-): AsyncGenerator<Identity> {
+): AsyncGenerator<Identity, undefined> {
   const named = await Promise.all(config.identityFiles.map(async (path) => ({ path, blob: await namedKey(path) })));
   const inAgent = await fromAgent(config, notes, log);
   const isNamed = (identity: Identity) => named.findIndex(({ blob }) => blob?.equals(identity.publicBlob));
@@ -88,7 +100,11 @@ async function* identities(
   }
 }
 
-async function fromAgent({ identityAgent }: HostConfig, notes: Failure[], log: (text: string) => void): Promise<Identity[]> {
+async function fromAgent(
+  { identityAgent }: HostConfig,
+  notes: Failure[],
+  log: (text: string) => void,
+): Promise<Identity[]> {
   if (identityAgent === undefined) return [];
   try {
     return await agentIdentities(identityAgent);
@@ -102,9 +118,7 @@ async function fromAgent({ identityAgent }: HostConfig, notes: Failure[], log: (
 
 /** The public half of an identity file without any secret: from its .pub, from itself if it is one, or from its open part. */
 async function namedKey(path: string): Promise<Buffer | undefined> {
-  const beside = await readPublicKeyFile(path);
-  if (beside !== undefined) return publicBlob(beside);
-  const text = await readKeyFile(path).catch(() => undefined);
+  const text = (await readPublicText(`${path}.pub`)) ?? (await readPublicText(path));
   return text === undefined ? undefined : publicBlob(text);
 }
 
@@ -121,7 +135,8 @@ async function fromFile(
   } catch (error) {
     const { failure } = error as FailureError;
     // ssh's default files are tried silently; so is a .pub that names a key of the agent.
-    if (!(failure.kind === 'keyUnreadable' && failure.code === 'ENOENT' && isDefault(path)) && !path.endsWith('.pub')) notes.push(failure);
+    if (!(failure.kind === 'keyUnreadable' && failure.code === 'ENOENT' && isDefault(path)) && !path.endsWith('.pub'))
+      notes.push(failure);
     return undefined;
   }
   const read = readPrivateKey(path, text, undefined);
@@ -144,11 +159,18 @@ function isDefault(path: string): boolean {
   return /[\\/]\.ssh[\\/]id_(rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(path);
 }
 
-async function unlockKey(path: string, text: string, ask: AskUser, secrets: Secrets, notes: Failure[]): Promise<Identity> {
+async function unlockKey(
+  path: string,
+  text: string,
+  ask: AskUser,
+  secrets: Secrets,
+  notes: Failure[],
+): Promise<Identity> {
   const name = `passphrase:${path}`;
   const remembered = secrets.get(name);
   for (let attempt = 1; attempt <= 3; attempt++) {
-    const reply = remembered !== undefined && attempt === 1 ? undefined : await ask({ kind: 'passphrase', path, attempt });
+    const reply =
+      remembered !== undefined && attempt === 1 ? undefined : await ask({ kind: 'passphrase', path, attempt });
     if (reply && reply.kind !== 'secret') throw new FailureError({ kind: 'cancelled' });
     const passphrase = reply?.secret ?? remembered!;
     const read = readPrivateKey(path, text, passphrase);
@@ -163,7 +185,7 @@ async function unlockKey(path: string, text: string, ask: AskUser, secrets: Secr
 }
 
 /** NumberOfPasswordPrompts tries; cancelling ends them. */
-async function* passwordTries(config: HostConfig, ask: AskUser, secrets: Secrets): AsyncGenerator<string> {
+async function* passwordTries(config: HostConfig, ask: AskUser, secrets: Secrets): AsyncGenerator<string, undefined> {
   const { user, hostName: host, port } = config;
   const name = `password:${user}@${host}:${port}`;
   const remembered = secrets.get(name);

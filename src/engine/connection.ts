@@ -50,7 +50,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   let closed = false;
   let everReady = false;
 
-  const log = (text: string, level: 'debug' | 'info' = 'debug') => emit({ kind: 'logged', level, text: `${id}: ${text}` });
+  const log = (text: string, level: 'debug' | 'info' = 'debug') =>
+    emit({ kind: 'logged', level, text: `${id}: ${text}` });
 
   const closeForward = (forward: LocalForward) => {
     forwards.delete(forward.planned.id);
@@ -110,32 +111,34 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       }
       return reply;
     };
-    connectOnce(planned, dial, ask, secrets, log).then(
-      async ({ session: opened, config }) => {
-        if (dialling !== dial) return opened.close();
-        dialling = undefined;
-        session = opened;
-        everReady = true;
-        opened.onEnd((end) => {
-          if (end && session === opened) lost({ kind: 'connectionLost', host, ...end });
-        });
-        emit({ kind: 'connected', connection: id, server: serverText(config) });
-        await Promise.all(planned.forwards.map(openForward));
-        if (!config.exitOnForwardFailure) return;
-        const results = await Promise.all([...forwards.values()].map((forward) => forward.opened));
-        const failures = results.filter((failure) => failure !== undefined);
-        if (failures.length > 0 && session === opened) await giveUp({ kind: 'forwardsIncomplete', failures });
-      },
-      async (error: unknown) => {
-        if (dialling !== dial) return;
-        dialling = undefined;
-        const failure: Failure = dial.cancelled ? { kind: 'cancelled' } : failureOf(error);
-        log(failureText(failure));
-        if (failure.kind === 'unexpected' && error instanceof Error) log(error.stack ?? error.message);
-        if (everReady && planned.reconnect && mayPass(failure)) again(failure, attempt);
-        else await giveUp(failure);
-      },
-    ).catch((error: unknown) => giveUp(failureOf(error)));
+    connectOnce(planned, dial, ask, secrets, log)
+      .then(
+        async ({ session: opened, config }) => {
+          if (dialling !== dial) return opened.close();
+          dialling = undefined;
+          session = opened;
+          everReady = true;
+          opened.onEnd((end) => {
+            if (end && session === opened) lost({ kind: 'connectionLost', host, ...end });
+          });
+          emit({ kind: 'connected', connection: id, server: serverText(config) });
+          await Promise.all(planned.forwards.map(openForward));
+          if (!config.exitOnForwardFailure) return;
+          const results = await Promise.all([...forwards.values()].map((forward) => forward.opened));
+          const failures = results.filter((failure) => failure !== undefined);
+          if (failures.length > 0 && session === opened) await giveUp({ kind: 'forwardsIncomplete', failures });
+        },
+        async (error: unknown) => {
+          if (dialling !== dial) return;
+          dialling = undefined;
+          const failure: Failure = dial.cancelled ? { kind: 'cancelled' } : failureOf(error);
+          log(failureText(failure));
+          if (failure.kind === 'unexpected' && error instanceof Error) log(error.stack ?? error.message);
+          if (everReady && planned.reconnect && mayPass(failure)) again(failure, attempt);
+          else await giveUp(failure);
+        },
+      )
+      .catch((error: unknown) => giveUp(failureOf(error)));
   };
 
   start(1);
@@ -222,7 +225,12 @@ async function connectOnce(
     return { session, config };
   } catch (error) {
     if (watch.expired)
-      throw new FailureError({ kind: 'connectTimeout', host: config.hostName, port: config.port, seconds: config.connectTimeout });
+      throw new FailureError({
+        kind: 'connectTimeout',
+        host: config.hostName,
+        port: config.port,
+        seconds: config.connectTimeout,
+      });
     throw error instanceof DialError ? new FailureError(dialFailure(error, config, authentication)) : error;
   } finally {
     watch.end();
@@ -266,10 +274,17 @@ function createNetworkWatch({ connectTimeout }: HostConfig, dial: Dial): Network
 /** A connected socket that the dial's abort destroys, with no-delay from the start. Throws a FailureError. */
 function openSocket({ hostName, port, addressFamily }: HostConfig, dial: Dial): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: hostName, port, family: addressFamily, noDelay: true, autoSelectFamilyAttemptTimeout: 2500 });
+    const socket = connect({
+      host: hostName,
+      port,
+      family: addressFamily,
+      noDelay: true,
+      autoSelectFamilyAttemptTimeout: 2500,
+    });
     const fail = (error: Error) => {
       const code = errorCode(error);
-      if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') reject(new FailureError({ kind: 'hostNotFound', host: hostName }));
+      if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+        reject(new FailureError({ kind: 'hostNotFound', host: hostName }));
       else reject(new FailureError({ kind: 'connectFailed', host: hostName, port, code: innerCode(error) }));
     };
     socket.on('error', fail);
@@ -299,7 +314,15 @@ function dialFailure({ end }: DialError, config: HostConfig, authentication: Aut
       return { kind: 'handshakeFailed', host, detail: end.detail.replace(/^Handshake failed: /, '') };
     case 'denied': {
       const { tried = [], offered = [], notes = [] } = authentication ?? {};
-      return { kind: 'authFailed', user, host, tried, offered, notes, ...(end.detail !== undefined && { detail: end.detail }) };
+      return {
+        kind: 'authFailed',
+        user,
+        host,
+        tried,
+        offered,
+        notes,
+        ...(end.detail !== undefined && { detail: end.detail }),
+      };
     }
     case 'lost':
       return lostFailure(host, end.end);

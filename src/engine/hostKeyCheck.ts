@@ -14,7 +14,11 @@ export interface HostKeyCheck {
   verify(blob: Buffer): Promise<void>;
 }
 
-export async function createHostKeyCheck(config: HostConfig, ask: AskUser, log: (text: string) => void): Promise<HostKeyCheck> {
+export async function createHostKeyCheck(
+  config: HostConfig,
+  ask: AskUser,
+  log: (text: string) => void,
+): Promise<HostKeyCheck> {
   const files = [...config.userKnownHostsFiles, ...config.globalKnownHostsFiles];
   const name = knownHostsName(config);
   const entries = await readKnownHosts(files);
@@ -39,7 +43,12 @@ export async function createHostKeyCheck(config: HostConfig, ask: AskUser, log: 
         case 'revoked':
         case 'changed': {
           const { file, line } = verdict.entry;
-          throw new FailureError({ kind: verdict.kind === 'revoked' ? 'hostKeyRevoked' : 'hostKeyChanged', ...key, file, line });
+          throw new FailureError({
+            kind: verdict.kind === 'revoked' ? 'hostKeyRevoked' : 'hostKeyChanged',
+            ...key,
+            file,
+            line,
+          });
         }
         case 'unknown': {
           const strict = config.strictHostKeyChecking;

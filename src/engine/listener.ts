@@ -43,7 +43,12 @@ async function candidates(bind: string | undefined, port: number): Promise<Candi
  * Binds every address that `bind` means and hands each accepted connection on: paused, half-open allowed, no-delay.
  * One address is enough, as in ssh; the others are told in `unbound`. Throws the FailureError of the first if none is.
  */
-export async function listen(bind: string | undefined, port: number, onSocket: (socket: Socket) => void, log: (text: string) => void): Promise<Listener> {
+export async function listen(
+  bind: string | undefined,
+  port: number,
+  onSocket: (socket: Socket) => void,
+  log: (text: string) => void,
+): Promise<Listener> {
   const servers: Server[] = [];
   const bound: BoundAddress[] = [];
   const unbound: Failure[] = [];
@@ -62,11 +67,17 @@ export async function listen(bind: string | undefined, port: number, onSocket: (
       if (!(missing && optional)) unbound.push(listenFailure(address, port, code));
     }
   }
-  if (bound.length === 0) throw new FailureError(unbound[0] ?? { kind: 'addressUnavailable', address: bind ?? 'localhost', port });
+  if (bound.length === 0)
+    throw new FailureError(unbound[0] ?? { kind: 'addressUnavailable', address: bind ?? 'localhost', port });
   return { bound, unbound, close };
 }
 
-function bindOne(address: string, port: number, onSocket: (socket: Socket) => void, log: (text: string) => void): Promise<Server> {
+function bindOne(
+  address: string,
+  port: number,
+  onSocket: (socket: Socket) => void,
+  log: (text: string) => void,
+): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => {});
     onSocket(socket);

@@ -63,7 +63,12 @@ export function openLocalForward(planned: PlannedForward, context: ForwardContex
         channel.resume();
         return;
       }
-      const joined = join(socket, channel, (resume) => session.hold(resume), () => clients.delete(abandon));
+      const joined = join(
+        socket,
+        channel,
+        (resume) => session.hold(resume),
+        () => clients.delete(abandon),
+      );
       cut = () => joined.cut();
       report(undefined);
     } catch (error) {
@@ -72,7 +77,11 @@ export function openLocalForward(planned: PlannedForward, context: ForwardContex
       // A channel that was refused since the whole connection went is told by the connection.
       if (context.session() !== session) return;
       const failure = failureOf(error);
-      report(failure.kind === 'channelRefused' ? { ...failure, target: hostPort(target.host, target.port), host: context.host } : failure);
+      report(
+        failure.kind === 'channelRefused'
+          ? { ...failure, target: hostPort(target.host, target.port), host: context.host }
+          : failure,
+      );
     }
   };
 
@@ -111,6 +120,7 @@ export function openLocalForward(planned: PlannedForward, context: ForwardContex
 
 /** The parts of a spec that this version runs; throws a FailureError for the rest. */
 function supported(spec: ForwardSpec) {
-  if (spec.kind === 'local' && spec.listen.kind === 'tcp' && spec.target.kind === 'tcp') return { listen: spec.listen, target: spec.target };
+  if (spec.kind === 'local' && spec.listen.kind === 'tcp' && spec.target.kind === 'tcp')
+    return { listen: spec.listen, target: spec.target };
   throw new FailureError(unsupportedForward(spec) ?? { kind: 'unexpected', detail: spec.kind });
 }

@@ -15,7 +15,12 @@ export interface Joined {
  * (RFC 4254 section 5.3), and no more in memory than the streams' high-water marks. `hold` asks before reading on
  * whether the SSH connection takes more; `onClosed` is called once when both ends are closed.
  */
-export function join(socket: Socket, channel: SshChannel, hold: (resume: () => void) => boolean, onClosed: () => void): Joined {
+export function join(
+  socket: Socket,
+  channel: SshChannel,
+  hold: (resume: () => void) => boolean,
+  onClosed: () => void,
+): Joined {
   let socketClosed = false;
   let channelClosed = false;
   let remoteEnded = false;

@@ -32,7 +32,7 @@ export function createEngine(): Engine {
         const withdraw = () => settle({ kind: 'cancel' });
         openAsks.set(id, settle);
         cancelled.addEventListener('abort', withdraw);
-        emit({ kind: 'asked', ask: { ...question, id, connection } as Ask });
+        emit({ kind: 'asked', ask: { ...question, id, connection } });
       }),
   });
 
@@ -60,13 +60,15 @@ export function createEngine(): Engine {
     }
   };
 
+  const apply = (plan: Plan) => {
+    // The same plan twice does nothing.
+    if (JSON.stringify(plan) === JSON.stringify(current)) return;
+    current = plan;
+    reconcile(plan);
+  };
+
   return {
-    apply(plan) {
-      // The same plan twice does nothing.
-      if (JSON.stringify(plan) === JSON.stringify(current)) return;
-      current = plan;
-      reconcile(plan);
-    },
+    apply,
     answer: (askId, reply) => openAsks.get(askId)?.(reply),
     onEvent(listener) {
       listeners.add(listener);
@@ -74,7 +76,7 @@ export function createEngine(): Engine {
     },
     hosts: readHosts,
     async close() {
-      this.apply({ connections: [] });
+      apply({ connections: [] });
       await Promise.all(closings.values());
     },
   };

@@ -114,7 +114,10 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     let phase: 'handshake' | 'authentication' | 'ready' | 'closing' | 'ended' = 'handshake';
     let verdict: { blob: Buffer } | { failure: Failure } | undefined;
     let heard = false;
-    const authState: { offered: readonly string[] | undefined; partial: boolean } = { offered: undefined, partial: false };
+    const authState: { offered: readonly string[] | undefined; partial: boolean } = {
+      offered: undefined,
+      partial: false,
+    };
 
     const end = (found: SessionEnd) => {
       if (phase === 'ended') return;
@@ -159,7 +162,11 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       // The server's own goodbye, which ssh2 hands on with the disconnect code and no level.
       else if (phase === 'authentication') fail({ kind: 'denied', detail: error.message });
       else if (phase === 'handshake')
-        fail(internals._remoteVer === undefined ? earlyEnd({ reason: 'closed' }) : { kind: 'handshake', detail: error.message });
+        fail(
+          internals._remoteVer === undefined
+            ? earlyEnd({ reason: 'closed' })
+            : { kind: 'handshake', detail: error.message },
+        );
       else end({ reason: 'disconnected', detail: error.message });
     });
     client.on('handshake', () => {
@@ -179,7 +186,9 @@ export function openSession(options: SshOptions): Promise<SshSession> {
           verify(true);
         },
         (error: unknown) => {
-          verdict = { failure: error instanceof FailureError ? error.failure : { kind: 'unexpected', detail: String(error) } };
+          verdict = {
+            failure: error instanceof FailureError ? error.failure : { kind: 'unexpected', detail: String(error) },
+          };
           verify(false);
         },
       );
@@ -191,7 +200,10 @@ export function openSession(options: SshOptions): Promise<SshSession> {
           if (phase === 'authentication') next(step ? ssh2Step(options.user, step) : false);
         },
         (error: unknown) =>
-          fail({ kind: 'failure', failure: error instanceof FailureError ? error.failure : { kind: 'unexpected', detail: String(error) } }),
+          fail({
+            kind: 'failure',
+            failure: error instanceof FailureError ? error.failure : { kind: 'unexpected', detail: String(error) },
+          }),
       );
     };
 
@@ -216,11 +228,18 @@ export function openSession(options: SshOptions): Promise<SshSession> {
           const refuse = (refusal: ChannelRefusal, detail: string) =>
             refused(new FailureError({ kind: 'channelRefused', target: '', host: '', refusal, detail }));
           try {
-            client.forwardOut(origin.address, origin.port, target.host, target.port, (error: SshError | undefined, channel) => {
-              if (error) return refuse(refusalOf(error.reason), error.message.replace(/^\(SSH\) Channel open failure: /, ''));
-              channel.on('error', () => {});
-              opened(channel);
-            });
+            client.forwardOut(
+              origin.address,
+              origin.port,
+              target.host,
+              target.port,
+              (error: SshError | undefined, channel) => {
+                if (error)
+                  return refuse(refusalOf(error.reason), error.message.replace(/^\(SSH\) Channel open failure: /, ''));
+                channel.on('error', () => {});
+                opened(channel);
+              },
+            );
           } catch (error) {
             refuse('other', error instanceof Error ? error.message : String(error));
           }
@@ -295,7 +314,12 @@ class OneKey extends BaseAgent<ParsedKey> {
     if (key instanceof Error) callback(key);
     else callback(undefined, [key]);
   }
-  override sign(_key: unknown, data: Buffer, options: unknown, callback?: (error?: Error, signature?: Buffer) => void): void {
+  override sign(
+    _key: unknown,
+    data: Buffer,
+    options: unknown,
+    callback?: (error?: Error, signature?: Buffer) => void,
+  ): void {
     const { hash } = (options ?? {}) as { hash?: string };
     this.identity.sign(Buffer.from(data), hash).then(
       (signature) => callback?.(undefined, signature),
@@ -310,7 +334,9 @@ export function agentIdentities(path: string): Promise<Identity[]> {
   return new Promise((resolve, reject) => {
     agent.getIdentities((error, keys) => {
       if (error) return reject(error);
-      const usable = (keys ?? []).map((key) => utils.parseKey(key as ParsedKey)).filter((key): key is ParsedKey => !(key instanceof Error));
+      const usable = (keys ?? [])
+        .map((key) => utils.parseKey(key as ParsedKey))
+        .filter((key): key is ParsedKey => !(key instanceof Error));
       resolve(
         usable.map((key) => ({
           name: `${key.comment || key.type} (agent)`,
@@ -347,7 +373,7 @@ export function readPrivateKey(name: string, text: string, passphrase: string | 
       name,
       publicBlob: single.getPublicSSH(),
       sign: (data, hash) => {
-        const signature: Buffer | Error = single.sign(data, hash as 'sha256');
+        const signature: Buffer | Error = single.sign(data, hash);
         return signature instanceof Error ? Promise.reject(signature) : Promise.resolve(signature);
       },
     },

@@ -41,7 +41,11 @@ export async function resolveHost(request: HostRequest, log: (text: string) => v
   }
   const parsed = parseOptionLines(lines);
   const [unsupported] = unsupportedOptions(parsed);
-  if (unsupported) throw new FailureError({ kind: 'notSupportedYet', what: `${unsupported}, which ssh_config sets for ${destination.host},` });
+  if (unsupported)
+    throw new FailureError({
+      kind: 'notSupportedYet',
+      what: `${unsupported}, which ssh_config sets for ${destination.host},`,
+    });
   try {
     return hostConfig(destination.host, parsed, localUser());
   } catch (error) {
@@ -59,7 +63,11 @@ function firstOfEach(lines: readonly string[]): string[] {
   });
 }
 
-function askSsh(host: string, options: readonly (readonly [string, string])[], configFile: string | undefined): Promise<string | undefined> {
+function askSsh(
+  host: string,
+  options: readonly (readonly [string, string])[],
+  configFile: string | undefined,
+): Promise<string | undefined> {
   const args = [
     '-G',
     ...(configFile === undefined ? [] : ['-F', configFile]),
@@ -104,7 +112,10 @@ async function expandGlob(path: string): Promise<string[]> {
   const folder = dirname(path);
   const pattern = path.slice(folder.length + 1);
   if (!/[*?]/.test(pattern)) return [path];
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.');
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/\*/g, '.*')
+    .replace(/\?/g, '.');
   const names = await readdir(folder).catch(() => []);
   return names
     .filter((name) => new RegExp(`^${source}$`).test(name) && !name.startsWith('.'))
@@ -159,7 +170,7 @@ export async function readKeyFile(path: string): Promise<string> {
   }
 }
 
-/** The text of `<path>.pub`, or undefined. */
-export function readPublicKeyFile(path: string): Promise<string | undefined> {
-  return readFile(`${path}.pub`, 'utf8').catch(() => undefined);
+/** The text of a file from which only public parts are taken, or undefined. */
+export function readPublicText(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(() => undefined);
 }

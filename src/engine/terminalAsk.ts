@@ -7,12 +7,16 @@ export async function askTerminal(ask: Ask): Promise<Reply> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return { kind: 'cancel' };
   switch (ask.kind) {
     case 'hostKey': {
-      const others = ask.known.map(({ keyType, file, line }) => `It is known by another key: ${keyType}, line ${line} of ${file}.\n`).join('');
+      const others = ask.known
+        .map(({ keyType, file, line }) => `It is known by another key: ${keyType}, line ${line} of ${file}.\n`)
+        .join('');
       const answer = await question(
         `The host ${ask.host} is not known.\n${others}Its ${ask.keyType} key is ${ask.fingerprint}.\nConnect and remember it (yes/no)? `,
         true,
       );
-      return answer.trim() === 'yes' || answer.trim() === ask.fingerprint ? { kind: 'hostKey', accept: 'remember' } : { kind: 'cancel' };
+      return answer.trim() === 'yes' || answer.trim() === ask.fingerprint
+        ? { kind: 'hostKey', accept: 'remember' }
+        : { kind: 'cancel' };
     }
     case 'passphrase':
       return { kind: 'secret', secret: await question(`Passphrase of ${ask.path}: `, false) };

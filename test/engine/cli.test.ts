@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { eventually } from '../support/eventually.js';
+import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { bytes, digest, echo, exchange, startTarget, type Target } from '../support/targets.js';
+
+const tunnel = join(__dirname, '../../dist/tunnel.js');
+
+describe('dist/tunnel.js', () => {
+  let sshd: Sshd;
+  let service: Target;
+  const running: ChildProcess[] = [];
+
+  before(async () => {
+    sshd = await startSshd();
+    service = await startTarget(echo);
+  });
+  afterEach(() => {
+    for (const child of running.splice(0)) child.kill('SIGKILL');
+  });
+  after(async () => {
+    await service.close();
+    await sshd.stop();
+  });
+
+  interface Run {
+    child: ChildProcess;
+    out(): string;
+    err(): string;
+    ended: Promise<number | null>;
+  }
+  function run(...words: readonly string[]): Run {
+    const child = spawn(process.execPath, [tunnel, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+    running.push(child);
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (part: Buffer) => (out += part.toString()));
+    child.stderr.on('data', (part: Buffer) => (err += part.toString()));
+    return {
+      child,
+      out: () => out,
+      err: () => err,
+      ended: new Promise((resolve) => child.once('close', (code) => resolve(code))),
+    };
+  }
+  async function listening(...words: readonly string[]): Promise<Run & { port: number }> {
+    const port = await freePort();
+    const started = run('-N', ...sshd.clientOptions, '-L', `${port}:127.0.0.1:${service.port}`, ...words, '127.0.0.1');
+    await eventually(() => assert.match(started.out(), /->/, started.err()));
+    return { ...started, port };
+  }
+  const fails = async (...words: readonly string[]) => {
+    const failed = run(...words);
+    assert.equal(await failed.ended, 255);
+    return failed.err();
+  };
+
+  it('brings 20 MB bit for bit with half-close both ways, and prints a line for the forward', async () => {
+    const { port, out } = await listening();
+    const sent = bytes(20_000_000, 'cli');
+    const { received, end } = await exchange(port, sent);
+    assert.equal(digest(received), digest(sent));
+    assert.equal(end, 'end');
+    assert.equal(out(), `127.0.0.1:${port}, [::1]:${port} -> 127.0.0.1:${service.port}\n`);
+  });
+
+  it('serves curl', async () => {
+    const web = createServer((_request, response) => response.end('a page')).listen(0, '127.0.0.1');
+    try {
+      await new Promise((listening) => web.once('listening', listening));
+      const port = await freePort();
+      const started = run(
+        ...sshd.clientOptions,
+        '-L',
+        `${port}:localhost:${(web.address() as AddressInfo).port}`,
+        '127.0.0.1',
+      );
+      await eventually(() => assert.match(started.out(), /->/));
+      const { stdout } = await promisify(execFile)('curl', ['-sS', '--max-time', '10', `http://localhost:${port}/`]);
+      assert.equal(stdout, 'a page');
+    } finally {
+      web.close();
+    }
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    it(`ends cleanly on ${signal}, with its port free and its session gone`, async () => {
+      const { child, port, ended } = await listening();
+      assert.equal(sshd.sessions().length > 0, true);
+      child.kill(signal);
+      assert.equal(await ended, 0);
+      assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
+      await eventually(() => assert.deepEqual(sshd.sessions(), []));
+    });
+
+  it('takes ssh’s flags joined and values attached, and ssh:// destinations', async () => {
+    const port = await freePort();
+    const [, , , key] = sshd.clientOptions;
+    const started = run(
+      ...['-Nv', '-F/dev/null', `-i${key}`, `-oUserKnownHostsFile=${sshd.knownHostsPath}`, '-o', 'IdentitiesOnly yes'],
+      ...['-oBatchMode=yes', `-L${port}:127.0.0.1:${service.port}`, `ssh://${sshd.user}@127.0.0.1:${sshd.port}`],
+    );
+    await eventually(() => assert.match(started.out(), /->/, started.err()));
+    assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
+  });
+
+  it('exits with 255 and the reason when it can’t connect', async () => {
+    const port = await freePort();
+    const words = sshd.clientOptions.map((word) => (word === String(sshd.port) ? String(port) : word));
+    assert.match(
+      await fails(...words, '-L', '4000:x:1', '127.0.0.1'),
+      /^tunnel: 127\.0\.0\.1:\d+ refused the connection/,
+    );
+  });
+
+  it('exits with 255 when the server does not let it in, and never prompts in BatchMode', async () => {
+    const words = sshd.clientOptions.map((word) => (word === sshd.keyPath ? `${sshd.hostKeyPath}` : word));
+    assert.match(await fails(...words, '-L', '4000:x:1', '127.0.0.1'), /did not let .* in/);
+  });
+
+  it('exits with 255 when the connection breaks', async () => {
+    const { ended, err } = await listening();
+    for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+    assert.equal(await ended, 255);
+    assert.match(err(), /closed the connection|connection to .* broke/);
+  });
+
+  it('exits with 255 when its only port is in use, and with ExitOnForwardFailure when one of two is', async () => {
+    const taken = `${service.port}:127.0.0.1:1`;
+    assert.match(await fails(...sshd.clientOptions, '-L', `127.0.0.1:${taken}`, '127.0.0.1'), /already in use/);
+    const free = await freePort();
+    const err = await fails(
+      ...sshd.clientOptions,
+      ...['-o', 'ExitOnForwardFailure=yes', '-L', `127.0.0.1:${taken}`, '-L', `${free}:127.0.0.1:1`, '127.0.0.1'],
+    );
+    assert.match(err, /already in use/);
+    const { err: warned, port } = await listening('-L', `127.0.0.1:${taken}`);
+    await eventually(() => assert.match(warned(), /already in use/));
+    assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
+  });
+
+  const refused: [words: string[], error: RegExp][] = [
+    [['-J', 'bastion', 'host'], /^tunnel: -J is not supported yet/],
+    [['-R', '80:x:1', 'host'], /^tunnel: -R is not supported yet/],
+    [['-D', '1080', 'host'], /^tunnel: -D is not supported yet/],
+    [['-g', 'host'], /^tunnel: -g is not supported yet/],
+    [['-4', 'host'], /^tunnel: -4 is not supported yet/],
+    [['-G', 'host'], /^tunnel: -G is not supported yet/],
+    [['-Z', 'host'], /^tunnel: unknown option -Z/],
+    [['-o', 'ProxyJump=x', '-L', '1:x:1', 'host'], /^tunnel: -o ProxyJump=x is not supported yet/],
+    [['-L', '8080:x', 'host'], /^tunnel: -L 8080:x: “8080:x”: target port missing/],
+    [['-L', '8080:/run/x.sock', 'host'], /Unix socket is not supported yet/],
+    [['-p'], /^tunnel: -p needs a value/],
+    [['-L', '1:x:1'], /^tunnel: destination missing/],
+    [['host'], /^tunnel: nothing to forward/],
+    [['-L', '1:x:1', 'host', 'ls'], /^tunnel: ls: no command is run/],
+    [['-L', '1:x:1', 'us er@host'], /a blank inside the name/],
+    [['-F', '/dev/null', '-p', '70000', '-L', '1:x:1', 'host'], /port/],
+    [['-F', '/dev/null', '-o', 'BatchMode=perhaps', '-L', '1:x:1', 'host'], /batchmode perhaps: expected yes or no/i],
+  ];
+  for (const [words, error] of refused)
+    it(`refuses ${words.join(' ')}`, async () => {
+      assert.match(await fails(...words), error);
+    });
+
+  it('says how it is used', async () => {
+    const { ended, out } = run('-h');
+    assert.equal(await ended, 0);
+    assert.match(out(), /^usage: tunnel /);
+  });
+});

@@ -1,0 +1,502 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Ask, Reply } from '../../src/core/engine.js';
+import type { Failure } from '../../src/core/failure.js';
+import { failureText } from '../../src/core/wording.js';
+import { createEngine } from '../../src/engine/reconciler.js';
+import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { eventually } from '../support/eventually.js';
+import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
+import { echo, exchange, startTarget, type Target } from '../support/targets.js';
+
+type Options = readonly (readonly [string, string])[];
+
+describe('a connection', () => {
+  let sshd: Sshd;
+  let service: Target;
+  let heldBefore: string[];
+  const engines: EngineProbe[] = [];
+  const servers: Server[] = [];
+
+  before(async () => {
+    heldBefore = heldResources();
+    sshd = await startSshd();
+    service = await startTarget(echo);
+  });
+  afterEach(async () => {
+    for (const engine of engines.splice(0)) await engine.close();
+    for (const server of servers.splice(0)) server.close();
+  });
+  after(async () => {
+    await service.close();
+    await sshd.stop();
+    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+  });
+
+  /** Options that reach the server without any file of the user; later ones of the same name are dropped. */
+  const reach = (...first: Options): Options => [
+    ...first,
+    ['HostName', '127.0.0.1'],
+    ['Port', String(sshd.port)],
+    ['User', sshd.user],
+    ...(first.some(([keyword]) => keyword === 'IdentityFile') ? [] : [['IdentityFile', sshd.keyPath] as const]),
+    ['IdentityAgent', 'none'],
+    ['UserKnownHostsFile', sshd.knownHostsPath],
+    ['GlobalKnownHostsFile', '/dev/null'],
+  ];
+
+  async function start(options: Options, answer?: (ask: Ask) => Reply): Promise<{ engine: EngineProbe; port: number }> {
+    const port = await freePort();
+    const engine = probe(createEngine(), answer);
+    engines.push(engine);
+    const forwards = [`-L ${port}:127.0.0.1:${service.port}`];
+    engine.engine.apply({ connections: [planned('web01', forwards, { configFile: 'none', options })] });
+    return { engine, port };
+  }
+  async function comesUp(options: Options, answer?: (ask: Ask) => Reply): Promise<EngineProbe> {
+    const { engine, port } = await start(options, answer);
+    await Promise.race([
+      engine.next('listening'),
+      failedOf(engine).then((failure) => assert.fail(failureText(failure))),
+    ]);
+    assert.equal((await exchange(port, Buffer.from('hello'))).received.toString(), 'hello');
+    return engine;
+  }
+  async function failedOf(engine: EngineProbe): Promise<Failure> {
+    for (;;) {
+      const failed = engine.events.find((event) => event.kind === 'connectionFailed');
+      if (failed) return failed.failure;
+      if (engine.events.some(({ kind }) => kind === 'listening')) return new Promise(() => {});
+      await sleep(20);
+    }
+  }
+  async function fails(
+    options: Options,
+    answer?: (ask: Ask) => Reply,
+  ): Promise<{ failure: Failure; text: string; engine: EngineProbe }> {
+    const { engine, port } = await start(options, answer);
+    const { failure } = await engine.next('connectionFailed', 15_000);
+    assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
+    return { failure, text: failureText(failure), engine };
+  }
+  const asksOf = (engine: EngineProbe) => engine.events.flatMap((event) => (event.kind === 'asked' ? [event.ask] : []));
+  const file = (name: string) => join(sshd.folder, name);
+  const logSince = () => {
+    const length = sshd.log().length;
+    return () => sshd.log().slice(length);
+  };
+
+  describe('checks the host key', () => {
+    it('and connects without a word when known_hosts has it', async () => {
+      assert.deepEqual(asksOf(await comesUp(reach())), []);
+    });
+
+    it('and asks with the fingerprint that ssh-keygen prints when it is unknown', async () => {
+      const engine = await comesUp(reach(['UserKnownHostsFile', file('new/known')]), () => ({
+        kind: 'hostKey',
+        accept: 'once',
+      }));
+      const [ask] = asksOf(engine);
+      const printed = execFileSync('ssh-keygen', ['-lf', `${sshd.hostKeyPath}.pub`], { encoding: 'utf8' }).split(
+        ' ',
+      )[1];
+      assert.ok(ask?.kind === 'hostKey');
+      assert.equal(ask.fingerprint, printed);
+      assert.equal(ask.host, `[127.0.0.1]:${sshd.port}`);
+      assert.equal(ask.keyType, 'ssh-ed25519');
+      assert.equal(existsSync(file('new/known')), false);
+    });
+
+    for (const hashed of ['no', 'yes'])
+      it(`and remembers it where ssh-keygen -F finds it (HashKnownHosts ${hashed})`, async () => {
+        const path = file(`remembered-${hashed}`);
+        writeFileSync(path, '# no end of line', { mode: 0o600 });
+        await comesUp(reach(['UserKnownHostsFile', path], ['HashKnownHosts', hashed]), () => ({
+          kind: 'hostKey',
+          accept: 'remember',
+        }));
+        const found = execFileSync('ssh-keygen', ['-F', `[127.0.0.1]:${sshd.port}`, '-f', path], { encoding: 'utf8' });
+        assert.match(found, /found: line 2/);
+        assert.equal(readFileSync(path, 'utf8').includes('127.0.0.1'), hashed === 'no');
+        assert.equal(statSync(path).mode & 0o777, 0o600);
+        assert.deepEqual(asksOf(await comesUp(reach(['UserKnownHostsFile', path]))), []);
+      });
+
+    it('and stops when the person says no, before any key or password was offered', async () => {
+      const log = logSince();
+      const { failure } = await fails(reach(['UserKnownHostsFile', file('none')]), () => ({ kind: 'cancel' }));
+      assert.deepEqual(failure, { kind: 'cancelled' });
+      await sleep(200);
+      assert.doesNotMatch(log(), /userauth-request for user|Accepted/);
+    });
+
+    it('and refuses a changed key without asking, names file and line, and sends no secret', async () => {
+      keygen(file('other'));
+      const other = readFileSync(file('other.pub'), 'utf8').split(' ').slice(0, 2).join(' ');
+      writeFileSync(file('changed'), `# a comment\n[127.0.0.1]:${sshd.port} ${other}\n`);
+      const log = logSince();
+      for (const strict of ['ask', 'accept-new', 'no', 'yes']) {
+        const { failure, text, engine } = await fails(
+          reach(['UserKnownHostsFile', file('changed')], ['StrictHostKeyChecking', strict]),
+        );
+        assert.equal(failure.kind, 'hostKeyChanged');
+        assert.match(text, /has changed.*line 2 of .*changed/);
+        assert.deepEqual(asksOf(engine), []);
+      }
+      await sleep(200);
+      assert.doesNotMatch(log(), /userauth-request for user|Accepted/);
+    });
+
+    it('and refuses a revoked key', async () => {
+      const mine = readFileSync(sshd.knownHostsPath, 'utf8');
+      writeFileSync(file('revoked'), `${mine}@revoked * ${mine.split(' ').slice(1).join(' ')}`);
+      assert.equal((await fails(reach(['UserKnownHostsFile', file('revoked')]))).failure.kind, 'hostKeyRevoked');
+    });
+
+    it('and with StrictHostKeyChecking yes refuses an unknown one without asking', async () => {
+      const { text, engine } = await fails(
+        reach(['UserKnownHostsFile', file('none')], ['StrictHostKeyChecking', 'yes']),
+      );
+      assert.match(text, /is not known .*StrictHostKeyChecking/);
+      assert.deepEqual(asksOf(engine), []);
+    });
+
+    it('and with accept-new stores an unknown one without asking', async () => {
+      await comesUp(reach(['UserKnownHostsFile', file('accepted')], ['StrictHostKeyChecking', 'accept-new']));
+      assert.match(readFileSync(file('accepted'), 'utf8'), /ssh-ed25519/);
+    });
+
+    it('and asks in BatchMode nobody, but refuses', async () => {
+      const { failure, engine } = await fails(reach(['UserKnownHostsFile', file('none')], ['BatchMode', 'yes']));
+      assert.equal(failure.kind, 'hostKeyUnknown');
+      assert.deepEqual(asksOf(engine), []);
+    });
+
+    it('and asks the server for the type of key that is known, so that the host does not look new', async () => {
+      execFileSync('ssh-keygen', ['-q', '-t', 'ecdsa', '-N', '', '-f', file('host_ecdsa')]);
+      const two = await startSshd({ config: [`HostKey ${file('host_ecdsa')}`] });
+      try {
+        const key = readFileSync(file('host_ecdsa.pub'), 'utf8').split(' ').slice(0, 2).join(' ');
+        writeFileSync(file('ecdsa'), `[127.0.0.1]:${two.port} ${key}\n`);
+        const options: Options = [
+          ['Port', String(two.port)],
+          ['IdentityFile', two.keyPath],
+          ['UserKnownHostsFile', file('ecdsa')],
+        ];
+        assert.deepEqual(asksOf(await comesUp(reach(...options))), []);
+        await engines.pop()!.close();
+      } finally {
+        await two.stop();
+      }
+    });
+
+    it('and fails when a known_hosts file can’t be read, rather than take the host for new', async () => {
+      const { text } = await fails(reach(['UserKnownHostsFile', sshd.folder]));
+      assert.match(text, /can’t be read \(EISDIR\)/);
+    });
+  });
+
+  describe('authenticates', () => {
+    it('with a key file', async () => {
+      await comesUp(reach());
+    });
+
+    for (const type of ['ed25519', 'ecdsa', 'rsa'])
+      for (const format of ['OpenSSH', 'PEM'])
+        it(`with an encrypted ${type} key in ${format} form, asking for its passphrase once`, async function () {
+          if (type === 'ed25519' && format === 'PEM') this.skip();
+          const path = file(`encrypted-${type}-${format}`);
+          execFileSync('ssh-keygen', [
+            '-q',
+            '-t',
+            type,
+            '-N',
+            'open sesame',
+            '-f',
+            path,
+            ...(format === 'PEM' ? ['-m', 'PEM'] : []),
+          ]);
+          appendFileSync(sshd.authorizedKeysPath, readFileSync(`${path}.pub`));
+          if (format === 'OpenSSH') rmSync(`${path}.pub`);
+          const engine = await comesUp(reach(['IdentityFile', path]), () => ({
+            kind: 'secret',
+            secret: 'open sesame',
+          }));
+          assert.deepEqual(
+            asksOf(engine).map(({ id: _, ...ask }) => ask),
+            [{ connection: 'web01', kind: 'passphrase', path, attempt: 1 }],
+          );
+          assert.doesNotMatch(JSON.stringify(engine.events), /sesame/);
+        });
+
+    it('asking again after a wrong passphrase, and says so after the third', async () => {
+      const path = file('locked');
+      keygen(path);
+      execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', path]);
+      appendFileSync(sshd.authorizedKeysPath, readFileSync(`${path}.pub`));
+      const right = await comesUp(reach(['IdentityFile', path]), (ask) => ({
+        kind: 'secret',
+        secret: ask.kind === 'passphrase' && ask.attempt === 2 ? 'right' : 'wrong',
+      }));
+      assert.deepEqual(
+        asksOf(right).map((ask) => ask.kind === 'passphrase' && ask.attempt),
+        [1, 2],
+      );
+      const { text, engine } = await fails(
+        reach(['IdentityFile', path], ['PreferredAuthentications', 'publickey']),
+        () => ({ kind: 'secret', secret: 'wrong' }),
+      );
+      assert.match(text, /passphrase of .*locked was wrong/);
+      assert.equal(asksOf(engine).length, 3);
+      assert.doesNotMatch(JSON.stringify(engine.events), /"wrong"/);
+    });
+
+    it('without asking for the passphrase of a key that the server does not take', async () => {
+      const path = file('stranger');
+      keygen(path);
+      execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', path]);
+      const { failure, text, engine } = await fails(reach(['IdentityFile', path]));
+      assert.equal(failure.kind, 'authFailed');
+      assert.match(text, new RegExp(`did not let ${sshd.user} in.*stranger.*accepts: publickey`));
+      assert.deepEqual(asksOf(engine), []);
+    });
+
+    it('with the agent’s key, whose file is not needed', async () => {
+      await withAgent([sshd.keyPath], async (socket) => {
+        await comesUp(reach(['IdentityAgent', socket], ['IdentityFile', file('missing')]));
+      });
+    });
+
+    it('with the one key of a full agent that IdentityFile’s .pub names, before the server loses patience', async () => {
+      const many = Array.from({ length: 8 }, (_, index) => file(`many-${index}`));
+      for (const path of many) keygen(path);
+      await withAgent([...many, sshd.keyPath], async (socket) => {
+        copyFileSync(`${sshd.keyPath}.pub`, file('named.pub'));
+        await comesUp(reach(['IdentityAgent', socket], ['IdentityFile', file('named.pub')], ['IdentitiesOnly', 'yes']));
+        const { text } = await fails(reach(['IdentityAgent', socket], ['IdentityFile', file('missing')]));
+        assert.match(text, /Too many authentication failures/);
+      });
+    });
+
+    it('with the next key when the agent has none of use', async () => {
+      keygen(file('useless'));
+      await withAgent([file('useless')], async (socket) => {
+        await comesUp(reach(['IdentityAgent', socket]));
+      });
+    });
+
+    it('with the key file when the agent can’t be reached', async () => {
+      await comesUp(reach(['IdentityAgent', file('no-agent')]));
+    });
+
+    it('with no key file that others can read, and says how to mend it', async () => {
+      copyFileSync(sshd.keyPath, file('open'));
+      chmodSync(file('open'), 0o644);
+      const { text } = await fails(reach(['IdentityFile', file('open')]));
+      assert.match(text, /can be read by others \(mode 0644\).*chmod 600 .*open/);
+    });
+
+    it('with nothing that is no key, and names it', async () => {
+      writeFileSync(file('nonsense'), 'this is no key\n', { mode: 0o600 });
+      const { text } = await fails(reach(['IdentityFile', file('nonsense')]));
+      assert.match(text, /nonsense is not a private key/);
+      assert.match((await fails(reach(['IdentityFile', file('gone')]))).text, /gone does not exist/);
+    });
+
+    it('in the background with the passphrase of before, without asking again', async () => {
+      const path = file('kept');
+      keygen(path);
+      execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', path]);
+      appendFileSync(sshd.authorizedKeysPath, readFileSync(`${path}.pub`));
+      const engine = await comesUp(reach(['IdentityFile', path]), () => ({ kind: 'secret', secret: 'right' }));
+      for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+      await engine.next('connectionLost');
+      await engine.next('connected');
+      assert.equal(asksOf(engine).length, 1);
+    });
+
+    it('with a password, three tries, and keeps it out of all that is said', async function () {
+      if (process.getuid?.() !== 0) this.skip();
+      const user = 'tunneltest';
+      const password = 'Correct-Horse-7';
+      const hash = execFileSync('openssl', ['passwd', '-6', password], { encoding: 'utf8' }).trim();
+      try {
+        execFileSync('useradd', ['-M', '-p', hash, user], { stdio: 'pipe' });
+      } catch (error) {
+        // Left over from a run that was interrupted.
+        if ((error as { status?: number }).status !== 9) throw error;
+        execFileSync('usermod', ['-p', hash, user], { stdio: 'pipe' });
+      }
+      const server = await startSshd({ config: ['PasswordAuthentication yes'] });
+      try {
+        const options = reach(
+          ['Port', String(server.port)],
+          ['User', user],
+          ['UserKnownHostsFile', server.knownHostsPath],
+        );
+        const engine = await comesUp(options, (ask) => ({
+          kind: 'secret',
+          secret: ask.kind === 'password' && ask.attempt === 2 ? password : 'wrong-password',
+        }));
+        assert.deepEqual(
+          asksOf(engine).map(({ id: _, ...ask }) => ask),
+          [1, 2].map((attempt) => ({
+            connection: 'web01',
+            kind: 'password',
+            user,
+            host: '127.0.0.1',
+            port: server.port,
+            attempt,
+          })),
+        );
+        assert.doesNotMatch(JSON.stringify(engine.events), /Correct-Horse|wrong-password/);
+        const { failure, text } = await fails(options, () => ({ kind: 'secret', secret: 'wrong-password' }));
+        assert.equal(failure.kind, 'authFailed');
+        assert.match(text, /did not let tunneltest in.*password/);
+        await Promise.all(engines.splice(0).map((one) => one.close()));
+      } finally {
+        await server.stop();
+        execFileSync('userdel', [user], { stdio: 'pipe' });
+      }
+    });
+  });
+
+  describe('says what is wrong', () => {
+    const silent = async (onSocket: (socket: Socket) => void): Promise<number> => {
+      const server = createServer((socket) => {
+        socket.on('error', () => {});
+        socket.resume();
+        onSocket(socket);
+      });
+      servers.push(server);
+      await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+      return (server.address() as { port: number }).port;
+    };
+    const cases: [title: string, port: () => Promise<number>, options: Options, text: RegExp][] = [
+      ['when no server runs', freePort, [], /^127\.0\.0\.1:\d+ refused the connection\. Check/],
+      [
+        'when something else answers',
+        () => silent((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
+        [],
+        /^127\.0\.0\.1:\d+ does not speak SSH/,
+      ],
+      [
+        'when the port closes at once',
+        () => silent((socket) => socket.destroy()),
+        [],
+        /closed the connection before SSH began/,
+      ],
+      [
+        'when nothing answers within ConnectTimeout',
+        () => silent(() => {}),
+        [['ConnectTimeout', '1']],
+        /did not answer within 1 s/,
+      ],
+      [
+        'when the name does not exist',
+        freePort,
+        [['HostName', 'no-such-host.invalid']],
+        /no-such-host\.invalid was not found/,
+      ],
+    ];
+    for (const [title, port, options, text] of cases)
+      it(title, async () => {
+        assert.match((await fails(reach(...options, ['Port', String(await port())]))).text, text);
+      });
+
+    it('when ssh_config has an error, with its file and line', async () => {
+      writeFileSync(file('bad_config'), 'Host web01\n  NoSuchOption yes\n');
+      const engine = probe(createEngine());
+      engines.push(engine);
+      engine.engine.apply({ connections: [planned('web01', ['-L 4000:x:1'], { configFile: file('bad_config') })] });
+      assert.match(
+        failureText((await engine.next('connectionFailed')).failure),
+        /bad_config: line 2: Bad configuration option/,
+      );
+    });
+
+    it('when ssh_config asks for a jump host, which must not be left out silently', async () => {
+      const config = sshd.configPath('web01', ['ProxyJump bastion']);
+      const engine = probe(createEngine());
+      engines.push(engine);
+      engine.engine.apply({ connections: [planned('web01', ['-L 4000:x:1'], { configFile: config })] });
+      assert.match(
+        failureText((await engine.next('connectionFailed')).failure),
+        /^ProxyJump, which ssh_config sets for web01, is not supported yet/,
+      );
+    });
+
+    it('when the server forbids forwarding', async () => {
+      const strict = await startSshd({ config: ['AllowTcpForwarding no'] });
+      try {
+        const { engine, port } = await start(
+          reach(
+            ['Port', String(strict.port)],
+            ['IdentityFile', strict.keyPath],
+            ['UserKnownHostsFile', strict.knownHostsPath],
+          ),
+        );
+        await engine.next('listening');
+        assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
+        assert.match(
+          failureText((await engine.next('channelFailed')).failure),
+          /^web01 forbids forwarding to 127\.0\.0\.1:\d+\./,
+        );
+        await engines.pop()!.close();
+      } finally {
+        await strict.stop();
+      }
+    });
+
+    it('and tries no further in the background when the server no longer lets it in', async () => {
+      const engine = await comesUp(reach());
+      const keys = readFileSync(sshd.authorizedKeysPath);
+      writeFileSync(sshd.authorizedKeysPath, '');
+      try {
+        for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+        await engine.next('connectionLost');
+        assert.equal((await engine.next('connectionFailed')).failure.kind, 'authFailed');
+      } finally {
+        writeFileSync(sshd.authorizedKeysPath, keys);
+      }
+    });
+
+    it('and tries again while the server is away, until it is back', async () => {
+      const engine = await comesUp(reach());
+      const sessions = sshd.sessions();
+      await sshd.stopListening();
+      for (const pid of sessions) process.kill(pid, 'SIGKILL');
+      await engine.next('connectionLost');
+      await engine.next('connectionLost');
+      await sshd.start();
+      await engine.next('connected');
+    });
+  });
+
+  async function withAgent(keys: readonly string[], use: (socket: string) => Promise<void>): Promise<void> {
+    const socket = file(`agent-${Math.random().toString(36).slice(2)}`);
+    const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+    try {
+      await eventually(() => assert.ok(existsSync(socket)));
+      for (const key of keys)
+        execFileSync('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket }, stdio: 'pipe' });
+      await use(socket);
+      for (const engine of engines.splice(0)) await engine.close();
+    } finally {
+      agent.kill();
+    }
+  }
+});

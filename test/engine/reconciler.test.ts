@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PlannedConnection } from '../../src/core/plan.js';
+import { failureText } from '../../src/core/wording.js';
+import { createEngine } from '../../src/engine/reconciler.js';
+import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { eventually } from '../support/eventually.js';
+import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { echo, exchange, startTarget, type Target } from '../support/targets.js';
+
+describe('the engine', () => {
+  let sshd: Sshd;
+  let config: string;
+  let service: Target;
+  let engine: EngineProbe;
+  let heldBefore: string[];
+  const servers: Server[] = [];
+
+  before(async () => {
+    heldBefore = heldResources();
+    sshd = await startSshd();
+    config = sshd.configPath('web01');
+    service = await startTarget(echo);
+  });
+  beforeEach(() => (engine = probe(createEngine())));
+  afterEach(async () => {
+    await engine.close();
+    for (const server of servers.splice(0)) await new Promise((closed) => server.close(closed));
+  });
+  after(async () => {
+    await service.close();
+    await sshd.stop();
+    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+  });
+
+  const web01 = (ports: readonly number[], more: Partial<PlannedConnection> = {}) =>
+    planned(
+      'web01',
+      ports.map((port) => `-L ${port}:127.0.0.1:${service.port}`),
+      { configFile: config, ...more },
+    );
+  const apply = (...connections: PlannedConnection[]) => engine.engine.apply({ connections });
+  const answers = async (port: number, host?: string) =>
+    assert.equal((await exchange(port, Buffer.from('hi'), host)).received.toString(), 'hi');
+  const refuses = async (port: number) => assert.equal((await exchange(port, Buffer.from('hi'))).end, 'ECONNREFUSED');
+  const occupy = async (port: number, host: string) => {
+    const server = createServer((socket) => socket.on('error', () => {}).destroy());
+    servers.push(server);
+    await new Promise<void>((listening) => server.listen({ port, host, ipv6Only: true }, listening));
+  };
+
+  it('does nothing for the same plan twice', async () => {
+    const port = await freePort();
+    apply(web01([port]));
+    await engine.next('listening');
+    const before = engine.kinds();
+    apply(web01([port]));
+    await sleep(200);
+    assert.deepEqual(engine.kinds(), before);
+    assert.equal(sshd.sessions().length > 0, true);
+  });
+
+  it('serves all forwards to a host over one SSH connection', async () => {
+    const ports = [await freePort(), await freePort(), await freePort()];
+    apply(web01(ports));
+    for (const _ of ports) await engine.next('listening');
+    for (const port of ports) await answers(port);
+    assert.equal(engine.kinds().filter((kind) => kind === 'connected').length, 1);
+  });
+
+  it('adds and removes a forward on a live connection without touching its neighbour', async () => {
+    const [stays, comes] = [await freePort(), await freePort()];
+    apply(web01([stays]));
+    await engine.next('listening');
+    apply(web01([stays, comes]));
+    await engine.next('listening');
+    await answers(comes);
+    apply(web01([stays]));
+    await engine.next('forwardClosed');
+    await refuses(comes);
+    await answers(stays);
+    assert.deepEqual(
+      engine.kinds().filter((kind) => !kind.startsWith('channel')),
+      ['connecting', 'connected', 'listening', 'listening', 'forwardClosed'],
+    );
+  });
+
+  it('listens on both loopback families when no address is written, and on one when it is', async () => {
+    const port = await freePort();
+    apply(web01([port]));
+    const { bound } = await engine.next('listening');
+    assert.deepEqual(bound, [
+      { address: '127.0.0.1', family: 4, port },
+      { address: '::1', family: 6, port },
+    ]);
+    await answers(port, '127.0.0.1');
+    await answers(port, '::1');
+    const only = await freePort();
+    apply(planned('web01', [`-L 127.0.0.1:${only}:127.0.0.1:${service.port}`], { configFile: config }));
+    assert.deepEqual((await engine.next('listening')).bound, [{ address: '127.0.0.1', family: 4, port: only }]);
+    assert.equal((await exchange(only, Buffer.from('x'), '::1')).end, 'ECONNREFUSED');
+  });
+
+  it('says that a port is in use, and takes it on a restart when it is free', async () => {
+    const port = await freePort();
+    await occupy(port, '127.0.0.1');
+    await occupy(port, '::1');
+    apply(web01([port]));
+    assert.match(
+      failureText((await engine.next('listenFailed')).failure),
+      new RegExp(`^127\\.0\\.0\\.1:${port} is already in use`),
+    );
+    for (const server of servers.splice(0)) await new Promise((closed) => server.close(closed));
+    const again = web01([port]);
+    apply({ ...again, forwards: again.forwards.map((forward) => ({ ...forward, run: 1 })) });
+    await engine.next('listening');
+    await answers(port);
+  });
+
+  it('listens on one family and names the other when another program holds it', async () => {
+    const port = await freePort();
+    await occupy(port, '127.0.0.1');
+    apply(web01([port]));
+    const { bound, unbound } = await engine.next('listening');
+    assert.deepEqual(bound, [{ address: '::1', family: 6, port }]);
+    assert.deepEqual(unbound, [{ kind: 'portInUse', address: '127.0.0.1', port }]);
+  });
+
+  it('says that an address is not one of this machine', async () => {
+    apply(planned('web01', ['-L 192.0.2.1:4000:x:1'], { configFile: config }));
+    assert.match(
+      failureText((await engine.next('listenFailed')).failure),
+      /^192\.0\.2\.1 is not an address of this machine/,
+    );
+  });
+
+  it('refuses kinds of forward that it can’t do, by name, and does the others', async () => {
+    const port = await freePort();
+    apply({ ...web01([port]), forwards: [...planned('web01', ['-D 4000']).forwards, ...web01([port]).forwards] });
+    assert.match(
+      failureText((await engine.next('listenFailed')).failure),
+      /dynamic forward \(-D\) is not supported yet/,
+    );
+    await answers(port);
+  });
+
+  it('takes a stopped forward’s port for another host at once', async () => {
+    const port = await freePort();
+    apply(web01([port]));
+    await engine.next('listening');
+    for (let time = 0; time < 5; time++) {
+      const other = time % 2 === 0 ? 'web02' : 'web01';
+      const path = sshd.configPath(other);
+      apply(planned(other, [`-L ${port}:127.0.0.1:${service.port}`], { configFile: path }));
+      await engine.next('listening');
+    }
+    assert.equal(engine.kinds().includes('listenFailed'), false);
+    await answers(port);
+  });
+
+  it('ends with what the last of many hasty plans says', async () => {
+    const ports = [await freePort(), await freePort()];
+    const plans = [
+      web01(ports),
+      web01([ports[0]!]),
+      undefined,
+      web01([ports[1]!]),
+      undefined,
+      web01(ports),
+      web01([ports[1]!]),
+    ];
+    for (const plan of plans) {
+      apply(...(plan ? [plan] : []));
+      await sleep(Math.random() * 60);
+    }
+    await eventually(() => answers(ports[1]!));
+    await eventually(() => refuses(ports[0]!));
+  });
+
+  it('opens a new SSH connection when the connection is restarted', async () => {
+    const port = await freePort();
+    apply(web01([port]));
+    await engine.next('listening');
+    const [before] = sshd.sessions();
+    apply({ ...web01([port]), run: 1 });
+    await engine.next('connected');
+    await engine.next('listening');
+    await answers(port);
+    await eventually(() => assert.equal(sshd.sessions().includes(before!), false));
+  });
+
+  it('does not dial again when one of two tunnels of a failed connection is stopped, but when one is started', async () => {
+    const ports = [await freePort(), await freePort()];
+    const options = [['IdentityFile', '/nowhere/key'] as const];
+    const bad = (list: readonly number[], run = 0) => {
+      const connection = web01(list);
+      return {
+        ...connection,
+        host: {
+          ...connection.host,
+          configFile: 'none',
+          options: [['HostName', '127.0.0.1'] as const, ['Port', '1'] as const, ...options],
+        },
+        forwards: connection.forwards.map((forward) => ({ ...forward, run })),
+      };
+    };
+    apply(bad(ports));
+    await engine.next('connectionFailed');
+    apply(bad([ports[0]!]));
+    await sleep(200);
+    assert.equal(engine.kinds().filter((kind) => kind === 'connecting').length, 1);
+    apply(bad([ports[0]!], 1));
+    await engine.next('connectionFailed');
+    assert.equal(engine.kinds().filter((kind) => kind === 'connecting').length, 2);
+  });
+
+  it('withdraws its question when the tunnel is stopped meanwhile', async () => {
+    const connection = web01([await freePort()]);
+    apply({
+      ...connection,
+      host: { ...connection.host, options: [['UserKnownHostsFile', `${sshd.folder}/none`]] },
+    });
+    const { ask } = await engine.next('asked');
+    apply();
+    assert.equal((await engine.next('askSettled')).id, ask.id);
+    await engine.next('connectionClosed');
+  });
+
+  it('lists the hosts of ssh_config to pick from, with included files and without patterns', async () => {
+    writeFileSync(`${sshd.folder}/more_1`, 'Host db db-*\n');
+    writeFileSync(`${sshd.folder}/more_2`, 'host=cache\n');
+    writeFileSync(
+      `${sshd.folder}/hosts`,
+      `Include ${sshd.folder}/more_*\nHost web01 web02 !web03 *.internal # note\n  Port 22\nMatch host x\nHost *\n`,
+    );
+    assert.deepEqual(await engine.engine.hosts(`${sshd.folder}/hosts`), ['web01', 'web02', 'db', 'cache']);
+    assert.deepEqual(await engine.engine.hosts('/nowhere'), []);
+  });
+});

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { startWorkerEngine } from '../../src/engine/workerEngine.js';
+import { planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { echo, exchange, startTarget, type Target } from '../support/targets.js';
+
+const workerPath = join(__dirname, '../../dist/worker.js');
+
+describe('the engine in its worker thread', () => {
+  let sshd: Sshd;
+  let config: string;
+  let service: Target;
+  let engine: EngineProbe;
+
+  before(async () => {
+    sshd = await startSshd();
+    config = sshd.configPath('web01');
+    service = await startTarget(echo);
+  });
+  beforeEach(() => (engine = probe(startWorkerEngine(workerPath))));
+  afterEach(() => engine.close());
+  after(async () => {
+    await service.close();
+    await sshd.stop();
+  });
+
+  const plan = (port: number) => ({
+    connections: [planned('web01', [`-L ${port}:127.0.0.1:${service.port}`], { configFile: config })],
+  });
+  const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
+
+  it('starts no thread for an empty plan, and ends the one it started', async () => {
+    const before = threads();
+    engine.engine.apply({ connections: [] });
+    assert.equal(threads(), before);
+    const port = await freePort();
+    engine.engine.apply(plan(port));
+    await engine.next('listening');
+    await engine.close();
+    assert.equal(threads(), before);
+    assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
+    assert.deepEqual(engine.kinds().slice(-2), ['forwardClosed', 'connectionClosed']);
+  });
+
+  it('carries bytes while the thread of the editor is busy', async () => {
+    const [port, behind] = [await freePort(), await freePort()];
+    engine.engine.apply({
+      connections: [planned('web01', [`-L ${port}:127.0.0.1:${behind}`], { configFile: config })],
+    });
+    await engine.next('listening');
+    // Another process is client and service; this one only blocks, as an extension does that computes.
+    const file = join(sshd.folder, 'client.js');
+    writeFileSync(
+      file,
+      `const net = require('net');
+       net.createServer((s) => s.pipe(s)).listen(${behind}, '127.0.0.1', () => {
+         const times = [];
+         let sent;
+         const s = net.connect({ port: ${port}, host: '127.0.0.1', noDelay: true }, () => process.send('up'));
+         const ping = () => { sent = performance.now(); s.write('x'); };
+         s.on('data', () => { times.push(performance.now() - sent); if (times.length < 200) ping(); else { process.send(times); process.disconnect(); process.exit(); } });
+         process.on('message', ping);
+       });`,
+    );
+    const child = fork(file);
+    const said = () => new Promise<unknown>((resolve) => child.once('message', resolve));
+    await said();
+    child.send('go');
+    const until = Date.now() + 1500;
+    while (Date.now() < until);
+    const times = ((await said()) as number[]).sort((a, b) => a - b);
+    assert.equal(times.length, 200);
+    assert.ok(times.at(-1)! < 700, `an echo took ${times.at(-1)} ms beside a thread that was blocked for 1500 ms`);
+  });
+
+  it('tells once that its thread ended, and works again at the next plan', async () => {
+    const port = await freePort();
+    engine.engine.apply(plan(port));
+    await engine.next('listening');
+    // An error that nothing catches, as a defect would be: a plan that is none.
+    engine.engine.apply({ connections: 1 } as never);
+    assert.match((await engine.next('engineEnded')).detail, /not iterable|connections/);
+    engine.engine.apply(plan(port));
+    await engine.next('listening');
+    assert.equal((await exchange(port, Buffer.from('back'))).received.toString(), 'back');
+  });
+
+  it('answers which hosts there are, from the thread', async () => {
+    assert.deepEqual(await engine.engine.hosts(config), ['web01']);
+  });
+});

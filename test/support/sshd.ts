@@ -1,0 +1,191 @@
+// A real OpenSSH server for one suite: own keys, own config, a free port of loopback.
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+
+export interface Sshd {
+  port: number;
+  /** Who may log in: whoever runs the tests. */
+  user: string;
+  /** A private folder that goes with the server. */
+  folder: string;
+  /** The client's unencrypted ed25519 key. */
+  keyPath: string;
+  /** known_hosts with the server's key under `[127.0.0.1]:port` and `[localhost]:port`. */
+  knownHostsPath: string;
+  /** The server's host key, to be replaced or compared. */
+  hostKeyPath: string;
+  authorizedKeysPath: string;
+  /** An ssh_config with `Host alias` that reaches the server with all of the above. */
+  configPath(alias: string, lines?: readonly string[]): string;
+  /** Options for dist/tunnel.js that reach the server with no file of the user. */
+  clientOptions: readonly string[];
+  /** What the server has written to its log. */
+  log(): string;
+  /** Process ids of the sessions that are connected. */
+  sessions(): number[];
+  /** Ends the listening server only: sessions live on, and a later `start` uses the same port. */
+  stopListening(): Promise<void>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface SshdOptions {
+  /** Lines of sshd_config that come first, and so win. */
+  config?: readonly string[];
+}
+
+export function keygen(path: string, ...args: readonly string[]): void {
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', path, ...args]);
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+export async function startSshd({ config = [] }: SshdOptions = {}): Promise<Sshd> {
+  const folder = mkdtempSync(join(tmpdir(), 'sshd-'));
+  const file = (name: string) => join(folder, name);
+  keygen(file('host_ed25519'));
+  keygen(file('client'));
+  writeFileSync(file('authorized_keys'), readFileSync(file('client.pub')), { mode: 0o600 });
+  const port = await freePort();
+  const hostKey = readFileSync(file('host_ed25519.pub'), 'utf8').split(' ').slice(0, 2).join(' ');
+  writeFileSync(file('known_hosts'), `[127.0.0.1]:${port},[localhost]:${port} ${hostKey}\n`);
+  const { username } = userInfo();
+  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
+  writeFileSync(
+    file('sshd_config'),
+    [
+      ...config,
+      'ListenAddress 127.0.0.1',
+      `Port ${port}`,
+      `HostKey ${file('host_ed25519')}`,
+      `AuthorizedKeysFile ${file('authorized_keys')}`,
+      `PidFile ${file('sshd.pid')}`,
+      'PasswordAuthentication no',
+      'KbdInteractiveAuthentication no',
+      'PermitRootLogin yes',
+      'StrictModes no',
+      'UsePAM no',
+      'UseDNS no',
+      'PrintMotd no',
+      'MaxStartups 1000',
+      'MaxSessions 1000',
+      'LogLevel DEBUG1',
+      '',
+    ].join('\n'),
+  );
+  let server: ChildProcess | undefined;
+
+  const start = async () => {
+    const log = file('sshd.log');
+    const child = spawn('/usr/sbin/sshd', ['-D', '-f', file('sshd_config'), '-E', log], { stdio: 'ignore' });
+    server = child;
+    let ended: number | null | undefined;
+    child.once('exit', (code) => (ended = code));
+    const until = Date.now() + 10_000;
+    while (!existsSync(log) || !readFileSync(log, 'utf8').includes(`Server listening on 127.0.0.1 port ${port}`)) {
+      if (ended !== undefined || Date.now() > until)
+        throw new Error(`sshd did not start (${ended})\n${existsSync(log) ? readFileSync(log, 'utf8') : ''}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const sessions = () => descendants(server?.pid);
+  const stopListening = async () => {
+    const child = server;
+    server = undefined;
+    if (!child || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await ended;
+    // A start that follows must see its own line, not this one's.
+    rmSync(file('sshd.log'), { force: true });
+  };
+  await start();
+  const clientOptions = [
+    ...['-F', '/dev/null', '-i', file('client'), '-p', String(port), '-l', username],
+    ...['-o', `UserKnownHostsFile=${file('known_hosts')}`, '-o', 'GlobalKnownHostsFile=/dev/null'],
+    ...['-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'],
+  ];
+  return {
+    port,
+    user: username,
+    folder,
+    keyPath: file('client'),
+    knownHostsPath: file('known_hosts'),
+    hostKeyPath: file('host_ed25519'),
+    authorizedKeysPath: file('authorized_keys'),
+    clientOptions,
+    configPath(alias, lines = []) {
+      const path = file(`config_${alias}`);
+      writeFileSync(
+        path,
+        [
+          `Host ${alias}`,
+          ...lines.map((line) => `  ${line}`),
+          '  HostName 127.0.0.1',
+          `  Port ${port}`,
+          `  User ${username}`,
+          `  IdentityFile ${file('client')}`,
+          '  IdentitiesOnly yes',
+          '  IdentityAgent none',
+          `  UserKnownHostsFile ${file('known_hosts')}`,
+          '  GlobalKnownHostsFile /dev/null',
+          '',
+        ].join('\n'),
+      );
+      chmodSync(path, 0o600);
+      return path;
+    },
+    log: () => readFileSync(file('sshd.log'), 'utf8'),
+    sessions,
+    stopListening,
+    start,
+    async stop() {
+      for (const pid of sessions()) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It has ended by itself.
+        }
+      }
+      await stopListening();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Children and grandchildren of the server: its sessions. Read from /proc, since a bare Debian has no ps. */
+function descendants(pid: number | undefined): number[] {
+  if (pid === undefined) return [];
+  const parents = new Map<number, number>();
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const afterName = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').at(-1)!;
+      parents.set(Number(name), Number(afterName.split(' ')[1]));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const descends = (child: number): boolean => {
+    const parent = parents.get(child);
+    return parent !== undefined && (parent === pid || descends(parent));
+  };
+  return [...parents.keys()].filter(descends);
+}
