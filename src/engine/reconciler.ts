@@ -1,5 +1,5 @@
 // The engine: makes what runs equal to the plan, and carries events and asks.
-import type { Ask, Engine, EngineEvent, Reply } from '../core/engine.js';
+import type { Engine, EngineEvent, Reply } from '../core/engine.js';
 import type { Plan, PlannedConnection } from '../core/plan.js';
 import { openConnection, type Connection, type ConnectionContext } from './connection.js';
 import { readHosts } from './sshFiles.js';
