@@ -24,14 +24,14 @@ export type HostKeyVerdict =
 /** Reads a file's text. Blank lines, comments and lines that are no entry are passed over, as in ssh. */
 export function parseKnownHosts(text: string, file: string): KnownHost[] {
   return text.split(/\r?\n/).flatMap((line, index) => {
-    const words = line.trim().split(/[ \t]+/);
+    const words = line.replace(/^[ \t]+/, '').split(/[ \t]+/);
     const marker = words[0]?.startsWith('@') ? words.shift()!.slice(1) : undefined;
     const [hosts, keyType, key] = words;
     if (!hosts || hosts.startsWith('#') || !keyType || !key) return [];
     if (marker !== undefined && marker !== 'revoked' && marker !== 'cert-authority') return [];
     const blob = Buffer.from(key, 'base64');
-    if (blobType(blob) !== keyType) return [];
-    return [{ file, line: index + 1, hosts, keyType, key: blob.toString('base64'), ...(marker && { marker }) }];
+    if (blob.toString('base64') !== key || blobType(blob) !== keyType || !isWhole(blob)) return [];
+    return [{ file, line: index + 1, hosts, keyType, key, ...(marker && { marker }) }];
   });
 }
 
@@ -117,4 +117,12 @@ export function blobType(blob: Buffer): string {
   if (blob.length < 4) return '';
   const length = blob.readUInt32BE(0);
   return length <= 64 && blob.length >= 4 + length ? blob.toString('latin1', 4, 4 + length) : '';
+}
+
+/** Whether a key's blob consists of whole strings, the type and at least one more: a line cut off is no key. */
+function isWhole(blob: Buffer): boolean {
+  let at = 0;
+  let strings = 0;
+  for (; at + 4 <= blob.length; strings++) at += 4 + blob.readUInt32BE(at);
+  return at === blob.length && strings > 1;
 }

@@ -122,7 +122,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
   const seconds = (keyword: string, otherwise: number, least = 0) => {
     const value = one(keyword);
     if (value === undefined || value === 'none') return otherwise;
-    const parts = /^(\d+[smhdw]?)+$/i.test(value) ? value.toLowerCase().match(/\d+[smhdw]?/g)! : [];
+    const parts = /^(\d[smhdw]?)+$/i.test(value) ? value.toLowerCase().match(/\d+[smhdw]?/g)! : [];
     const sum = parts.reduce((total, part) => total + parseInt(part, 10) * (secondsOf[part.at(-1)!] ?? 1), 0);
     if (parts.length === 0 || sum < least) throw new Error(`${keyword} ${value}: expected a time`);
     return sum;

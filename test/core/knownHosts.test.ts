@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import {
+  blobType,
+  fingerprint,
+  judgeHostKey,
+  knownKeyTypes,
+  matchesHost,
+  parseKnownHosts,
+  printKnownHost,
+  type KnownHost,
+} from '../../src/core/knownHosts.js';
+import { askEach, hasOpenSsh, run } from '../support/openSsh.js';
+
+/** A key's blob as on the wire: its strings, the type first. */
+function blobOf(type: string, ...strings: Buffer[]): Buffer {
+  return Buffer.concat(
+    [Buffer.from(type), ...strings].flatMap((text) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(text.length);
+      return [length, text];
+    }),
+  );
+}
+
+const ed25519 = (fill: number) => blobOf('ssh-ed25519', Buffer.alloc(32, fill));
+const rsa = blobOf('ssh-rsa', Buffer.from([1, 0, 1]), Buffer.alloc(257, 7));
+const line = (hosts: string, blob: Buffer) => `${hosts} ${blobType(blob)} ${blob.toString('base64')}`;
+
+describe('parseKnownHosts', () => {
+  const key = ed25519(1).toString('base64');
+  const entry = { file: 'f', hosts: 'web01', keyType: 'ssh-ed25519', key };
+  const table: [string, string, Partial<KnownHost> | undefined][] = [
+    ['a plain line', `web01 ssh-ed25519 ${key}`, {}],
+    ['a comment behind the key', `web01 ssh-ed25519 ${key} ann@home # x`, {}],
+    ['blanks and tabs between the words', ` \tweb01\t ssh-ed25519  ${key} `, {}],
+    ['a line end of Windows', `web01 ssh-ed25519 ${key}\r`, {}],
+    ['a list of hosts as it is', `web01,!db,* ssh-ed25519 ${key}`, { hosts: 'web01,!db,*' }],
+    ['a revoked key', `@revoked web01 ssh-ed25519 ${key}`, { marker: 'revoked' }],
+    ['an authority', `@cert-authority web01 ssh-ed25519 ${key}`, { marker: 'cert-authority' }],
+    ['nothing in an unknown marker', `@trusted web01 ssh-ed25519 ${key}`, undefined],
+    ['nothing in two markers', `@revoked @revoked web01 ssh-ed25519 ${key}`, undefined],
+    ['nothing in a comment', `#web01 ssh-ed25519 ${key}`, undefined],
+    ['nothing in a line without a key', 'web01 ssh-ed25519', undefined],
+    ['nothing in a key cut off', `web01 ssh-ed25519 ${key.slice(0, 40)}`, undefined],
+    ['nothing in a key cut off behind its type', `web01 ssh-ed25519 ${key.slice(0, 20)}`, undefined],
+    ['nothing in a key with more behind it', `web01 ssh-ed25519 ${key}AAAA`, undefined],
+    ['nothing in a key with a foreign character', `web01 ssh-ed25519 ${key.slice(0, 30)}!${key.slice(30)}`, undefined],
+    ['nothing in a key of another type', `web01 ssh-rsa ${key}`, undefined],
+    ['nothing in an empty line', '', undefined],
+  ];
+  for (const [what, text, found] of table)
+    it(`reads ${what}`, () =>
+      assert.deepEqual(parseKnownHosts(`\n${text}\n`, 'f'), found ? [{ ...entry, line: 2, ...found }] : []));
+
+  it('counts every line', () => {
+    const text = ['# known', line('a', ed25519(1)), 'garbage', line('b', rsa)].join('\r\n');
+    assert.deepEqual(
+      parseKnownHosts(text, 'f').map(({ hosts, line }) => [hosts, line]),
+      [
+        ['a', 2],
+        ['b', 4],
+      ],
+    );
+  });
+});
+
+describe('matchesHost', () => {
+  const table: [string, string, boolean][] = [
+    ['web01', 'web01', true],
+    ['WEB01', 'web01', true],
+    ['web01', 'Web01', true],
+    ['web01', 'web012', false],
+    ['web01', '[web01]:22', false],
+    ['[web01]:2222', '[web01]:2222', true],
+    ['[web01]:2222', 'web01', false],
+    ['db,web01', 'web01', true],
+    ['web*', 'web01', true],
+    ['*', 'anything', true],
+    ['w?b01', 'web01', true],
+    ['w?b01', 'wb01', false],
+    ['web0[12]', 'web01', false],
+    ['*.example.com', 'web01.example.com', true],
+    ['*.example.com', 'example.com', false],
+    ['*,!web01', 'web01', false],
+    ['!web01,*', 'web01', false],
+    ['*,!web01', 'web02', true],
+    ['!web01', 'web02', false],
+    ['', 'web01', false],
+    [',', 'web01', false],
+    ['|1|x', 'web01', false],
+    ['|2|AAAA|AAAA', 'web01', false],
+  ];
+  for (const [hosts, name, matches] of table)
+    it(`${matches ? 'finds' : 'does not find'} ${name} by “${hosts}”`, () =>
+      assert.equal(matchesHost(hosts, name), matches));
+
+  it('is not stalled by a pattern of many stars', () => {
+    const started = performance.now();
+    assert.equal(matchesHost(`${'*a'.repeat(500)}b`, 'a'.repeat(5000)), false);
+    assert.ok(performance.now() - started < 1000);
+  });
+});
+
+describe('judgeHostKey', () => {
+  const known = ed25519(1);
+  const other = ed25519(2);
+  const judge = (text: string, blob = known, name = 'web01') => judgeHostKey(parseKnownHosts(text, 'f'), name, blob);
+  const entry = (line: number, blob: Buffer, more: Partial<KnownHost> = {}): KnownHost => ({
+    file: 'f',
+    line,
+    hosts: 'web01',
+    keyType: blobType(blob),
+    key: blob.toString('base64'),
+    ...more,
+  });
+
+  it('knows a key that a line has', () => assert.deepEqual(judge(line('web01', known)), { kind: 'known' }));
+
+  it('knows a key among several of its type', () =>
+    assert.deepEqual(judge(`${line('web01', other)}\n${line('web01', known)}`), { kind: 'known' }));
+
+  it('does not know a host without lines', () =>
+    assert.deepEqual(judge(line('db', known)), { kind: 'unknown', others: [] }));
+
+  it('sees another key of the same type as changed, with its line', () =>
+    assert.deepEqual(judge(`# x\n${line('web01', other)}`), { kind: 'changed', entry: entry(2, other) }));
+
+  it('names keys of other types', () =>
+    assert.deepEqual(judge(line('web01', rsa)), { kind: 'unknown', others: [entry(1, rsa)] }));
+
+  it('lets a revocation count before a line that has the key, wherever it stands', () => {
+    const revoked = { kind: 'revoked', entry: entry(2, known, { hosts: '*', marker: 'revoked' }) };
+    assert.deepEqual(judge(`${line('web01', known)}\n@revoked ${line('*', known)}`), revoked);
+    assert.deepEqual(judge(`\n@revoked ${line('*', known)}\n${line('web01', known)}`), revoked);
+  });
+
+  it('leaves other keys and hosts alone when one is revoked', () => {
+    assert.deepEqual(judge(`@revoked ${line('web01', other)}\n${line('web01', known)}`), { kind: 'known' });
+    assert.deepEqual(judge(`@revoked ${line('db', known)}\n${line('web01', known)}`), { kind: 'known' });
+    assert.deepEqual(judge(`@revoked ${line('web01', other)}`), { kind: 'unknown', others: [] });
+  });
+
+  it('does not take an authority’s key for the host’s own', () =>
+    assert.deepEqual(judge(`@cert-authority ${line('*', known)}`), { kind: 'unknown', others: [] }));
+
+  it('keeps a host with another port apart', () =>
+    assert.deepEqual(judge(line('[web01]:2222', other)), { kind: 'unknown', others: [] }));
+
+  it('never knows a key that is not there, whatever the file holds', () => {
+    const words = fc.constantFrom(`\n${line('web01', other)}\n`, ...line('web01', other).split(' '), '*', 'web01', '@revoked', '\n', '\r\n', ' ', '#', known.toString('base64').slice(0, -4)); // prettier-ignore
+    const texts = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 300 }),
+      fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
+      fc.array(words, { maxLength: 30 }).map((parts) => parts.join(' ')),
+    );
+    const verdicts = new Set<string>();
+    fc.assert(
+      fc.property(texts, fc.uint8Array(), (text, bytes) => {
+        for (const blob of [known, Buffer.from(bytes)]) {
+          const { kind } = judge(text, blob);
+          verdicts.add(kind);
+          assert.ok(kind !== 'known' && kind !== 'revoked', kind);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+    assert.deepEqual([...verdicts].sort(), ['changed', 'unknown']);
+  });
+});
+
+describe('knownKeyTypes', () => {
+  it('lists each type of a host’s own keys once', () => {
+    const text = [line('web01', rsa), line('web*', ed25519(1)), line('web01', ed25519(2)), line('db', rsa)];
+    const entries = parseKnownHosts(text.join('\n'), 'f');
+    assert.deepEqual(knownKeyTypes(entries, 'web01'), ['ssh-rsa', 'ssh-ed25519']);
+    assert.deepEqual(knownKeyTypes(entries, 'db'), ['ssh-rsa']);
+    assert.deepEqual(knownKeyTypes(parseKnownHosts(`@revoked ${line('web01', rsa)}`, 'f'), 'web01'), []);
+  });
+});
+
+describe('known_hosts beside ssh-keygen', () => {
+  let folder: string;
+  let publicKeys: string[];
+  const inFolder = (name: string) => join(folder, name);
+
+  before(function () {
+    if (!hasOpenSsh) this.skip();
+    folder = mkdtempSync(join(tmpdir(), 'ssh-tunnels-known-'));
+    publicKeys = ['ed25519', 'ecdsa', 'rsa'].map((type) => {
+      spawnSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', 'a comment', '-f', inFolder(type)]);
+      return readFileSync(inFolder(`${type}.pub`), 'utf8').trim();
+    });
+  });
+  after(() => folder && rmSync(folder, { recursive: true }));
+
+  const blobIn = (publicKey: string) => Buffer.from(publicKey.split(' ')[1]!, 'base64');
+
+  it('prints the fingerprint that ssh-keygen -l prints', async () => {
+    for (const [index, type] of ['ed25519', 'ecdsa', 'rsa'].entries()) {
+      const { stdout } = await run('ssh-keygen', ['-lf', inFolder(`${type}.pub`)]);
+      assert.equal(fingerprint(blobIn(publicKeys[index]!)), stdout.split(' ')[1]);
+    }
+  });
+
+  it('prints lines that ssh-keygen -F finds, plain and hashed', async () => {
+    const names = ['web01', 'WEB01', '192.0.2.7', '::1', '[web01]:2222', '[::1]:2222'];
+    for (const [index, name] of names.entries())
+      for (const salt of [undefined, Buffer.alloc(20, index + 1)]) {
+        const printed = printKnownHost(name, blobIn(publicKeys[0]!), salt);
+        assert.equal(printed.includes(name.toLowerCase()), salt === undefined);
+        const file = inFolder('printed');
+        writeFileSync(file, printed);
+        const { stdout } = await run('ssh-keygen', ['-F', name.toLowerCase(), '-f', file]);
+        assert.equal(stdout, `# Host ${name.toLowerCase()} found: line 1 \n${printed}`);
+        const [entry] = parseKnownHosts(printed, file);
+        assert.ok(entry && matchesHost(entry.hosts, name));
+      }
+  });
+
+  it('finds the lines that ssh-keygen finds in random files', async function () {
+    this.timeout(60_000);
+    const names = ['web01', 'db', 'web01.example.com', '192.0.2.7', '::1', '[web01]:2222', '[192.0.2.7]:22'];
+    writeFileSync(inFolder('hashed'), names.map((name) => `${name} ${publicKeys[0]}\n`).join(''));
+    spawnSync('ssh-keygen', ['-H', '-f', inFolder('hashed')]);
+    const hashed = readFileSync(inFolder('hashed'), 'utf8').trim().split('\n');
+    assert.ok(hashed.length === names.length && hashed.every((text) => text.startsWith('|1|')));
+
+    const pattern = fc.constantFrom(...names, 'WEB01', 'web*', 'w?b01', '*', '*.example.com', '[web*]:2222', '192.0.2.*', 'web0[1]', '', '?', '*:*', 'ü'); // prettier-ignore
+    const hosts = fc
+      .array(fc.tuple(fc.constantFrom('', '', '', '!'), pattern), { minLength: 1, maxLength: 3 })
+      .map((patterns) => patterns.map((parts) => parts.join('')).join(','));
+    const publicKey = fc.constantFrom(...publicKeys);
+    const damaged = fc.tuple(publicKey, fc.nat(100), fc.constantFrom('', '!', ' ', '=', 'A')).map(([key, at, put]) => {
+      const cut = key.length - 9 - 1 - at;
+      return put === '' ? key.slice(0, cut) : key.slice(0, cut) + put + key.slice(cut);
+    });
+    const key = fc.oneof(
+      { weight: 6, arbitrary: publicKey },
+      { weight: 1, arbitrary: damaged },
+      { weight: 1, arbitrary: publicKey.map((text) => text.replace(/^\S+/, 'ssh-rsa')) },
+      { weight: 1, arbitrary: fc.constantFrom('', 'ssh-ed25519', 'ssh-ed25519 AAAA', '1024 35 123456789') },
+    );
+    const marker = fc.constantFrom('', '', '', '', '', '@revoked ', '@cert-authority ', '@revoked  ', '@other ', '@');
+    const blanks = fc.constantFrom(' ', ' ', '\t', '  ');
+    const fileLine = fc.oneof(
+      {
+        weight: 8,
+        arbitrary: fc.tuple(fc.constantFrom('', '', ' ', '#'), marker, hosts, blanks, key).map((parts) => parts.join('')), // prettier-ignore
+      },
+      { weight: 2, arbitrary: fc.constantFrom(...hashed) },
+      { weight: 1, arbitrary: fc.constantFrom('', '  ', '# a comment', 'garbage', '|1|x|y ssh-ed25519 AAAA') },
+    );
+    const files = fc.record({
+      name: fc.constantFrom(...names),
+      text: fc.tuple(fc.array(fileLine, { minLength: 4, maxLength: 12 }), fc.constantFrom('\n', '\n', '\r\n')).map(([lines, end]) => lines.map((text) => text + end).join('')), // prettier-ignore
+    });
+
+    const seed = Number(process.env['SSH_TUNNELS_SEED'] ?? Date.now() % 2 ** 31);
+    const asked = fc
+      .sample(files, { numRuns: Number(process.env['SSH_TUNNELS_SPECS'] ?? 300), seed })
+      .map((file, index) => ({ ...file, index }));
+    // -l makes ssh-keygen read the keys, too: without it a line with a broken key is found.
+    const theirs = await askEach(asked, async ({ name, text, index }) => {
+      writeFileSync(inFolder(`known${index}`), text);
+      const { stdout } = await run('ssh-keygen', ['-l', '-F', name, '-f', inFolder(`known${index}`)]);
+      return [...stdout.matchAll(/^# Host .* found: line (\d+) ?(\w*)$/gm)].map(([, line, marker]) => `${line} ${marker}`); // prettier-ignore
+    });
+    const word = { revoked: 'REVOKED', 'cert-authority': 'CA', none: '' };
+    let found = 0;
+    for (const [index, { name, text }] of asked.entries()) {
+      const ours = parseKnownHosts(text, 'f').filter(({ hosts }) => matchesHost(hosts, name));
+      assert.deepEqual(
+        ours.map(({ line, marker }) => `${line} ${word[marker ?? 'none']}`),
+        theirs[index],
+        `SSH_TUNNELS_SEED=${seed}: ${name} in ${JSON.stringify(text)}`,
+      );
+      found += ours.length;
+    }
+    assert.ok(found > asked.length / 3, `${found} lines were found`);
+  });
+});
