@@ -63,10 +63,12 @@ export type EngineEvent =
   | {
       kind: 'listening';
       forward: ForwardId;
+      /** The planned run that listens. */
+      run: number;
       bound: readonly BoundAddress[];
       /** asked for, but not to be had */ unbound: readonly Failure[];
     }
-  | { kind: 'listenFailed'; forward: ForwardId; failure: Failure }
+  | { kind: 'listenFailed'; forward: ForwardId; run: number; failure: Failure }
   | { kind: 'forwardClosed'; forward: ForwardId }
   | { kind: 'channelOpened'; forward: ForwardId }
   | { kind: 'channelFailed'; forward: ForwardId; failure: Failure }

@@ -14,13 +14,15 @@ export interface Tunnel {
   spec: ForwardSpec;
   label?: string;
   running: boolean;
-  /** Counts the restarts. */
+  /** The number of its last start, which no other start has: what is seen of an earlier one is not taken for this one's. */
   run: number;
 }
 
 export interface Wanted {
   tunnels: readonly Tunnel[];
   connectionRuns: Readonly<Record<ConnectionId, number>>;
+  /** How many starts there were. */
+  starts: number;
 }
 
 export interface NewTunnel {
@@ -33,21 +35,17 @@ export function tunnelId({ destination, spec }: NewTunnel): string {
   return `${printDestination(destination)} ${printSpec(spec)}`;
 }
 
-export const nothingWanted: Wanted = { tunnels: [], connectionRuns: {} };
+export const nothingWanted: Wanted = { tunnels: [], connectionRuns: {}, starts: 0 };
 
 /** Puts tunnels on the list, running. One that is there already is started again if it does not run or has failed. */
 export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[]): Wanted {
-  return added.reduce<Wanted>((list, tunnel) => {
+  const list = added.reduce<Wanted>((list, tunnel) => {
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
       return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, running: true, run: 0 }] };
-    return change(list, [id], (other) => ({
-      ...other,
-      running: true,
-      run: other.run + 1,
-      ...(tunnel.label !== undefined && { label: tunnel.label }),
-    }));
+    return change(list, [id], (other) => ({ ...other, ...(tunnel.label !== undefined && { label: tunnel.label }) }));
   }, wanted);
+  return restartTunnels(list, added.map(tunnelId));
 }
 
 export function stopTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
@@ -56,7 +54,8 @@ export function stopTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
 
 /** Starts stopped ones, and starts again those that run. */
 export function restartTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
-  return change(wanted, ids, (tunnel) => ({ ...tunnel, running: true, run: tunnel.run + 1 }));
+  const run = wanted.starts + 1;
+  return { ...change(wanted, ids, (tunnel) => ({ ...tunnel, running: true, run })), starts: run };
 }
 
 /** A new SSH connection for the running tunnels of the host. */

@@ -10,14 +10,16 @@ export type ConnectionSeen =
   | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number }
   | { kind: 'failed'; failure: Failure };
 
+/** `run` is the start of the tunnel that it is about. */
 export type ForwardSeen =
   | {
       kind: 'listening';
+      run: number;
       bound: readonly BoundAddress[];
       unbound: readonly Failure[];
       /** of the last channel */ refused?: Failure;
     }
-  | { kind: 'failed'; failure: Failure };
+  | { kind: 'failed'; run: number; failure: Failure };
 
 export interface Snapshot {
   connections: Readonly<Record<ConnectionId, ConnectionSeen>>;
@@ -54,22 +56,23 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     case 'connectionClosed':
       return { ...snapshot, connections: without(snapshot.connections, event.connection) };
     case 'listening':
-      return forward(event.forward, { kind: 'listening', bound: event.bound, unbound: event.unbound });
+      return forward(event.forward, {
+        kind: 'listening',
+        run: event.run,
+        bound: event.bound,
+        unbound: event.unbound,
+      });
     case 'listenFailed':
-      return forward(event.forward, { kind: 'failed', failure: event.failure });
+      return forward(event.forward, { kind: 'failed', run: event.run, failure: event.failure });
     case 'forwardClosed':
       return { ...snapshot, forwards: without(snapshot.forwards, event.forward) };
     case 'channelOpened':
     case 'channelFailed': {
       const seen = snapshot.forwards[event.forward];
       if (seen?.kind !== 'listening') return snapshot;
-      const { kind, bound, unbound } = seen;
-      return forward(event.forward, {
-        kind,
-        bound,
-        unbound,
-        ...(event.kind === 'channelFailed' && { refused: event.failure }),
-      });
+      const { kind, run, bound, unbound } = seen;
+      const refused = event.kind === 'channelFailed' ? { refused: event.failure } : {};
+      return forward(event.forward, { kind, run, bound, unbound, ...refused });
     }
     case 'asked':
       return { ...snapshot, asks: [...snapshot.asks, event.ask] };
@@ -114,7 +117,7 @@ export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
     case 'failed':
       return connection;
     case 'ready':
-      if (!forward) return { kind: 'connecting' };
+      if (forward?.run !== tunnel.run) return { kind: 'connecting' };
       if (forward.kind === 'failed') return forward;
       return { ...forward, kind: 'ready' };
   }

@@ -30,7 +30,7 @@ export interface LocalForward {
 }
 
 export function openLocalForward(planned: PlannedForward, context: ForwardContext): LocalForward {
-  const { id, spec } = planned;
+  const { id, spec, run } = planned;
   const clients = new Set<() => void>();
   const scope = createScope((error) => context.log(`Closing ${id}: ${String(error)}`));
   let lastFailure: string | undefined;
@@ -96,11 +96,11 @@ export function openLocalForward(planned: PlannedForward, context: ForwardContex
       const listener = await listen(at.bind, at.port, (socket) => void serve(socket, target), context.log);
       scope.own(() => listener.close());
       scope.own(cutAll);
-      context.emit({ kind: 'listening', forward: id, bound: listener.bound, unbound: listener.unbound });
+      context.emit({ kind: 'listening', forward: id, run, bound: listener.bound, unbound: listener.unbound });
       return undefined;
     } catch (error) {
       const failure = failureOf(error);
-      context.emit({ kind: 'listenFailed', forward: id, failure });
+      context.emit({ kind: 'listenFailed', forward: id, run, failure });
       return failure;
     }
   };

@@ -32,9 +32,14 @@ const lost = (failure: Failure): EngineEvent => ({
   retryAt: 1000,
 });
 const failedWith = (failure: Failure): EngineEvent => ({ kind: 'connectionFailed', connection: 'web01', failure });
-const listening = (forward: string, port: number, unbound: readonly Failure[] = []): EngineEvent => ({
+const listening = (
+  forward: string,
+  port: number,
+  unbound: readonly Failure[] = [],
+): EngineEvent & { kind: 'listening' } => ({
   kind: 'listening',
   forward,
+  run: 1,
   bound: [{ address: '127.0.0.1', family: 4, port }],
   unbound,
 });
@@ -132,7 +137,7 @@ describe('decideNotices', () => {
     const inUse: Failure = { kind: 'portInUse', address: '127.0.0.1', port: 8080 };
     const notices = window.see(
       connected,
-      { kind: 'listenFailed', forward: webId, failure: inUse },
+      { kind: 'listenFailed', forward: webId, run: 1, failure: inUse },
       listening(dbId, 5432),
     );
     assert.deepEqual(
@@ -170,7 +175,7 @@ describe('decideNotices', () => {
       window.see({ kind: 'channelOpened', forward: dbId }, { kind: 'forwardClosed', forward: dbId }),
       [],
     );
-    assert.equal(window.see(listening(dbId, 5432)).length, 1);
+    assert.equal(window.see({ ...listening(dbId, 5432), run: 2 }).length, 1);
   });
 
   it('forgets one that was stopped meanwhile', () => {

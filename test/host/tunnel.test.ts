@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { execFile, fork } from 'node:child_process';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { promisify } from 'node:util';
+import * as vscode from 'vscode';
+import type { ConnectionRow, ForwardRow, PresetGroupRow } from '../../src/core/present.js';
+import type { StoredPreset } from '../../src/core/preset.js';
+import type { TestAccess } from '../../src/extension.js';
+import { eventually } from '../support/eventually.js';
+import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
+import { bytes, digest, echo, exchange, startTarget, type Target } from '../support/targets.js';
+
+const extensionId = 'ssh-tunnels.ssh-tunnels';
+
+describe('the extension inside VS Code', () => {
+  let access: TestAccess;
+  let sshd: Sshd;
+  let web: Server;
+  let service: Target;
+
+  before(async () => {
+    const extension = vscode.extensions.getExtension<TestAccess>(extensionId);
+    assert.ok(extension, 'the extension is there');
+    access = await extension.activate();
+    sshd = await startSshd();
+    web = createServer((_request, response) => response.end('a page behind the server'));
+    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
+    service = await startTarget(echo);
+    await configure('sshConfigFile', sshd.configPath('web01'));
+  });
+  afterEach(async () => {
+    await Promise.all(forwards().map(({ id }) => run('remove', { kind: 'forward', id })));
+    await eventually(() => assert.deepEqual(forwards(), []));
+  });
+  after(async () => {
+    await configure('sshConfigFile', undefined);
+    await service.close();
+    web.close();
+    await sshd.stop();
+  });
+
+  const configure = (key: string, value: unknown, target = vscode.ConfigurationTarget.Global) =>
+    vscode.workspace.getConfiguration('sshTunnels').update(key, value, target);
+  const run = (command: string, ...args: unknown[]) => vscode.commands.executeCommand(`sshTunnels.${command}`, ...args);
+  const rows = () => access.presented().rows;
+  const connections = () => rows().filter((row): row is ConnectionRow => row.kind === 'connection');
+  const forwards = (): ForwardRow[] => connections().flatMap((row) => row.forwards);
+  const presets = () => rows().find((row): row is PresetGroupRow => row.kind === 'presets')?.rows ?? [];
+  const webPort = () => (web.address() as AddressInfo).port;
+  const fetchPage = async (port: number) => (await fetch(`http://127.0.0.1:${port}/`)).text();
+  const becomes = (status: string) =>
+    eventually(() =>
+      assert.deepEqual(
+        forwards().map((row) => row.status),
+        [status],
+        JSON.stringify(forwards()),
+      ),
+    );
+  const lastNotice = () => access.notices().at(-1) ?? '';
+
+  it('forwards a port: row, status bar, notification, and a page through a real sshd', async () => {
+    const port = await freePort();
+    const before = access.notices().length;
+    await run('forwardPort', { host: 'web01', forward: `127.0.0.1:${port}:localhost:${webPort()}` });
+    await becomes('ready');
+    assert.equal(await fetchPage(port), 'a page behind the server');
+    const [row] = forwards();
+    assert.equal(row!.label, `127.0.0.1:${port} → localhost:${webPort()}`);
+    assert.equal(row!.description, 'ready');
+    assert.deepEqual(
+      connections().map(({ label, status }) => [label, status]),
+      [['web01', 'ready']],
+    );
+    assert.equal(access.presented().statusLine?.text, '$(radio-tower) 1');
+    assert.equal(access.presented().statusLine?.isError, false);
+    await eventually(() =>
+      assert.deepEqual(access.notices().slice(before), [
+        `127.0.0.1:${port} → localhost:${webPort()} (via web01) is ready.`,
+      ]),
+    );
+  });
+
+  it('brings 20 MB through the extension host bit for bit, with half-close both ways', async () => {
+    const port = await freePort();
+    await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${service.port}` });
+    await becomes('ready');
+    const sent = bytes(20_000_000, 'host');
+    const { received, end } = await exchange(port, sent);
+    assert.equal(digest(received), digest(sent));
+    assert.equal(end, 'end');
+  });
+
+  it('keeps a tunnel going while the extension host is blocked', async () => {
+    const [port, behind] = [await freePort(), await freePort()];
+    await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${behind}` });
+    await becomes('ready');
+    // Service and client are another process; the thread of the extensions does nothing but block, as one that computes.
+    const file = join(sshd.folder, 'pingPong.js');
+    writeFileSync(
+      file,
+      `const net = require('node:net');
+       net.createServer((s) => s.pipe(s)).listen(${behind}, '127.0.0.1', () => {
+         let longest = 0, count = 0, sent;
+         const s = net.connect({ port: ${port}, host: '127.0.0.1', noDelay: true }, () => process.send('up'));
+         const ping = () => { sent = performance.now(); s.write('x'); };
+         s.on('data', () => { longest = Math.max(longest, performance.now() - sent); if (++count < 500) ping(); else process.send(longest, () => process.exit()); });
+         process.on('message', ping);
+       });`,
+    );
+    const child = fork(file, { execArgv: [] });
+    const said = () => new Promise<unknown>((resolve) => child.once('message', resolve));
+    await said();
+    child.send('go');
+    const until = Date.now() + 1500;
+    while (Date.now() < until);
+    const longest = (await said()) as number;
+    assert.ok(longest < 700, `an echo took ${longest} ms while the extension host was blocked for 1500 ms`);
+  });
+
+  it('keeps the extension host free while a tunnel carries data', async () => {
+    const port = await freePort();
+    await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${service.port}` });
+    await becomes('ready');
+    const file = join(sshd.folder, 'load.js');
+    writeFileSync(
+      file,
+      `const s = require('node:net').connect(${port}, '127.0.0.1', () => s.end(Buffer.alloc(100 << 20)));
+       let got = 0; s.on('data', (d) => (got += d.length)).on('end', () => { console.log(got); process.exit(); });`,
+    );
+    const monitor = monitorEventLoopDelay({ resolution: 5 });
+    monitor.enable();
+    const { stdout } = await promisify(execFile)(process.execPath, [file]);
+    monitor.disable();
+    assert.equal(Number(stdout), 100 << 20);
+    const delayMs = monitor.percentile(99) / 1e6 - 5;
+    console.log(
+      `event loop of the extension host while 100 MiB went there and back: p99 ${delayMs.toFixed(1)} ms late`,
+    );
+    assert.ok(delayMs < 100);
+  });
+
+  it('stops, starts, restarts, renames and removes', async () => {
+    const port = await freePort();
+    await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${webPort()}`, label: 'Page' });
+    await becomes('ready');
+    const subject = { kind: 'forward', id: forwards()[0]!.id };
+    assert.equal(forwards()[0]!.label, 'Page');
+    await run('copyAddress', subject);
+    assert.equal(await vscode.env.clipboard.readText(), `localhost:${port}`);
+    await run('stop', subject);
+    await becomes('stopped');
+    await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
+    assert.equal(access.presented().statusLine?.text, '$(radio-tower) 0');
+    await run('start', subject);
+    await becomes('ready');
+    await run('restart', subject);
+    await becomes('ready');
+    await eventually(async () => assert.equal(await fetchPage(port), 'a page behind the server'));
+    await run('stopOrRemove', subject);
+    await becomes('stopped');
+    await run('stopOrRemove', subject);
+    assert.deepEqual(forwards(), []);
+    assert.equal(access.presented().statusLine, undefined);
+  });
+
+  it('saves a preset in the workspace, shows it, and starts it by its row', async () => {
+    const port = await freePort();
+    await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${webPort()}`, label: 'Page' });
+    await becomes('ready');
+    const saved = run('savePreset', { kind: 'forward', id: forwards()[0]!.id });
+    // The name's input box, with the label in it.
+    await eventually(async () => {
+      await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
+      assert.equal(presets().length, 1);
+    });
+    await saved;
+    const file = join(vscode.workspace.workspaceFolders![0]!.uri.fsPath, '.vscode/settings.json');
+    const { 'sshTunnels.presets': written } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, StoredPreset[]>;
+    assert.deepEqual(written, [{ name: 'Page', host: 'web01', forwards: [`-L ${port}:localhost:${webPort()}`] }]);
+    await run('remove', { kind: 'forward', id: forwards()[0]!.id });
+    await run('startPreset', presets()[0]);
+    await becomes('ready');
+    assert.equal(await fetchPage(port), 'a page behind the server');
+    await run('stopPreset', presets()[0]);
+    await becomes('stopped');
+  });
+
+  it('names a wrong preset with its place, and still has the good one', async () => {
+    const good = { name: 'Good', host: 'web01', forwards: ['-L 4000:db:1'] };
+    await configure(
+      'presets',
+      [good, { name: 'No host', forwards: [] }, { ...good, name: 'Bad', forwards: ['-L 5432:db'] }],
+      vscode.ConfigurationTarget.Workspace,
+    );
+    await eventually(() =>
+      assert.deepEqual(
+        presets().map(({ label }) => label),
+        [
+          'Good',
+          'presets[1].host: missing',
+          'presets[1].forwards: no forward; add one like "-L 5432:db:5432"',
+          'presets[2].forwards[0]: target port missing',
+        ],
+      ),
+    );
+    await configure('presets', undefined, vscode.ConfigurationTarget.Workspace);
+    await eventually(() => assert.deepEqual(presets(), []));
+  });
+
+  describe('says what is wrong, in the row and in one notification', () => {
+    async function failsWith(text: RegExp, given: { host: string; forward: string }): Promise<void> {
+      const before = access.notices().length;
+      await run('forwardPort', given);
+      await becomes('failed');
+      await eventually(() =>
+        assert.equal(access.notices().length, before + 1, JSON.stringify(access.notices().slice(before))),
+      );
+      assert.match(lastNotice(), text);
+      assert.match(forwards()[0]!.problem ?? '', text);
+      assert.equal(access.presented().statusLine?.isError, true);
+    }
+
+    it('when the text is no forward', async () => {
+      for (const [given, text] of [
+        [{ host: 'web01', forward: '8080:db:http:x:y' }, /too many fields.*at character 16/],
+        [
+          { host: 'web01', forward: '-L 99999:db:80' },
+          /“99999” is not a port to listen on \(1 to 65535\), at character 4/,
+        ],
+        [{ host: 'web01', forward: '-R 80:db:80' }, /remote forward \(-R\) is not supported yet/],
+        [{ host: 'web 01', forward: '80' }, /a blank inside the name, at character 4/],
+      ] as const) {
+        await run('forwardPort', given);
+        await eventually(() => assert.match(lastNotice(), text));
+        assert.deepEqual(forwards(), []);
+      }
+    });
+
+    it('when no server runs', async () => {
+      await failsWith(/refused the connection\. Check that an SSH server runs there/, {
+        host: `127.0.0.1:${await freePort()}`,
+        forward: '4000',
+      });
+    });
+
+    it('when the port is in use', async () => {
+      const taken = createTcpServer().listen(0, '127.0.0.1');
+      await new Promise((listening) => taken.once('listening', listening));
+      const { port } = taken.address() as AddressInfo;
+      await failsWith(/127\.0\.0\.1:\d+ is already in use on this machine\. Stop the program/, {
+        host: 'web01',
+        forward: `127.0.0.1:${port}:x:1`,
+      });
+      taken.close();
+    });
+
+    it('when the host key has changed', async () => {
+      const changed = join(sshd.folder, 'changed');
+      keygen(join(sshd.folder, 'another'));
+      const key = readFileSync(join(sshd.folder, 'another.pub'), 'utf8').split(' ').slice(0, 2).join(' ');
+      writeFileSync(changed, `[127.0.0.1]:${sshd.port} ${key}\n`);
+      await configure('sshConfigFile', sshd.configPath('web01', [`UserKnownHostsFile ${changed}`]));
+      await failsWith(/host key of .* has changed.*line 1 of/, { host: 'web01', forward: '4000' });
+      await configure('sshConfigFile', sshd.configPath('web01'));
+    });
+
+    it('when the key is not one that the server knows', async () => {
+      keygen(join(sshd.folder, 'stranger'));
+      await configure('sshConfigFile', sshd.configPath('web01', [`IdentityFile ${join(sshd.folder, 'stranger')}`]));
+      writeFileSync(sshd.authorizedKeysPath, '');
+      await failsWith(/web01 did not let .* in\. Tried: .*stranger/, { host: 'web01', forward: '4000' });
+      writeFileSync(sshd.authorizedKeysPath, readFileSync(`${sshd.keyPath}.pub`));
+      await configure('sshConfigFile', sshd.configPath('web01'));
+    });
+
+    it('when the target refuses, while the tunnel stays ready', async () => {
+      const [port, closed] = [await freePort(), await freePort()];
+      await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${closed}` });
+      await becomes('ready');
+      assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
+      await eventually(() =>
+        assert.match(forwards()[0]!.problem ?? '', /^localhost:\d+ refused the connection, as web01 sees it/),
+      );
+      assert.equal(forwards()[0]!.description, 'ready, last connection failed');
+    });
+  });
+});
