@@ -9,7 +9,7 @@ import { failureText } from '../core/wording.js';
 import { commands, settings } from './contributions.js';
 import type { Messages } from './messages.js';
 import type { Notifications } from './notifications.js';
-import { hasPreset, readPresets, scopeForNew, writePreset, type ReadPresets } from './settings.js';
+import { hasPreset, openPresetsFile, readPresets, scopeForNew, writePreset, type ReadPresets } from './settings.js';
 
 /** What the settings files hold now. */
 export interface PresetSettings extends vscode.Disposable {
@@ -129,7 +129,9 @@ export function createPresets(
         await writePreset(scope, printPreset(preset));
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        await messages.show('error', `“${name}” was not saved to ${place}: ${reason}`);
+        const open = 'Open Settings';
+        const pressed = await messages.show('error', `“${name}” was not saved to ${place}: ${reason}`, open);
+        if (pressed === open) await openPresetsFile(scope);
       }
     },
   };
