@@ -33,13 +33,16 @@ export interface StoredPreset {
   description?: string;
 }
 
-const needed = (what: string) => (issue: { received: string }) =>
-  issue.received === 'undefined' ? `${what} missing` : `${what} expected, not ${issue.received}`;
+const inWords: Readonly<Record<string, string>> = { Object: 'an object', Array: 'a list' };
+const needed =
+  (what: string) =>
+  ({ received }: { received: string }) =>
+    received === 'undefined' ? 'missing' : `${what} expected, not ${inWords[received] ?? received}`;
 
 const storedPreset = v.strictObject(
   {
-    name: v.pipe(v.string(needed('name')), v.trim(), v.nonEmpty('name is empty')),
-    host: v.string(needed('host')),
+    name: v.pipe(v.string(needed('a text')), v.trim(), v.nonEmpty('name is empty')),
+    host: v.string(needed('a text')),
     forwards: v.pipe(
       v.array(v.string(needed('a forward like "-L 5432:db:5432"')), needed('a list of forwards')),
       v.nonEmpty('no forward; add one like "-L 5432:db:5432"'),
@@ -47,10 +50,7 @@ const storedPreset = v.strictObject(
     autoStart: v.optional(v.boolean(needed('true or false'))),
     description: v.optional(v.string(needed('a text'))),
   },
-  (issue) => {
-    if (issue.expected === 'never') return 'this name is not known here';
-    return issue.received === 'undefined' ? 'missing' : `an object expected, not ${issue.received}`;
-  },
+  (issue) => (issue.expected === 'never' ? 'this name is not known here' : needed('an object')(issue)),
 );
 
 /** Reads the value of the setting in one scope. Never throws; anything may stand in a settings file. */
@@ -119,7 +119,10 @@ export function printPreset({
 /** The setting's value with the preset added, or put in the place of the one with its name. Other entries stay as they are, wrong ones too. */
 export function withPreset(value: unknown, preset: StoredPreset): unknown[] {
   const list: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [];
-  const index = list.findIndex((entry) => (entry as { name?: unknown } | null)?.name === preset.name);
+  const index = list.findIndex((entry) => {
+    const name = (entry as { name?: unknown } | null)?.name;
+    return typeof name === 'string' && name.trim() === preset.name;
+  });
   if (index < 0) return [...list, preset];
   return list.with(index, { ...(list[index] as object), ...preset });
 }

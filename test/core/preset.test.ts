@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { mustParseSpec } from '../../src/core/forwardSpec.js';
+import {
+  parsePresets,
+  presetFingerprint,
+  presetTunnels,
+  printPreset,
+  withPreset,
+  type Preset,
+  type PresetScope,
+} from '../../src/core/preset.js';
+
+const user: PresetScope = { kind: 'user' };
+const stored = { name: 'Database', host: 'bob@web01', forwards: ['-L 5432:db:5432'] };
+const preset: Preset = {
+  name: 'Database',
+  destination: { host: 'web01', user: 'bob' },
+  forwards: [mustParseSpec('-L 5432:db:5432')],
+  autoStart: false,
+  scope: user,
+};
+
+/** `place: message` of each problem. */
+const problemsOf = (value: unknown) =>
+  parsePresets(value, user).problems.map(({ place, message }) => `${place}: ${message}`);
+
+describe('parsePresets', () => {
+  it('reads presets with all that they can hold, and in which settings they stand', () => {
+    const scope: PresetScope = { kind: 'folder', folder: 'api' };
+    const full = {
+      name: ' All ',
+      host: 'ssh://web02:2222',
+      forwards: ['-L [::1]:8080:/run/web.sock', '-R 9000:localhost:3000', '-D 1080'],
+      autoStart: true,
+      description: 'All of it',
+    };
+    assert.deepEqual(parsePresets([stored, full], scope), {
+      presets: [
+        { ...preset, scope },
+        {
+          name: 'All',
+          destination: { host: 'web02', port: 2222 },
+          forwards: full.forwards.map(mustParseSpec),
+          autoStart: true,
+          description: 'All of it',
+          scope,
+        },
+      ],
+      problems: [],
+    });
+  });
+
+  it('finds nothing where nothing is set', () => {
+    for (const value of [undefined, null, []])
+      assert.deepEqual(parsePresets(value, user), { presets: [], problems: [] });
+  });
+
+  it('names the preset and the forward whose target port is missing', () => {
+    const wrong = { name: 'Web', host: 'web01', forwards: ['-L 8080:web'] };
+    assert.deepEqual(problemsOf([stored, { ...stored, name: 'Other' }, wrong]), [
+      'presets[2].forwards[0]: target port missing',
+    ]);
+  });
+
+  const wrong: [string, unknown, string[]][] = [
+    ['a text', 'x', ['presets: a list expected']],
+    ['an object', {}, ['presets: a list expected']],
+    ['a number for a preset', [5], ['presets[0]: an object expected, not 5']],
+    ['null for a preset', [null], ['presets[0]: an object expected, not null']],
+    ['a text for a preset', ['x'], ['presets[0]: an object expected, not "x"']],
+    ['an empty preset', [{}], ['presets[0].name: missing', 'presets[0].host: missing', 'presets[0].forwards: missing']],
+    ['a number for a name', [{ ...stored, name: 5 }], ['presets[0].name: a text expected, not 5']],
+    ['a blank name', [{ ...stored, name: ' ' }], ['presets[0].name: name is empty']],
+    ['a list for a host', [{ ...stored, host: [] }], ['presets[0].host: a text expected, not a list']],
+    ['an empty host', [{ ...stored, host: '' }], ['presets[0].host: host missing; write user@host or user@host:port']],
+    [
+      'a host that is a command',
+      [{ ...stored, host: '-oProxyCommand=x' }],
+      ['presets[0].host: a name can’t begin with -'],
+    ],
+    ['a port of the host', [{ ...stored, host: 'web01:0' }], ['presets[0].host: “0” is not a port (1 to 65535)']],
+    [
+      'a text for forwards',
+      [{ ...stored, forwards: '-D 1080' }],
+      ['presets[0].forwards: a list of forwards expected, not "-D 1080"'],
+    ],
+    [
+      'an object for forwards',
+      [{ ...stored, forwards: {} }],
+      ['presets[0].forwards: a list of forwards expected, not an object'],
+    ],
+    ['no forwards', [{ ...stored, forwards: [] }], ['presets[0].forwards: no forward; add one like "-L 5432:db:5432"']],
+    [
+      'a number for a forward',
+      [{ ...stored, forwards: ['-D 1080', 5432] }],
+      ['presets[0].forwards[1]: a forward like "-L 5432:db:5432" expected, not 5432'],
+    ],
+    [
+      'a forward without its option',
+      [{ ...stored, forwards: ['5432:db:5432'] }],
+      ['presets[0].forwards[0]: expected -L, -R or -D first'],
+    ],
+    [
+      'several wrong forwards',
+      [{ ...stored, forwards: ['-L 0:a:1', '-D 1080', '-X 1', '-L 1:a:b'] }],
+      [
+        'presets[0].forwards[0]: port 0 can’t be listened on; name a port from 1 to 65535',
+        'presets[0].forwards[2]: -X is not -L, -R or -D',
+        'presets[0].forwards[3]: “b” is not a target port (1 to 65535)',
+      ],
+    ],
+    [
+      'a wrong host and a wrong forward',
+      [{ ...stored, host: 'bob@', forwards: ['-L 1'] }],
+      [
+        'presets[0].host: host missing; write user@host or user@host:port',
+        'presets[0].forwards[0]: target missing; write port:host:hostport',
+      ],
+    ],
+    [
+      'a variable: presets know none',
+      [{ ...stored, forwards: ['-L 1:${HOME}/x'] }],
+      ['presets[0].forwards[0]: environment variable HOME is not set'],
+    ],
+    [
+      'a text for autoStart',
+      [{ ...stored, autoStart: 'yes' }],
+      ['presets[0].autoStart: true or false expected, not "yes"'],
+    ],
+    ['a number for a description', [{ ...stored, description: 5 }], ['presets[0].description: a text expected, not 5']],
+    ['a name that is not known', [{ ...stored, port: 22 }], ['presets[0].port: this name is not known here']],
+    ['the same name twice', [stored, stored], ['presets[1].name: another preset is called “Database” already']],
+  ];
+  for (const [what, value, problems] of wrong)
+    it(`tells of ${what}`, () => assert.deepEqual(problemsOf(value), problems));
+
+  it('still reads the good presets beside wrong ones, and says where the wrong ones stand', () => {
+    const scope: PresetScope = { kind: 'workspace' };
+    assert.deepEqual(parsePresets([5, stored, { ...stored, name: 'Bad', forwards: ['-L 1:a'] }], scope), {
+      presets: [{ ...preset, scope }],
+      problems: [
+        { place: 'presets[0]', message: 'an object expected, not 5', scope },
+        { place: 'presets[2].forwards[0]', message: 'target port missing', scope },
+      ],
+    });
+  });
+
+  it('never throws, and reads or tells of every entry', () => {
+    const text = fc.oneof(fc.string(), fc.constantFrom('Database', 'web01', '-L 5432:db:5432', ''));
+    const entry = fc.record(
+      {
+        name: fc.oneof(text, fc.jsonValue()),
+        host: fc.oneof(text, fc.jsonValue()),
+        forwards: fc.oneof(fc.array(text), fc.jsonValue()),
+        autoStart: fc.oneof(fc.boolean(), fc.jsonValue()),
+      },
+      { requiredKeys: [] },
+    );
+    let read = 0;
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), fc.array(fc.oneof(entry, fc.jsonValue()))), (value) => {
+        const { presets, problems } = parsePresets(value, user);
+        read += presets.length;
+        const places = new Set(problems.map(({ place }) => /^presets(\[\d+\])?/.exec(place)?.[0]));
+        if (Array.isArray(value)) assert.equal(presets.length + places.size, value.length);
+        else assert.equal(places.size, value === null ? 0 : 1);
+        for (const { message } of problems) assert.doesNotMatch(message, /^$|undefined|\[object/);
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(read > 0);
+  });
+});
+
+describe('printPreset', () => {
+  it('writes what is needed and leaves the rest out', () => {
+    assert.deepEqual(printPreset(preset), stored);
+    assert.deepEqual(printPreset({ ...preset, autoStart: true, description: 'x' }), {
+      ...stored,
+      autoStart: true,
+      description: 'x',
+    });
+  });
+
+  it('writes what reads back as the same preset', () => {
+    const specs = ['-L 5432:db:5432', '-L :8080:[::1]:80', '-L /a:/b', '-R 0:localhost:80', '-R 1080', '-D [::1]:1080'];
+    const presets = fc.record<Preset>(
+      {
+        name: fc.string({ minLength: 1 }).filter((name) => name !== '' && name === name.trim()),
+        destination: fc.constantFrom({ host: 'web01' }, { host: '::1', user: 'bob', port: 2222 }),
+        forwards: fc.array(fc.constantFrom(...specs).map(mustParseSpec), { minLength: 1 }),
+        autoStart: fc.boolean(),
+        description: fc.string(),
+        scope: fc.constant(user),
+      },
+      { requiredKeys: ['name', 'destination', 'forwards', 'autoStart', 'scope'], noNullPrototype: true },
+    );
+    fc.assert(
+      fc.property(presets, (preset) => {
+        const written: unknown = JSON.parse(JSON.stringify([printPreset(preset)]));
+        assert.deepEqual(parsePresets(written, user), { presets: [preset], problems: [] });
+      }),
+    );
+  });
+});
+
+describe('withPreset', () => {
+  const other = { name: 'Other', host: 'web02', forwards: ['-D 1080'] };
+
+  it('adds a preset behind the others', () => {
+    assert.deepEqual(withPreset(undefined, stored), [stored]);
+    assert.deepEqual(withPreset([other], stored), [other, stored]);
+  });
+
+  it('takes the place of the one with its name, and keeps what the user wrote beside', () => {
+    const before = { ...stored, name: ' Database ', host: 'old', description: 'Mine', autoStart: true };
+    assert.deepEqual(withPreset([before, other], stored), [{ ...stored, description: 'Mine', autoStart: true }, other]);
+  });
+
+  it('keeps other entries as they are, wrong ones too, and the list it was given', () => {
+    const list = [5, null, 'x', { name: 5 }, other];
+    const copy = structuredClone(list);
+    assert.deepEqual(withPreset(list, stored), [...copy, stored]);
+    assert.deepEqual(list, copy);
+  });
+
+  it('starts a list where something else stands', () => assert.deepEqual(withPreset('x', stored), [stored]));
+});
+
+describe('presetTunnels', () => {
+  it('gives the preset’s name to a single forward', () =>
+    assert.deepEqual(presetTunnels(preset), [
+      { destination: preset.destination, spec: preset.forwards[0], label: 'Database' },
+    ]));
+
+  it('leaves several forwards without a name', () => {
+    const forwards = ['-L 5432:db:5432', '-D 1080'].map(mustParseSpec);
+    assert.deepEqual(
+      presetTunnels({ ...preset, forwards }),
+      forwards.map((spec) => ({ destination: preset.destination, spec })),
+    );
+  });
+});
+
+describe('presetFingerprint', () => {
+  it('changes with the place, name, host and forwards, and with nothing else', () => {
+    const same = presetFingerprint({ ...preset, autoStart: true, description: 'x' });
+    assert.equal(presetFingerprint(preset), same);
+    const others: Preset[] = [
+      { ...preset, scope: { kind: 'workspace' } },
+      { ...preset, scope: { kind: 'folder', folder: 'a' } },
+      { ...preset, scope: { kind: 'folder', folder: 'b' } },
+      { ...preset, name: 'Data' },
+      { ...preset, destination: { host: 'web01' } },
+      { ...preset, destination: { host: 'web01', user: 'bob', port: 22 } },
+      { ...preset, forwards: [mustParseSpec('-L 5432:db:5433')] },
+      { ...preset, forwards: [mustParseSpec('-L *:5432:db:5432')] },
+      { ...preset, forwards: [...preset.forwards, mustParseSpec('-D 1080')] },
+    ];
+    assert.equal(new Set([same, ...others.map(presetFingerprint)]).size, others.length + 1);
+  });
+});
