@@ -49,7 +49,7 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
         id,
         host: { destination: tunnels[0]!.destination, options: [], ...(configFile && { configFile }) },
         forwards: tunnels.map(({ id, spec, run }) => ({ id, spec, run })),
-        run: wanted.connectionRuns[id] ?? 0,
+        run: connectionRun(wanted, id),
         reconnect: true,
       };
     }),
@@ -63,6 +63,11 @@ export function unsupportedForward(spec: ForwardSpec): Failure | undefined {
   if (spec.listen.kind === 'unix' || spec.target.kind === 'unix')
     return { kind: 'notSupportedYet', what: 'A forward from or to a Unix socket' };
   return undefined;
+}
+
+/** How often the user asked for a new connection. A host may be called `constructor`, too. */
+export function connectionRun({ connectionRuns }: Wanted, id: ConnectionId): number {
+  return Object.hasOwn(connectionRuns, id) ? connectionRuns[id]! : 0;
 }
 
 export function connectionOf({ destination }: Pick<Tunnel, 'destination'>): ConnectionId {

@@ -5,7 +5,7 @@ import { connectionOf, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
 import { tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
-import { tunnelState, type TunnelState } from './snapshot.js';
+import { connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
 import {
   accessText,
   boundText,
@@ -116,9 +116,9 @@ function connectionRow(
   states: ReadonlyMap<string, TunnelState>,
 ): ConnectionRow {
   const tunnels = tunnelsOf(wanted, id);
-  const seen = snapshot.connections[id];
   const running = tunnels.some((tunnel) => tunnel.running);
-  const status: Status = seen?.kind ?? (running ? 'connecting' : 'stopped');
+  const seen = running ? connectionSeen(snapshot, id) : undefined;
+  const status: Status = running ? (seen?.kind ?? 'connecting') : 'stopped';
   const server = seen?.kind === 'ready' ? seen.server : undefined;
   const failure = seen?.kind === 'failed' || seen?.kind === 'retrying' ? failureText(seen.failure) : undefined;
   return {

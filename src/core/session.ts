@@ -3,8 +3,8 @@
 import { printDestination, type Destination } from './destination.js';
 import type { Ask, Engine, EngineEvent, Reply } from './engine.js';
 import { printSpec, type ForwardSpec } from './forwardSpec.js';
-import { connectionOf, planTunnels, type ConnectionId } from './plan.js';
-import { emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
+import { connectionOf, connectionRun, planTunnels, type ConnectionId } from './plan.js';
+import { connectionSeen, emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
 
 /** A forward that the user has put on the list, running or not. */
 export interface Tunnel {
@@ -60,7 +60,7 @@ export function restartTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
 
 /** A new SSH connection for the running tunnels of the host. */
 export function restartConnection(wanted: Wanted, id: ConnectionId): Wanted {
-  return { ...wanted, connectionRuns: { ...wanted.connectionRuns, [id]: (wanted.connectionRuns[id] ?? 0) + 1 } };
+  return { ...wanted, connectionRuns: { ...wanted.connectionRuns, [id]: connectionRun(wanted, id) + 1 } };
 }
 
 export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
@@ -101,7 +101,7 @@ export function startTunnels(
     return !known || !['connecting', 'ready'].includes(tunnelState(known, snapshot).kind);
   });
   const connections = [...new Set(down.map(connectionOf))].filter((id) =>
-    ['failed', 'retrying'].includes(snapshot.connections[id]?.kind ?? ''),
+    ['failed', 'retrying'].includes(connectionSeen(snapshot, id)?.kind ?? ''),
   );
   return { wanted: connections.reduce(restartConnection, wantTunnels(wanted, down)), started: down.map(tunnelId) };
 }

@@ -26,6 +26,8 @@ export interface Snapshot {
   forwards: Readonly<Record<ForwardId, ForwardSeen>>;
   /** Open questions, the oldest first. */
   asks: readonly Ask[];
+  /** The engine has ended: so stand the connections that it had not come to. */
+  ended?: ConnectionSeen & { kind: 'failed' };
 }
 
 export const emptySnapshot: Snapshot = { connections: {}, forwards: {}, asks: [] };
@@ -40,8 +42,11 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     forwards: { ...snapshot.forwards, [id]: seen },
   });
   switch (event.kind) {
-    case 'connecting':
-      return connection(event.connection, { kind: 'connecting', attempt: event.attempt });
+    case 'connecting': {
+      const { forwards, asks } = snapshot;
+      const seen: ConnectionSeen = { kind: 'connecting', attempt: event.attempt };
+      return { connections: { ...snapshot.connections, [event.connection]: seen }, forwards, asks };
+    }
     case 'connected':
       return connection(event.connection, { kind: 'ready', server: event.server });
     case 'connectionLost':
@@ -79,9 +84,8 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     case 'askSettled':
       return { ...snapshot, asks: snapshot.asks.filter(({ id }) => id !== event.id) };
     case 'engineEnded': {
-      const failure: Failure = { kind: 'engineEnded', detail: event.detail };
-      const connections = Object.keys(snapshot.connections).map((id) => [id, { kind: 'failed', failure }] as const);
-      return { connections: Object.fromEntries(connections), forwards: {}, asks: [] };
+      const ended = { kind: 'failed', failure: { kind: 'engineEnded', detail: event.detail } } as const;
+      return { ...emptySnapshot, ended };
     }
     case 'logged':
       return snapshot;
@@ -90,6 +94,11 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
 
 function without<T>(record: Readonly<Record<string, T>>, key: string): Readonly<Record<string, T>> {
   return Object.fromEntries(Object.entries(record).filter(([other]) => other !== key));
+}
+
+/** What is seen of a connection; nothing before the engine comes to it. */
+export function connectionSeen({ connections, ended }: Snapshot, id: ConnectionId): ConnectionSeen | undefined {
+  return Object.hasOwn(connections, id) ? connections[id] : ended;
 }
 
 /** The five states of a tunnel, with what each has to say. */
@@ -104,7 +113,7 @@ export type TunnelState =
 export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
   if (!tunnel.running) return { kind: 'stopped' };
   const id = connectionOf(tunnel);
-  const connection = snapshot.connections[id];
+  const connection = connectionSeen(snapshot, id);
   const forward = snapshot.forwards[tunnel.id];
   switch (connection?.kind) {
     case undefined:
@@ -118,7 +127,12 @@ export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
       return connection;
     case 'ready':
       if (forward?.run !== tunnel.run) return { kind: 'connecting' };
-      if (forward.kind === 'failed') return forward;
-      return { ...forward, kind: 'ready' };
+      return forwardState(forward);
   }
+}
+
+function forwardState(forward: ForwardSeen): TunnelState {
+  if (forward.kind === 'failed') return { kind: 'failed', failure: forward.failure };
+  const { bound, unbound, refused } = forward;
+  return { kind: 'ready', bound, unbound, ...(refused && { refused }) };
 }

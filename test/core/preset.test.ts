@@ -159,7 +159,7 @@ describe('parsePresets', () => {
     );
     let read = 0;
     fc.assert(
-      fc.property(fc.oneof(fc.jsonValue(), fc.array(fc.oneof(entry, fc.jsonValue()))), (value) => {
+      fc.property(fc.oneof(fc.jsonValue(), fc.array(fc.oneof(entry, fc.jsonValue(), fc.constant(stored)))), (value) => {
         const { presets, problems } = parsePresets(value, user);
         read += presets.length;
         const places = new Set(problems.map(({ place }) => /^presets(\[\d+\])?/.exec(place)?.[0]));
