@@ -138,6 +138,7 @@ function connectionRow(
 
 function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
   const { spec } = tunnel;
+  const host = printDestination(tunnel.destination);
   const path = `${listenText(spec.listen)} → ${targetText(spec)}`;
   const problem = problemOf(state);
   const address = localAddress(tunnel);
@@ -146,13 +147,17 @@ function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
     kind: 'forward',
     id: tunnel.id,
     label: tunnel.label ?? path,
-    description: [...(tunnel.label === undefined ? [] : [path]), stateText(state)].join(' · '),
+    // The state first: a narrow side bar cuts off what comes last.
+    description: [stateText(state), ...(tunnel.label === undefined ? [] : [path])].join(' · '),
     status: state.kind,
     ...(problem !== undefined && { problem }),
     tooltip: [
-      `${path}, through ${printDestination(tunnel.destination)}`,
+      `${path}, through ${host}`,
       ...(state.kind === 'ready'
-        ? [`Listens on ${boundText(state.bound)}`, `Who can connect: ${accessText(spec.listen)}`]
+        ? [
+            `Listens on ${boundText(state.bound)}`,
+            `Who can connect: ${accessText(spec.listen, spec.kind === 'remote' ? host : undefined)}`,
+          ]
         : []),
       ...(problem === undefined ? [`State: ${stateText(state)}`] : [`State: ${stateText(state)}`, problem]),
     ],
@@ -222,8 +227,8 @@ function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, tru
     preset,
     label: preset.name,
     description: [
-      `${count} via ${host}`,
       ...(locked ? ['workspace not trusted'] : status === 'stopped' ? [] : [status]),
+      `${count} via ${host}`,
     ].join(' · '),
     status,
     tooltip: [

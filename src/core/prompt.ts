@@ -41,7 +41,10 @@ export function secretPrompt(ask: Ask & { kind: 'passphrase' | 'password' }): Pr
 /** What starting a preset that came with the workspace means. */
 export function consentPrompt({ name, scope, destination, forwards }: Preset): Prompt {
   const host = printDestination(destination);
-  const opens = forwards.map((spec) => `• ${effectText(spec, host)}\n   Who can connect: ${accessText(spec.listen)}`);
+  const opens = forwards.map((spec) => {
+    const access = accessText(spec.listen, spec.kind === 'remote' ? host : undefined);
+    return `• ${effectText(spec, host)}\n   Who can connect: ${access}`;
+  });
   return {
     title: `Start “${name}” from ${scopeText(scope)}?`,
     detail: `It connects to ${host} over SSH with your keys and opens:\n${opens.join('\n')}\n\nYou are asked once, and again when it has changed.`,

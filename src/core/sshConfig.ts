@@ -286,8 +286,8 @@ export function listHosts(text: string): { hosts: string[]; includes: string[] }
   const includes: string[] = [];
   for (const line of text.split(/\r?\n/)) {
     const read = readLine(line);
-    if (read?.keyword === 'include') includes.push(...read.words);
-    if (read?.keyword === 'host') hosts.push(...read.words.filter((word) => !/[*?!]/.test(word)));
+    if (read?.keyword === 'include') includes.push(...read.words.filter((word) => word !== ''));
+    if (read?.keyword === 'host') hosts.push(...read.words.filter((word) => !/[*?!]|^$/.test(word)));
   }
   return { hosts: [...new Set(hosts)], includes };
 }

@@ -20,7 +20,7 @@ export function specProblem(problem: SpecProblem): string {
     case 'backslash':
       return 'nothing after the backslash';
     case 'variable':
-      return `environment variable ${problem.name} is not set`;
+      return problem.name === '' ? 'no name between ${ and }' : `environment variable ${problem.name} is not set`;
     case 'variableSyntax':
       return '} missing';
     case 'tooManyFields':
@@ -75,7 +75,7 @@ export function failureText(failure: Failure): string {
     case 'notSupportedYet':
       return `${failure.what} is not supported yet by this version.`;
     case 'sshConfig':
-      return `ssh_config can’t be used: ${failure.detail}`;
+      return `ssh_config can’t be used: ${closed(failure.detail)}`;
     case 'hostNotFound':
       return `${failure.host} was not found. Check the name and your network or VPN.`;
     case 'connectFailed':
@@ -85,7 +85,7 @@ export function failureText(failure: Failure): string {
     case 'notSsh':
       return `${withPort(failure)} does not speak SSH. Check the port.`;
     case 'handshakeFailed':
-      return `${failure.host} and this machine could not agree on a secure connection: ${failure.detail}.`;
+      return `${failure.host} and this machine could not agree on a secure connection: ${closed(failure.detail)}`;
     case 'hostKeyUnknown':
       return failure.strict
         ? `The host key of ${failure.host} is not known (${failure.keyType} ${failure.fingerprint}), and StrictHostKeyChecking asks for known ones only. Connect once with ssh to check and store it.`
@@ -105,7 +105,7 @@ export function failureText(failure: Failure): string {
     case 'keyInvalid':
       return `${failure.path} is not a private key that can be used here.`;
     case 'keyUnprotected':
-      return `The key file ${failure.path} can be read by others (mode ${failure.mode.toString(8).padStart(4, '0')}), so it is not used. Run: chmod 600 ${failure.path}`;
+      return `The key file ${failure.path} can be read by others (mode ${failure.mode.toString(8).padStart(4, '0')}), so it is not used; “chmod 600 ${failure.path}” makes it yours alone.`;
     case 'passphraseWrong':
       return `The passphrase of ${failure.path} was wrong.`;
     case 'agentUnreachable':
@@ -133,7 +133,7 @@ export function failureText(failure: Failure): string {
     case 'cancelled':
       return 'Cancelled.';
     case 'unexpected':
-      return `Something unexpected went wrong: ${failure.detail}. The log has more.`;
+      return `Something unexpected went wrong: ${closed(failure.detail)} The log has more.`;
   }
 }
 
@@ -155,7 +155,7 @@ function authText({ user, host, tried, offered, notes, detail }: Failure & { kin
   const what = tried.length > 0 ? ` Tried: ${tried.join(', ')}.` : ' There was nothing to try.';
   const accepts = offered.length > 0 ? ` The server accepts: ${offered.join(', ')}.` : '';
   const why = notes.map((note) => ` ${failureText(note)}`).join('');
-  const said = detail ? ` It said: ${detail}.` : '';
+  const said = detail ? ` It said: ${closed(detail)}` : '';
   return `${host} did not let ${user} in.${said}${what}${accepts}${why} Check the user name and which key the server knows.`;
 }
 
@@ -168,7 +168,7 @@ function lostText({ host, reason, detail }: Failure & { kind: 'connectionLost' }
     case 'reset':
       return `The connection to ${host} broke${detail ? ` (${detail})` : ''}.`;
     case 'disconnected':
-      return `${host} ended the connection${detail ? `: ${detail}` : ''}.`;
+      return `${host} ended the connection${detail ? `: ${closed(detail)}` : '.'}`;
   }
 }
 
@@ -201,10 +201,10 @@ export function targetText(spec: ForwardSpec): string {
   return printEndpoint(spec.target);
 }
 
-/** Who may connect to a listener on this machine. */
-export function accessText(listen: Listen): string {
-  if (listen.kind === 'unix') return 'only you on this machine';
-  return isLoopback(listen.bind) ? 'only this machine' : 'everyone on the network who reaches this machine';
+/** Who may connect to a listener; `machine` is where it listens. */
+export function accessText(listen: Listen, machine = 'this machine'): string {
+  if (listen.kind === 'unix') return `only you on ${machine}`;
+  return isLoopback(listen.bind) ? `only ${machine}` : `everyone on the network who reaches ${machine}`;
 }
 
 export function isLoopback(bind: string | undefined): boolean {
@@ -213,17 +213,14 @@ export function isLoopback(bind: string | undefined): boolean {
 
 /** What a forward will do, for the line below an input: `127.0.0.1:5000 on this machine → db:5432, as web01 sees it`. */
 export function effectText(spec: ForwardSpec, host: string): string {
-  const listen = listenText(spec.listen);
-  const target = targetText(spec);
-  const open = spec.kind === 'remote' || isLoopbackListen(spec.listen) ? '' : ' Open to the network!';
-  switch (spec.kind) {
-    case 'local':
-      return `${listen} on this machine → ${target}, as ${host} sees it.${open}`.replace(/\.$/, '');
-    case 'remote':
-      return `${listen} on ${host} → ${target}, as this machine sees it`;
-    case 'dynamic':
-      return `${listen} on this machine → SOCKS proxy, as ${host} sees the network.${open}`.replace(/\.$/, '');
-  }
+  const isRemote = spec.kind === 'remote';
+  const [listener, viewer] = isRemote ? [host, 'this machine'] : ['this machine', host];
+  const end =
+    spec.kind === 'dynamic' || spec.target.kind === 'socks'
+      ? `SOCKS proxy, as ${viewer} sees the network`
+      : `${printEndpoint(spec.target)}, as ${viewer} sees it`;
+  const open = isRemote || isLoopbackListen(spec.listen) ? '' : '. Open to the network!';
+  return `${listenText(spec.listen)} on ${listener} → ${end}${open}`;
 }
 
 function isLoopbackListen(listen: Listen): boolean {
@@ -242,6 +239,11 @@ export function hostPort(host: string, port: number): string {
 
 function withPort({ host, port }: { host: string; port: number }): string {
   return hostPort(host, port);
+}
+
+/** The words of a server or a program as the end of a sentence. */
+function closed(text: string): string {
+  return `${text.trim().replace(/[.\s]+$/, '')}.`;
 }
 
 function quoted(text: string): string {
