@@ -327,7 +327,7 @@ describe('listHosts', () => {
       'host="a b" web03',
       'HOST\tweb04 # and a comment?',
       'Match host web05',
-      'Host "" "',
+      'Host ""',
       'Host web01',
       'Hostname web06',
       '  Include inside',
