@@ -127,8 +127,10 @@ export async function openWorkbench(
       const tab = page.locator('.activitybar').getByRole('tab', { name: container });
       if ((await tab.getAttribute('aria-expanded')) !== 'true') await tab.click(); // a click on the open one closes it
       const view = viewOf(page, name);
-      await view.header.waitFor();
-      if ((await view.header.getAttribute('aria-expanded')) !== 'true') await view.header.click();
+      await view.pane.waitFor();
+      // The only view of a container has no header of its own: its actions are in the container's title.
+      if ((await view.header.isVisible()) && (await view.header.getAttribute('aria-expanded')) !== 'true')
+        await view.header.click();
       return view;
     },
 
@@ -366,6 +368,13 @@ function viewOf(page: Page, name: string) {
     await page.waitForTimeout(300); // a click sooner is taken for the end of the one that opened it
   };
 
+  /** The view's own header, or the title of the container that it has for itself. */
+  const titleBar = async () => {
+    if (!(await header.isVisible())) return page.locator('.part.sidebar > .composite.title .title-actions');
+    await header.hover();
+    return header.locator('.actions');
+  };
+
   return {
     pane,
     header,
@@ -433,12 +442,10 @@ function viewOf(page: Page, name: string) {
       await menuItem(entry).click();
     },
     async titleActions(): Promise<string[]> {
-      await header.hover();
-      return namesOf(header.locator('.actions .action-label'));
+      return namesOf((await titleBar()).locator('.action-label'));
     },
     async pressTitleAction(action: string): Promise<void> {
-      await header.hover();
-      await header.locator('.actions').getByRole('button', { name: action }).click();
+      await (await titleBar()).getByRole('button', { name: action }).click();
     },
     /** The text of an empty view, and the labels of its buttons. */
     async welcome(): Promise<{ text: string; buttons: string[] }> {
@@ -462,13 +469,17 @@ async function isUp(page: Page): Promise<void> {
   await page.locator('.monaco-workbench .part.statusbar .statusbar-item').first().waitFor({ timeout: 60_000 });
 }
 
+/** Moves the mouse away again, since a hover lies over what is below its row. */
 async function hoverText(page: Page, target: Locator): Promise<string> {
   const hover = page.locator('.workbench-hover, .monaco-hover:not(.hidden)').filter({ visible: true }).first();
   return eventually(async () => {
     await page.mouse.move(640, 300); // a hover opens when the mouse comes in, so leave first
     await target.hover();
     await hover.waitFor({ timeout: 3000 });
-    return textOf(hover);
+    const text = (await textOf(hover)).replaceAll('\u00a0', ' ');
+    await page.mouse.move(640, 300);
+    await hover.waitFor({ state: 'hidden', timeout: 3000 });
+    return text;
   });
 }
 

@@ -1,0 +1,466 @@
+// A person's first hours with the extension, in a real VS Code in a browser: clicked through, with screenshots of each state.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { launchBrowser } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
+import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
+import { exchange } from '../support/targets.js';
+import {
+  copyExtension,
+  repositoryRoot,
+  startVsCode,
+  type VsCode,
+  type VsCodeOptions,
+} from '../support/vscodeServer.js';
+import { openWorkbench, type View, type Workbench } from '../support/workbench.js';
+
+const statusId = 'ssh-tunnels.ssh-tunnels';
+const passphrase = 'correct horse';
+
+describe('the extension in a window', () => {
+  let browser: Browser;
+  let sshd: Sshd;
+  let web: Server;
+  let webPort: number;
+  let keyPath: string;
+  const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-ui-'));
+  let vscode: VsCode | undefined;
+  let window: Workbench;
+  let tunnels: View;
+
+  before(async () => {
+    browser = await launchBrowser();
+    sshd = await startSshd();
+    keyPath = join(sshd.folder, 'id_locked');
+    keygen(keyPath);
+    execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', passphrase, '-f', keyPath]);
+    appendFileSync(sshd.authorizedKeysPath, readFileSync(`${keyPath}.pub`));
+    web = createServer((_request, response) => response.end('the page behind web01'));
+    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
+    webPort = (web.address() as AddressInfo).port;
+    await copyExtension(repositoryRoot, join(tmp, 'extensions'));
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
+  });
+  after(async () => {
+    await browser.close();
+    await vscode?.stop();
+    web.close();
+    await sshd.stop();
+    rmSync(tmp, { recursive: true, force: true });
+  });
+
+  const fetchPage = async (port: number) => (await fetch(`http://127.0.0.1:${port}/`)).text();
+  const rows = async () => (await tunnels.rows()).map(({ label, description }) => `${label} · ${description}`);
+  const shows = (...expected: string[]) => eventually(async () => assert.deepEqual(await rows(), expected));
+  const status = () => window.statusItem(statusId);
+
+  /** Opens a workspace with its own user settings and ends the one before. */
+  async function open(
+    name: string,
+    options: { settings?: object; folderSettings?: object } & Pick<VsCodeOptions, 'trust' | 'colorTheme'>,
+  ): Promise<void> {
+    await vscode?.stop();
+    const folder = join(tmp, name, 'shop');
+    mkdirSync(join(folder, '.vscode'), { recursive: true });
+    if (options.folderSettings)
+      writeFileSync(join(folder, '.vscode/settings.json'), JSON.stringify(options.folderSettings));
+    const { trust, colorTheme } = options;
+    vscode = await startVsCode({
+      tmp: join(tmp, name),
+      extensionsDir: join(tmp, 'extensions'),
+      settings: { ...options.settings },
+      ...(trust && { trust }),
+      ...(colorTheme && { colorTheme }),
+    });
+    window = await openWorkbench(browser, vscode, folder);
+  }
+  const openView = async () => (tunnels = await window.view('SSH Tunnels', 'Tunnels'));
+
+  /** The same moment in both themes; notifications stay. */
+  async function inBothThemes(name: string): Promise<void> {
+    await window.screenshot(`${name}-dark`);
+    await window.runCommand('Preferences: Toggle between Light/Dark Themes');
+    await window.quickInput.closed();
+    await window.page.locator('.monaco-workbench.vs').waitFor();
+    await window.page.waitForTimeout(500);
+    await window.screenshot(`${name}-light`);
+    await window.runCommand('Preferences: Toggle between Light/Dark Themes');
+    await window.page.locator('.monaco-workbench.vs-dark').waitFor();
+  }
+
+  describe('for a newcomer', () => {
+    let port: number;
+    let config: string;
+
+    before(async () => {
+      port = await freePort();
+      config = sshd.configPath('web01', [
+        `UserKnownHostsFile ${join(sshd.folder, 'known_by_newcomer')}`,
+        `IdentityFile ${keyPath}`,
+      ]);
+      // The given key file alone: the other one needs no passphrase.
+      writeFileSync(config, readFileSync(config, 'utf8').replace(`  IdentityFile ${sshd.keyPath}\n`, ''));
+      appendFileSync(config, 'Host db-* !x\nHost bastion\n  HostName 192.0.2.1\n');
+      await open('newcomer', { colorTheme: 'Default Dark Modern', settings: { 'sshTunnels.sshConfigFile': config } });
+    });
+
+    it('welcomes with one button', async () => {
+      await openView();
+      const { text, buttons } = await tunnels.welcome();
+      assert.match(text, /Reach a port of a server/);
+      assert.deepEqual(buttons, ['Forward Port']);
+      assert.equal(await status(), undefined);
+      await inBothThemes('welcome');
+    });
+
+    it('offers the hosts of ssh_config and takes a typed one, but no nonsense', async () => {
+      await tunnels.pressWelcome('Forward Port');
+      const { quickInput } = window;
+      await quickInput.step('Forward Port');
+      await eventually(async () =>
+        assert.deepEqual(
+          (await quickInput.items()).map(({ label }) => label),
+          ['web01', 'bastion'],
+        ),
+      );
+      assert.equal((await quickInput.items())[0]?.group, 'From ssh_config');
+      await window.screenshot('forward-port-host');
+      await quickInput.type('alice@web 01');
+      await eventually(async () =>
+        assert.match(
+          (await quickInput.items())[0]?.label ?? '',
+          /“alice@web 01”: a blank inside the name, at character 10/,
+        ),
+      );
+      await quickInput.accept();
+      assert.match(await quickInput.title(), /Forward Port/);
+      await quickInput.type('alice@10.0.0.5:2222');
+      await eventually(async () =>
+        assert.equal((await quickInput.items())[0]?.label, 'Connect to alice@10.0.0.5:2222'),
+      );
+      await quickInput.dismiss();
+      await tunnels.welcome();
+    });
+
+    it('shows while typing what a forward will do, refuses nonsense with its place, and goes back and forth', async () => {
+      const { quickInput } = window;
+      await window.runCommand('SSH Tunnels: Forward Port');
+      await quickInput.step('Forward Port (1/2)');
+      await eventually(async () => assert.ok((await quickInput.items()).length > 0));
+      await quickInput.pick('web01');
+      await quickInput.step('Forward Port (2/2)');
+      await quickInput.type('5432:db:http:x:y');
+      await eventually(async () => assert.match(await quickInput.message(), /too many fields; .*, at character 16/));
+      assert.equal(await quickInput.isInvalid(), true);
+      await window.screenshot('forward-port-wrong');
+      await quickInput.accept();
+      assert.equal(await quickInput.isInvalid(), true);
+      await quickInput.type('5432');
+      await eventually(async () =>
+        assert.match(await quickInput.message(), /localhost:5432 on this machine → localhost:5432, as web01 sees it/),
+      );
+      await quickInput.type(`-L 127.0.0.1:${port}:localhost:${webPort}`);
+      await eventually(async () =>
+        assert.match(
+          await quickInput.message(),
+          new RegExp(`127\\.0\\.0\\.1:${port} on this machine → localhost:${webPort}, as web01 sees it`),
+        ),
+      );
+      await window.screenshot('forward-port-effect');
+      await quickInput.back();
+      await quickInput.step('Forward Port (1/2)');
+      await eventually(async () => assert.ok((await quickInput.items()).some(({ label }) => label === 'web01')));
+      await quickInput.pick('web01');
+      await quickInput.step('Forward Port (2/2)');
+      assert.equal(await quickInput.value(), `-L 127.0.0.1:${port}:localhost:${webPort}`);
+      await quickInput.accept();
+    });
+
+    it('asks about the unknown host key with its fingerprint', async () => {
+      const { message, detail, buttons } = await window.modal();
+      const printed = execFileSync('ssh-keygen', ['-lf', `${sshd.hostKeyPath}.pub`], { encoding: 'utf8' }).split(
+        ' ',
+      )[1]!;
+      assert.equal(message, `Connect to [127.0.0.1]:${sshd.port} for the first time?`);
+      assert.ok(detail.includes(printed));
+      assert.deepEqual(buttons, ['Accept Once', 'Accept and Remember', 'Cancel']);
+      await window.screenshot('host-key');
+      await window.pressModal('Accept and Remember');
+    });
+
+    it('asks for the passphrase of the key, and keeps it when told to', async () => {
+      const { quickInput } = window;
+      await quickInput.step('Passphrase of');
+      assert.match(await quickInput.message(), /It will not be remembered/);
+      await eventually(async () => assert.deepEqual((await rows()).slice(0, 1), ['web01 · connecting']));
+      await window.screenshot('passphrase');
+      await quickInput.accept('wrong');
+      await eventually(async () => assert.match(await quickInput.message(), /The last one was wrong/));
+      await quickInput.pressButton('Remember');
+      await eventually(async () =>
+        assert.match(await quickInput.message(), /It will be remembered in VS Code’s secret storage/),
+      );
+      await quickInput.accept(passphrase);
+    });
+
+    it('shows the ready tunnel in the tree, the status bar and a notification, and brings the page', async () => {
+      const effect = `127.0.0.1:${port} → localhost:${webPort}`;
+      await shows(`web01 · ready · ${sshd.user}@127.0.0.1:${sshd.port}`, `${effect} · ready`);
+      assert.equal(await fetchPage(port), 'the page behind web01');
+      const toast = await window.toast(`${effect} (via web01) is ready.`);
+      assert.equal(toast.severity, 'info');
+      assert.deepEqual(toast.buttons, ['Open in Browser', 'Copy Address']);
+      await eventually(async () => assert.deepEqual((await status())?.icons, ['radio-tower']));
+      assert.equal((await status())?.text, '1');
+      assert.equal((await status())?.background, 'none');
+      assert.equal(await window.badge('SSH Tunnels'), '1');
+      await window.screenshot('ready');
+      await window.pressToast(effect, 'Copy Address');
+      await eventually(async () => assert.equal(await window.clipboard(), `127.0.0.1:${port}`));
+      await inBothThemes('tree');
+      assert.match(
+        await window.statusTooltip(statusId),
+        new RegExp(`127\\.0\\.0\\.1:${port}[^]*localhost:${webPort}[^]*ready`),
+      );
+      await window.screenshot('status-tooltip');
+    });
+
+    it('copies with Ctrl+C, renames with F2, and has at most three inline actions', async () => {
+      const label = `127.0.0.1:${port} → localhost:${webPort}`;
+      assert.deepEqual(await tunnels.inlineActions(label), ['Open in Browser', 'Copy Local Address (Ctrl+C)', 'Stop']);
+      await window.page.evaluate("navigator.clipboard.writeText('')");
+      await tunnels.press(label, 'ControlOrMeta+c');
+      await eventually(async () => assert.equal(await window.clipboard(), `127.0.0.1:${port}`));
+      await tunnels.press(label, 'F2');
+      await window.quickInput.step('Rename Tunnel');
+      await window.quickInput.accept('Shop page');
+      await shows(`web01 · ready · ${sshd.user}@127.0.0.1:${sshd.port}`, `Shop page · ready · ${label}`);
+    });
+
+    it('saves it as a preset of the workspace', async () => {
+      await tunnels.pressMenu('Shop page', 'Save as Preset…');
+      await window.quickInput.step('Save as Preset');
+      assert.equal(await window.quickInput.value(), 'Shop page');
+      await window.quickInput.accept();
+      await shows(
+        `web01 · ready · ${sshd.user}@127.0.0.1:${sshd.port}`,
+        `Shop page · ready · 127.0.0.1:${port} → localhost:${webPort}`,
+        'Presets · ',
+        `Shop page · ready · localhost:${webPort} via web01`,
+      );
+      const written = JSON.parse(readFileSync(join(tmp, 'newcomer/shop/.vscode/settings.json'), 'utf8')) as Record<
+        string,
+        unknown
+      >;
+      assert.deepEqual(written['sshTunnels.presets'], [
+        { name: 'Shop page', host: 'web01', forwards: [`-L 127.0.0.1:${port}:localhost:${webPort}`] },
+      ]);
+      await inBothThemes('preset');
+    });
+
+    it('starts the preset again after a reload, without asking what it knows', async () => {
+      await window.reload();
+      await openView();
+      await shows('Presets · ', `Shop page · localhost:${webPort} via web01`);
+      await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
+      await tunnels.pressInline('Shop page', 'Start Preset');
+      await window.toast('is ready.');
+      assert.equal(await fetchPage(port), 'the page behind web01');
+      await window.screenshot('reloaded');
+    });
+
+    it('stops several rows at once with Delete, and removes them with another', async () => {
+      const second = await freePort();
+      await window.runCommand('SSH Tunnels: Forward Port');
+      await window.quickInput.step('Forward Port (1/2)');
+      await eventually(async () => assert.ok((await window.quickInput.items()).some(({ label }) => label === 'web01')));
+      await window.quickInput.pick('web01');
+      await window.quickInput.step('Forward Port (2/2)');
+      await window.quickInput.accept(`${second}:localhost:${webPort}`);
+      const label = `localhost:${second} → localhost:${webPort}`;
+      await eventually(async () => assert.ok((await rows()).includes(`${label} · ready`)));
+      const [connection, first] = await tunnels.rows();
+      assert.match(connection!.label, /web01/);
+      await tunnels.select(first!.label, label);
+      await window.page.keyboard.press('Delete');
+      await eventually(async () =>
+        assert.deepEqual(
+          (await rows()).slice(1, 3).map((row) => row.split(' · ')[1]),
+          ['stopped', 'stopped'],
+        ),
+      );
+      await eventually(async () => assert.equal((await exchange(second, Buffer.from('x'))).end, 'ECONNREFUSED'));
+      await window.screenshot('stopped');
+      await window.page.keyboard.press('Delete');
+      await shows('Presets · ', `Shop page · localhost:${webPort} via web01`);
+      assert.equal(await status(), undefined);
+    });
+  });
+
+  describe('when things go wrong', () => {
+    const light = { colorTheme: 'Default Light Modern' } as const;
+    let port: number;
+    let refusing: number;
+
+    before(async () => {
+      port = await freePort();
+      refusing = await freePort();
+      const config = sshd.configPath('web01');
+      const other = readFileSync(`${keyPath}.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
+      writeFileSync(join(sshd.folder, 'changed'), `# kept since 2021\n[127.0.0.1]:${sshd.port} ${other}\n`);
+      appendFileSync(
+        config,
+        [
+          'Host impostor',
+          '  HostName 127.0.0.1',
+          `  Port ${sshd.port}`,
+          `  UserKnownHostsFile ${join(sshd.folder, 'changed')}`,
+          '',
+        ].join('\n'),
+      );
+      await open('wrong', {
+        ...light,
+        settings: { 'sshTunnels.sshConfigFile': config },
+        folderSettings: {
+          'sshTunnels.presets': [
+            { name: 'Database', host: 'web01', forwards: [`-L ${port}:localhost:${refusing}`] },
+            { name: 'No target', host: 'web01', forwards: ['-L 5432:db'] },
+          ],
+        },
+      });
+      await openView();
+    });
+
+    const forward = async (host: string, text: string) => {
+      await window.runCommand('SSH Tunnels: Forward Port');
+      await window.quickInput.step('Forward Port (1/2)');
+      await window.quickInput.type(host);
+      await eventually(async () => assert.ok((await window.quickInput.items()).length > 0));
+      await window.quickInput.accept();
+      await window.quickInput.step('Forward Port (2/2)');
+      await window.quickInput.accept(text);
+    };
+
+    it('names the wrong preset with its place beside the good one', async () => {
+      await shows(
+        'Presets · ',
+        `Database · localhost:${refusing} via web01`,
+        'presets[1].forwards[0]: target port missing · ',
+      );
+      assert.equal((await tunnels.rows())[2]!.icon, 'warning');
+    });
+
+    it('says that no server runs, with the next step, and the status bar turns to it', async () => {
+      const closed = await freePort();
+      await forward(`127.0.0.1:${closed}`, '4000');
+      const toast = await window.toast('refused the connection');
+      assert.deepEqual([toast.severity, toast.buttons], ['error', ['Show Log', 'Edit', 'Retry']]);
+      await eventually(async () => assert.equal((await status())?.background, 'error'));
+      const failed = (await tunnels.rows())[1]!;
+      assert.match(failed.description, /failed/);
+      await window.screenshot('server-down-light');
+      assert.equal((await window.toasts()).length, 1);
+      await tunnels.pressInline(failed.label, 'Remove');
+      await eventually(async () => assert.equal(await status(), undefined));
+    });
+
+    it('refuses a changed host key, says where the old one stands, and has no button that accepts it', async () => {
+      await window.dismissToasts();
+      await forward('impostor', '4001');
+      const toast = await window.toast('has changed');
+      assert.match(toast.text, /line 2 of .*changed has another\..*remove that line/);
+      assert.deepEqual(toast.buttons, ['Show Log', 'Edit', 'Retry']);
+      await window.screenshot('host-key-changed-light');
+      await tunnels.pressInline('localhost:4001 → localhost:4001', 'Remove');
+      await eventually(async () => assert.equal(await status(), undefined));
+      await window.dismissToasts();
+    });
+
+    it('asks once before a preset of the workspace starts, in plain words, and shows its failing target', async () => {
+      await tunnels.pressInline('Database', 'Start Preset');
+      const { message, detail, buttons } = await window.modal();
+      assert.equal(message, 'Start “Database” from the workspace settings?');
+      assert.match(
+        detail,
+        new RegExp(
+          `connects to web01[^]*localhost:${port} on this machine → localhost:\\d+, as web01 sees it[^]*only this machine`,
+        ),
+      );
+      assert.deepEqual(buttons, ['Cancel', 'Start']);
+      await window.screenshot('consent-light');
+      await window.pressModal('Start');
+      await window.toast('is ready');
+      assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
+      await eventually(async () => assert.match((await rows())[1] ?? '', /ready, last connection failed/));
+      assert.equal((await tunnels.rows())[1]!.icon, 'warning');
+      assert.match(await tunnels.tooltip('Database'), /refused the connection, as web01 sees it/);
+      await window.screenshot('target-refused-light');
+    });
+
+    it('recovers by itself when the session is killed', async () => {
+      const killed = sshd.sessions();
+      for (const pid of killed) process.kill(pid, 'SIGKILL');
+      await eventually(() => {
+        const now = sshd.sessions();
+        assert.ok(now.length > 0 && !now.some((pid) => killed.includes(pid)));
+      });
+      await eventually(async () => assert.match((await rows())[0] ?? '', /^web01 · ready/));
+    });
+  });
+
+  describe('in a workspace that is not trusted', () => {
+    before(async () => {
+      const port = await freePort();
+      await open('untrusted', {
+        trust: 'ask',
+        colorTheme: 'Default Dark Modern',
+        settings: {
+          'sshTunnels.sshConfigFile': sshd.configPath('web01'),
+          'sshTunnels.presets': [
+            { name: 'Mine', host: 'web01', forwards: [`-L ${await freePort()}:localhost:${webPort}`] },
+          ],
+        },
+        folderSettings: {
+          'sshTunnels.presets': [
+            { name: 'Theirs', host: 'web01', forwards: [`-L ${port}:localhost:${webPort}`], autoStart: true },
+          ],
+        },
+      });
+      await window.answerTrust(false);
+      await openView();
+    });
+
+    it('locks the workspace’s presets and says why, but not the user’s own', async () => {
+      await shows(
+        'Presets · ',
+        `Theirs · workspace not trusted · localhost:${webPort} via web01`,
+        `Mine · localhost:${webPort} via web01`,
+      );
+      assert.match(await tunnels.tooltip('Theirs'), /This workspace is not trusted, so its presets don’t start/);
+      assert.equal((await tunnels.inlineActions('Theirs')).includes('Start Preset'), false);
+      await window.screenshot('untrusted-dark');
+      await tunnels.pressInline('Mine', 'Start Preset');
+      await window.toast('is ready');
+    });
+
+    it('asks before it starts one by itself when the workspace is trusted', async () => {
+      await window.runCommand('Workspaces: Manage Workspace Trust');
+      await window.page.getByRole('button', { name: 'Trust', exact: true }).first().click();
+      await window.toast('“Theirs” wants to start with this workspace.');
+      await window.screenshot('auto-start-dark');
+      await window.pressToast('wants to start', 'Review…');
+      assert.equal((await window.modal()).message, 'Start “Theirs” from the workspace settings?');
+      await window.pressModal('Start');
+      await window.page.keyboard.press('Escape');
+      await eventually(async () => assert.equal((await status())?.text, '2'));
+    });
+  });
+});
