@@ -10,16 +10,18 @@ export interface Prompt {
   detail: string;
 }
 
-export function hostKeyPrompt({ host, keyType, fingerprint, known }: Ask & { kind: 'hostKey' }): Prompt {
+export function hostKeyPrompt({ connection, host, keyType, fingerprint, known }: Ask & { kind: 'hostKey' }): Prompt {
+  // What the user typed, and what it came to in ssh_config.
+  const name = connection === host ? host : `${connection} (${host})`;
   const shown = `It shows this ${keyType} key:\n${fingerprint}`;
   if (known.length === 0)
     return {
-      title: `Connect to ${host} for the first time?`,
+      title: `Connect to ${name} for the first time?`,
       detail: `${shown}\n\nCompare it with what the server’s administrator gave you.`,
     };
   const others = known.map((other) => `${other.keyType} (line ${other.line} of ${other.file})`).join(', ');
   return {
-    title: `${host} shows a key that is not known. Connect all the same?`,
+    title: `${name} shows a key that is not known. Connect all the same?`,
     detail: `${shown}\n\nOther keys of this host are known: ${others}. Somebody may be listening in, or the server was set up anew. Accept only if the server’s administrator gave you this very key.`,
   };
 }

@@ -213,8 +213,9 @@ export async function openWorkbench(
       return found as StatusItem | undefined;
     },
 
-    async statusTooltip(idPrefix: string): Promise<string> {
-      return hoverText(page, statusItem(idPrefix));
+    /** `whileShown` is for a picture of it. */
+    async statusTooltip(idPrefix: string, whileShown?: () => Promise<unknown>): Promise<string> {
+      return hoverText(page, statusItem(idPrefix), whileShown);
     },
 
     async pressStatusItem(idPrefix: string): Promise<void> {
@@ -470,13 +471,14 @@ async function isUp(page: Page): Promise<void> {
 }
 
 /** Moves the mouse away again, since a hover lies over what is below its row. */
-async function hoverText(page: Page, target: Locator): Promise<string> {
+async function hoverText(page: Page, target: Locator, whileShown?: () => Promise<unknown>): Promise<string> {
   const hover = page.locator('.workbench-hover, .monaco-hover:not(.hidden)').filter({ visible: true }).first();
   return eventually(async () => {
     await page.mouse.move(640, 300); // a hover opens when the mouse comes in, so leave first
     await target.hover();
     await hover.waitFor({ timeout: 3000 });
     const text = (await textOf(hover)).replaceAll('\u00a0', ' ');
+    await whileShown?.();
     await page.mouse.move(640, 300);
     await hover.waitFor({ state: 'hidden', timeout: 3000 });
     return text;

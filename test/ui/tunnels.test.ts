@@ -189,7 +189,7 @@ describe('the extension in a window', () => {
       const printed = execFileSync('ssh-keygen', ['-lf', `${sshd.hostKeyPath}.pub`], { encoding: 'utf8' }).split(
         ' ',
       )[1]!;
-      assert.equal(message, `Connect to [127.0.0.1]:${sshd.port} for the first time?`);
+      assert.equal(message, `Connect to web01 ([127.0.0.1]:${sshd.port}) for the first time?`);
       assert.ok(detail.includes(printed));
       assert.deepEqual(buttons, ['Accept Once', 'Accept and Remember', 'Cancel']);
       await window.screenshot('host-key');
@@ -201,6 +201,7 @@ describe('the extension in a window', () => {
       await quickInput.step('Passphrase of');
       assert.match(await quickInput.message(), /It will not be remembered/);
       await eventually(async () => assert.deepEqual((await rows()).slice(0, 1), ['web01 · connecting']));
+      await window.page.waitForTimeout(300); // faded in
       await window.screenshot('passphrase');
       await quickInput.accept('wrong');
       await eventually(async () => assert.match(await quickInput.message(), /The last one was wrong/));
@@ -227,10 +228,9 @@ describe('the extension in a window', () => {
       await eventually(async () => assert.equal(await window.clipboard(), `127.0.0.1:${port}`));
       await inBothThemes('tree');
       assert.match(
-        await window.statusTooltip(statusId),
+        await window.statusTooltip(statusId, () => window.screenshot('status-tooltip')),
         new RegExp(`127\\.0\\.0\\.1:${port}[^]*localhost:${webPort}[^]*ready`),
       );
-      await window.screenshot('status-tooltip');
     });
 
     it('copies with Ctrl+C, renames with F2, and has at most three inline actions', async () => {

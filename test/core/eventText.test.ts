@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import type { Ask, EngineEvent } from '../../src/core/engine.js';
+import { eventText } from '../../src/core/eventText.js';
+import type { Failure } from '../../src/core/failure.js';
+
+const refused: Failure = { kind: 'connectFailed', host: 'web01', port: 22, code: 'ECONNREFUSED' };
+const ask: Ask = { id: '7', connection: 'web01', kind: 'password', user: 'alice', host: 'web01', port: 22, attempt: 1 };
+const bound = [{ address: '127.0.0.1', family: 4, port: 5432 }] as const;
+
+describe('a line of the log', () => {
+  const lines: [EngineEvent, string | undefined][] = [
+    [{ kind: 'connecting', connection: 'web01', attempt: 2 }, 'info web01: connecting (attempt 2)'],
+    [{ kind: 'connected', connection: 'web01', server: 'a@b:22' }, 'info web01: connected as a@b:22'],
+    [
+      { kind: 'connectionLost', connection: 'web01', failure: refused, attempt: 1, retryAt: 5 },
+      'warning web01: retrying. web01:22 refused',
+    ],
+    [{ kind: 'connectionFailed', connection: 'web01', failure: refused }, 'error web01: failed. web01:22 refused'],
+    [{ kind: 'connectionFailed', connection: 'web01', failure: { kind: 'cancelled' } }, 'info web01: cancelled'],
+    [{ kind: 'listening', forward: 'f', run: 1, bound, unbound: [] }, 'info f: listening on 127.0.0.1:5432.'],
+    [
+      { kind: 'listenFailed', forward: 'f', run: 1, failure: { kind: 'portInUse', address: '::1', port: 1 } },
+      'error f: failed. [::1]:1 is',
+    ],
+    [{ kind: 'asked', ask }, 'info web01: waiting for an answer (password)'],
+    [{ kind: 'askSettled', id: '7' }, undefined],
+    [{ kind: 'logged', level: 'debug', text: 'hello' }, 'debug hello'],
+    [{ kind: 'engineEnded', detail: 'out of memory' }, 'error The tunnel engine ended unexpectedly (out of memory)'],
+  ];
+  for (const [event, expected] of lines)
+    it(`tells of ${event.kind}${expected === undefined ? ' nothing' : ` “${expected}”`}`, () => {
+      const said = eventText(event);
+      if (expected === undefined) assert.equal(said, undefined);
+      else assert.ok(said && `${said.level} ${said.text}`.startsWith(expected), JSON.stringify(said));
+    });
+});
