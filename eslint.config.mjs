@@ -23,6 +23,26 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    // Pure: time, chance and the environment are passed in.
+    files: ['src/core/**'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        'process',
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+        'fetch',
+        'performance',
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Date', property: 'now' },
+        { object: 'Math', property: 'random' },
+      ],
+    },
+  },
   { files: ['*.mjs'], ...tseslint.configs.disableTypeChecked },
   { files: ['*.mjs'], rules: { 'no-restricted-syntax': 'off' } },
 );

@@ -23,7 +23,7 @@ interface Refused {
     | { kind: 'failure'; failure: Failure };
 }
 
-export const usage = `usage: tunnel [-Nv] [-F config_file] [-i identity_file] [-l login_name] [-o option=value] [-p port]
+const usage = `usage: tunnel [-Nv] [-F config_file] [-i identity_file] [-l login_name] [-o option=value] [-p port]
               -L [bind_address:]port:host:hostport [-L ...] destination`;
 
 /** ssh(1)'s options that take a value; the rest are flags. */

@@ -17,7 +17,7 @@ import {
   type LocalUser,
 } from '../core/sshConfig.js';
 
-export function localUser(): LocalUser {
+function localUser(): LocalUser {
   return { name: userInfo().username, home: homedir(), env: process.env, windows: process.platform === 'win32' };
 }
 

@@ -23,7 +23,6 @@ interface PageElement {
 /** A VS Code window, read and worked as a person does: through what is on the screen. Every verb waits for what it needs. */
 export type Workbench = Awaited<ReturnType<typeof openWorkbench>>;
 export type View = ReturnType<typeof viewOf>;
-export type QuickInput = ReturnType<typeof quickInputOf>;
 
 export interface TreeRow {
   readonly label: string;

@@ -11,13 +11,7 @@ import { launchBrowser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
 import { exchange } from '../support/targets.js';
-import {
-  copyExtension,
-  repositoryRoot,
-  startVsCode,
-  type VsCode,
-  type VsCodeOptions,
-} from '../support/vscodeServer.js';
+import { installVsix, repositoryRoot, startVsCode, type VsCode, type VsCodeOptions } from '../support/vscodeServer.js';
 import { openWorkbench, type View, type Workbench } from '../support/workbench.js';
 
 const statusId = 'ssh-tunnels.ssh-tunnels';
@@ -44,7 +38,10 @@ describe('the extension in a window', () => {
     web = createServer((_request, response) => response.end('the page behind web01'));
     await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
     webPort = (web.address() as AddressInfo).port;
-    await copyExtension(repositoryRoot, join(tmp, 'extensions'));
+    // What a user installs: the package, not the folder.
+    const vsix = join(tmp, 'ssh-tunnels.vsix');
+    execFileSync('npm', ['run', 'package', '--silent', '--', '--out', vsix], { cwd: repositoryRoot, stdio: 'pipe' });
+    await installVsix(vsix, join(tmp, 'extensions'));
   });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
