@@ -62,6 +62,14 @@ describe('the extension inside VS Code', () => {
     );
   const lastNotice = () => access.notices().at(-1) ?? '';
 
+  it('has no thread for the engine until a tunnel is wanted', async () => {
+    const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
+    const before = threads();
+    await run('forwardPort', { host: 'web01', forward: `${await freePort()}:localhost:${webPort()}` });
+    await becomes('ready');
+    assert.equal(threads(), before + 1);
+  });
+
   it('forwards a port: row, status bar, notification, and a page through a real sshd', async () => {
     const port = await freePort();
     const before = access.notices().length;

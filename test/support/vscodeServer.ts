@@ -33,7 +33,7 @@ export interface VsCodeOptions {
 export interface VsCode {
   readonly port: number;
   readonly log: string;
-  /** The address that opens `folder`, with an extension under development and tests to run in its extension host. */
+  /** The address that opens `folder`, which may be a .code-workspace file, with an extension under development and tests to run in its extension host. */
   url(folder: string, automation?: { dev?: string; tests?: string }): string;
   /** Ends the server and its extension hosts, also one that hangs. */
   stop(): Promise<void>;
@@ -160,7 +160,8 @@ function workbenchUrl(port: number, folder: string, automation: { dev?: string; 
   const payload = [['skipWelcome', 'true']];
   if (automation.dev) payload.push(['extensionDevelopmentPath', remote + automation.dev]);
   if (automation.tests) payload.push(['extensionTestsPath', remote + automation.tests]);
-  const query = new URLSearchParams({ folder, payload: JSON.stringify(payload) });
+  const place = folder.endsWith('.code-workspace') ? 'workspace' : 'folder';
+  const query = new URLSearchParams({ [place]: folder, payload: JSON.stringify(payload) });
   return `http://localhost:${port}/?${query.toString()}`;
 }
 

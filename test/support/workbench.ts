@@ -471,17 +471,20 @@ async function isUp(page: Page): Promise<void> {
 
 /** Moves the mouse away again, since a hover lies over what is below its row. */
 async function hoverText(page: Page, target: Locator, whileShown?: () => Promise<unknown>): Promise<string> {
-  const hover = page.locator('.workbench-hover, .monaco-hover:not(.hidden)').filter({ visible: true }).first();
-  return eventually(async () => {
+  const hovers = page.locator('.workbench-hover, .monaco-hover:not(.hidden)').filter({ visible: true });
+  const text = await eventually(async () => {
     await page.mouse.move(640, 300); // a hover opens when the mouse comes in, so leave first
     await target.hover();
-    await hover.waitFor({ timeout: 3000 });
-    const text = (await textOf(hover)).replaceAll('\u00a0', ' ');
-    await whileShown?.();
-    await page.mouse.move(640, 300);
-    await hover.waitFor({ state: 'hidden', timeout: 3000 });
-    return text;
+    await hovers.first().waitFor({ timeout: 3000 });
+    return textOf(hovers.first());
   });
+  await whileShown?.();
+  let step = 0;
+  await eventually(async () => {
+    await page.mouse.move(640, 300 + ++step); // one that stays where it is isn't noticed to have left
+    if ((await hovers.allInnerTexts()).some((shown) => shown.trim() === text)) throw new Error('the hover stays');
+  });
+  return text.replaceAll('\u00a0', ' ');
 }
 
 async function visibleLines(editor: Locator): Promise<string> {

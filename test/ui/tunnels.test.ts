@@ -62,7 +62,10 @@ describe('the extension in a window', () => {
   /** Opens a workspace with its own user settings and ends the one before. */
   async function open(
     name: string,
-    options: { settings?: object; folderSettings?: object } & Pick<VsCodeOptions, 'trust' | 'colorTheme'>,
+    options: { settings?: object; folderSettings?: object; workspace?: string } & Pick<
+      VsCodeOptions,
+      'trust' | 'colorTheme'
+    >,
   ): Promise<void> {
     await vscode?.stop();
     const folder = join(tmp, name, 'shop');
@@ -77,7 +80,7 @@ describe('the extension in a window', () => {
       ...(trust && { trust }),
       ...(colorTheme && { colorTheme }),
     });
-    window = await openWorkbench(browser, vscode, folder);
+    window = await openWorkbench(browser, vscode, options.workspace ?? folder);
   }
   const openView = async () => (tunnels = await window.view('SSH Tunnels', 'Tunnels'));
 
@@ -458,6 +461,52 @@ describe('the extension in a window', () => {
       await window.pressModal('Start');
       await window.page.keyboard.press('Escape');
       await eventually(async () => assert.equal((await status())?.text, '2'));
+    });
+  });
+
+  describe('in a workspace of two folders', () => {
+    const preset = (name: string, port: number) => ({
+      name,
+      host: 'web01',
+      forwards: [`-L ${port}:localhost:${webPort}`],
+    });
+
+    before(async () => {
+      const root = join(tmp, 'folders');
+      for (const folder of ['api', 'shop']) {
+        mkdirSync(join(root, folder, '.vscode'), { recursive: true });
+        const settings = { 'sshTunnels.presets': [preset(`Page of ${folder}`, await freePort())] };
+        writeFileSync(join(root, folder, '.vscode/settings.json'), JSON.stringify(settings));
+      }
+      const both = {
+        folders: [{ path: 'api' }, { path: 'shop' }],
+        settings: { 'sshTunnels.presets': [preset('Page of all', await freePort())] },
+      };
+      writeFileSync(join(root, 'both.code-workspace'), JSON.stringify(both));
+      await open('folders', {
+        workspace: join(root, 'both.code-workspace'),
+        settings: {
+          'sshTunnels.sshConfigFile': sshd.configPath('web01'),
+          'sshTunnels.presets': [preset('Mine', await freePort())],
+        },
+      });
+      await openView();
+    });
+
+    it('shows the presets of the workspace, of each folder and the user’s, each once', async () => {
+      const via = `localhost:${webPort} via web01`;
+      await shows(
+        'Presets · ',
+        ...['Page of all', 'Page of api', 'Page of shop', 'Mine'].map((name) => `${name} · ${via}`),
+      );
+      assert.match(await tunnels.tooltip('Page of shop'), /From the settings of the folder shop/);
+    });
+
+    it('names the folder that a preset came with before it starts', async () => {
+      await tunnels.pressInline('Page of shop', 'Start Preset');
+      assert.equal((await window.modal()).message, 'Start “Page of shop” from the settings of the folder shop?');
+      await window.pressModal('Start');
+      await eventually(async () => assert.equal((await status())?.text, '1'));
     });
   });
 });
