@@ -69,7 +69,7 @@ function readyNotice(up: readonly { tunnel: Tunnel; state: TunnelState & { kind:
   const text =
     up.length === 1 && first
       ? readyText(first.tunnel, first.state)
-      : `${up.length} tunnels are ready: ${up.map(({ tunnel }) => tunnel.label ?? localAddress(tunnel) ?? tunnel.id).join(', ')}.`;
+      : `${up.length} tunnels are ready: ${up.map(({ tunnel, state }) => tunnel.label ?? localAddress(tunnel, state) ?? tunnel.id).join(', ')}.`;
   return {
     kind: 'ready',
     tunnels: up.map(idOf),

@@ -1,6 +1,7 @@
 // What the views show, made from the state: rows of the tree, the status bar's line, the badge. Pure, so that a test can
 // compare all of it at once.
 import { printDestination } from './destination.js';
+import type { Failure } from './failure.js';
 import { connectionOf, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
@@ -141,7 +142,7 @@ function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
   const host = printDestination(tunnel.destination);
   const path = `${listenText(spec.listen)} → ${targetText(spec)}`;
   const problem = problemOf(state);
-  const address = localAddress(tunnel);
+  const address = localAddress(tunnel, state);
   const url = address && browserUrl(tunnel, address);
   return {
     kind: 'forward',
@@ -170,7 +171,7 @@ function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
 function stateText(state: TunnelState): string {
   switch (state.kind) {
     case 'connecting':
-      return state.ask ? 'waiting for you' : 'connecting';
+      return state.ask ? 'connecting, waiting for you' : 'connecting';
     case 'ready':
       return state.refused
         ? 'ready, last connection failed'
@@ -202,12 +203,18 @@ function problemOf(state: TunnelState): string | undefined {
   }
 }
 
-/** `localhost:5432`: what a client on this machine connects to. A listener on all interfaces is reached by localhost too. */
-export function localAddress({ spec }: Tunnel): string | undefined {
+/**
+ * `localhost:5432`: what a client on this machine connects to. A listener on all interfaces is reached by localhost too,
+ * but one that got only a part of what it asked for by what it got: the other part may be another program's.
+ */
+export function localAddress({ spec }: Tunnel, state: TunnelState): string | undefined {
   if (spec.kind === 'remote' || spec.listen.kind === 'unix') return undefined;
   const { bind, port } = spec.listen;
-  const everywhere = bind === undefined || ['', '*', '0.0.0.0', '::', 'localhost'].includes(bind);
-  return hostPort(everywhere ? 'localhost' : bind, port);
+  const [first] = state.kind === 'ready' && state.unbound.length > 0 ? state.bound : [];
+  const place = first?.address ?? (bind === '' || bind === '*' ? undefined : bind);
+  // A wildcard of one family is reached by that family's loopback.
+  const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  return hostPort(place === undefined ? 'localhost' : (wildcards[place] ?? place), first?.port ?? port);
 }
 
 export function browserUrl({ spec }: Tunnel, address: string): string | undefined {
@@ -217,8 +224,10 @@ export function browserUrl({ spec }: Tunnel, address: string): string | undefine
 
 function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, trusted: boolean): PresetRow {
   const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel))?.kind ?? 'stopped');
+  // One that runs in part can be started: that completes it.
   const status =
-    (['failed', 'retrying', 'connecting', 'ready'] as const).find((kind) => own.includes(kind)) ?? 'stopped';
+    (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) => own.includes(kind)) ?? 'ready';
+  const ready = own.filter((kind) => kind === 'ready').length;
   const locked = preset.scope.kind !== 'user' && !trusted ? failureText({ kind: 'workspaceUntrusted' }) : undefined;
   const host = printDestination(preset.destination);
   const count = preset.forwards.length === 1 ? targetText(preset.forwards[0]!) : `${preset.forwards.length} forwards`;
@@ -227,7 +236,9 @@ function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, tru
     preset,
     label: preset.name,
     description: [
-      ...(locked ? ['workspace not trusted'] : status === 'stopped' ? [] : [status]),
+      ...(locked ? ['workspace not trusted'] : []),
+      ...(!locked && status !== 'stopped' ? [status] : []),
+      ...(status === 'stopped' && ready > 0 ? [`${ready} of ${own.length} ready`] : []),
       `${count} via ${host}`,
     ].join(' · '),
     status,
@@ -261,10 +272,19 @@ export function scopeText(scope: PresetScope): string {
   }
 }
 
+/** A tunnel that starts with every window, and whose port is taken: most likely by the window before. */
+export function isElsewhere(tunnel: Tunnel, failure: Failure): boolean {
+  return tunnel.automatic && failure.kind === 'portInUse';
+}
+
 function statusLine(tunnels: readonly Tunnel[], states: ReadonlyMap<string, TunnelState>, ready: number): StatusLine {
   const kinds = [...states.values()].map(({ kind }) => kind);
   const busy = kinds.includes('connecting') || kinds.includes('retrying');
   const failed = kinds.filter((kind) => kind === 'failed').length;
+  const alarming = tunnels.some((tunnel) => {
+    const state = states.get(tunnel.id)!;
+    return state.kind === 'failed' && !isElsewhere(tunnel, state.failure);
+  });
   return {
     text: `$(${busy ? 'sync~spin' : 'radio-tower'}) ${ready}`,
     table: tunnels.map((tunnel) => {
@@ -276,7 +296,7 @@ function statusLine(tunnels: readonly Tunnel[], states: ReadonlyMap<string, Tunn
         stateText(state),
       ] as const;
     }),
-    isError: failed > 0,
+    isError: alarming,
     accessibleText: [
       `SSH tunnels: ${ready} ready`,
       ...(busy ? ['connecting'] : []),

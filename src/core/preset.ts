@@ -39,16 +39,20 @@ const needed =
   ({ received }: { received: string }) =>
     received === 'undefined' ? 'missing' : `${what} expected, not ${inWords[received] ?? received}`;
 
+/** A text that is shown. Control and direction marks could make a row or a question read as another one. */
+const noControls = v.check((text: string) => !/[\p{Cc}\p{Cf}]/u.test(text), 'a control character in the text');
+const shownText = v.pipe(v.string(needed('a text')), noControls);
+
 const storedPreset = v.strictObject(
   {
-    name: v.pipe(v.string(needed('a text')), v.trim(), v.nonEmpty('name is empty')),
-    host: v.string(needed('a text')),
+    name: v.pipe(shownText, v.trim(), v.nonEmpty('name is empty')),
+    host: shownText,
     forwards: v.pipe(
-      v.array(v.string(needed('a forward like "-L 5432:db:5432"')), needed('a list of forwards')),
+      v.array(v.pipe(v.string(needed('a forward like "-L 5432:db:5432"')), noControls), needed('a list of forwards')),
       v.nonEmpty('no forward; add one like "-L 5432:db:5432"'),
     ),
     autoStart: v.optional(v.boolean(needed('true or false'))),
-    description: v.optional(v.string(needed('a text'))),
+    description: v.optional(shownText),
   },
   (issue) => (issue.expected === 'never' ? 'this name is not known here' : needed('an object')(issue)),
 );
@@ -143,5 +147,6 @@ export function presetFingerprint(preset: Preset): string {
     preset.name,
     printDestination(preset.destination),
     preset.forwards.map(printSpec),
+    preset.autoStart,
   ]);
 }

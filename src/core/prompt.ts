@@ -41,7 +41,7 @@ export function secretPrompt(ask: Ask & { kind: 'passphrase' | 'password' }): Pr
 }
 
 /** What starting a preset that came with the workspace means. */
-export function consentPrompt({ name, scope, destination, forwards }: Preset): Prompt {
+export function consentPrompt({ name, scope, destination, forwards, autoStart }: Preset): Prompt {
   const host = printDestination(destination);
   const opens = forwards.map((spec) => {
     const access = accessText(spec.listen, spec.kind === 'remote' ? host : undefined);
@@ -49,6 +49,6 @@ export function consentPrompt({ name, scope, destination, forwards }: Preset): P
   });
   return {
     title: `Start “${name}” from ${scopeText(scope)}?`,
-    detail: `It connects to ${host} over SSH with your keys and opens:\n${opens.join('\n')}\n\nYou are asked once, and again when it has changed.`,
+    detail: `It connects to ${host} over SSH with your keys and opens:\n${opens.join('\n')}\n\n${autoStart ? 'It will start with this workspace from now on. ' : ''}You are asked once, and again when it has changed.`,
   };
 }

@@ -14,6 +14,8 @@ export interface Tunnel {
   spec: ForwardSpec;
   label?: string;
   running: boolean;
+  /** Its last start came with the window, not from a hand. */
+  automatic: boolean;
   /** The number of its last start, which no other start has: what is seen of an earlier one is not taken for this one's. */
   run: number;
 }
@@ -38,14 +40,14 @@ export function tunnelId({ destination, spec }: NewTunnel): string {
 export const nothingWanted: Wanted = { tunnels: [], connectionRuns: {}, starts: 0 };
 
 /** Puts tunnels on the list, running. One that is there already is started again if it does not run or has failed. */
-export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[]): Wanted {
+export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic = false): Wanted {
   const list = added.reduce<Wanted>((list, tunnel) => {
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
-      return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, running: true, run: 0 }] };
+      return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, running: true, automatic, run: 0 }] };
     return change(list, [id], (other) => ({ ...other, ...(tunnel.label !== undefined && { label: tunnel.label }) }));
   }, wanted);
-  return restartTunnels(list, added.map(tunnelId));
+  return restartTunnels(list, added.map(tunnelId), automatic);
 }
 
 export function stopTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
@@ -53,9 +55,9 @@ export function stopTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
 }
 
 /** Starts stopped ones, and starts again those that run. */
-export function restartTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
+export function restartTunnels(wanted: Wanted, ids: readonly string[], automatic = false): Wanted {
   const run = wanted.starts + 1;
-  return { ...change(wanted, ids, (tunnel) => ({ ...tunnel, running: true, run })), starts: run };
+  return { ...change(wanted, ids, (tunnel) => ({ ...tunnel, running: true, automatic, run })), starts: run };
 }
 
 /** A new SSH connection for the running tunnels of the host. */
@@ -69,11 +71,12 @@ export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
 
 /** An empty label gives the default one back. */
 export function renameTunnel(wanted: Wanted, id: string, label: string): Wanted {
-  return change(wanted, [id], ({ id, destination, spec, running, run }) => ({
+  return change(wanted, [id], ({ id, destination, spec, running, automatic, run }) => ({
     id,
     destination,
     spec,
     running,
+    automatic,
     run,
     ...(label !== '' && { label }),
   }));
@@ -95,6 +98,7 @@ export interface SessionState {
 export function startTunnels(
   { wanted, snapshot }: SessionState,
   added: readonly NewTunnel[],
+  automatic = false,
 ): { wanted: Wanted; started: readonly string[] } {
   const down = added.filter((tunnel) => {
     const known = wanted.tunnels.find(({ id }) => id === tunnelId(tunnel));
@@ -103,7 +107,10 @@ export function startTunnels(
   const connections = [...new Set(down.map(connectionOf))].filter((id) =>
     ['failed', 'retrying'].includes(connectionSeen(snapshot, id)?.kind ?? ''),
   );
-  return { wanted: connections.reduce(restartConnection, wantTunnels(wanted, down)), started: down.map(tunnelId) };
+  return {
+    wanted: connections.reduce(restartConnection, wantTunnels(wanted, down, automatic)),
+    started: down.map(tunnelId),
+  };
 }
 
 /** Holds the one state of a window and tells who listens when it has changed. */
@@ -124,7 +131,15 @@ export function createSession(engine: Engine, configFile: () => string | undefin
     state = next;
     for (const listener of listeners) listener(state, event);
   };
-  engine.onEvent((event) => become({ ...state, snapshot: reduce(state.snapshot, event) }, event));
+  engine.onEvent((event) => {
+    const snapshot = reduce(state.snapshot, event);
+    if (event.kind !== 'connectionFailed' || event.failure.kind !== 'cancelled')
+      return become({ ...state, snapshot }, event);
+    // Who cancels a question no longer wants what it was asked for.
+    const ids = tunnelsOf(state.wanted, event.connection).map(({ id }) => id);
+    become({ wanted: stopTunnels(state.wanted, ids), snapshot }, event);
+    engine.apply(planTunnels(state.wanted, configFile()));
+  });
   return {
     get state() {
       return state;

@@ -3,7 +3,7 @@ import { printDestination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec } from '../core/forwardSpec.js';
 import { connectionOf } from '../core/plan.js';
-import { localAddress, type ForwardRow, type PresetRow, type Row, type Status } from '../core/present.js';
+import { type ForwardRow, type PresetRow, type Row, type Status } from '../core/present.js';
 import { presetTunnels } from '../core/preset.js';
 import {
   removeTunnels,
@@ -203,7 +203,9 @@ export function registerCommands({
 
     async [commands.copyAddress](subject?: Subject, selected?: readonly Subject[]) {
       const tunnels = await tunnelsFor('Copy Local Address', subject, selected, ['ready']);
-      const addresses = tunnels.map(localAddress).filter((address) => address !== undefined);
+      const addresses = forwardRows()
+        .filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id))
+        .flatMap(({ address }) => address ?? []);
       if (addresses.length > 0) await vscode.env.clipboard.writeText(addresses.join('\n'));
     },
 

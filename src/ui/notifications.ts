@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { decideNotices, type Notice } from '../core/notice.js';
 import { browserUrl, localAddress } from '../core/present.js';
+import { tunnelState } from '../core/snapshot.js';
 import type { Session } from '../core/session.js';
 import { commands } from './contributions.js';
 import type { Messages } from './messages.js';
@@ -31,7 +32,7 @@ export function createNotifications(session: Session, messages: Messages): Notif
     const isOne = rows.length === 1 && tunnel !== undefined;
     switch (kind) {
       case 'ready': {
-        const address = isOne ? localAddress(tunnel) : undefined;
+        const address = isOne ? localAddress(tunnel, tunnelState(tunnel, session.state.snapshot)) : undefined;
         if (!tunnel || address === undefined) return [];
         const copy = run('Copy Address', commands.copyAddress, row);
         return browserUrl(tunnel, address) ? [run('Open in Browser', commands.openInBrowser, row), copy] : [copy];

@@ -64,7 +64,7 @@ export function createPresets(
   const isAllowed = ({ scope }: Preset) => scope.kind === 'user' || vscode.workspace.isTrusted;
 
   const run = (preset: Preset, isAsked: boolean): void => {
-    const { wanted, started } = startTunnels(session.state, presetTunnels(preset));
+    const { wanted, started } = startTunnels(session.state, presetTunnels(preset), !isAsked);
     if (started.length === 0) return;
     if (isAsked) notifications.expect(started);
     session.update(() => wanted);

@@ -207,7 +207,7 @@ describe('present', () => {
 
   it('shows that somebody has to answer', () => {
     const ask = { id: 'a', connection, kind: 'passphrase', path: '/k', attempt: 1 } as const;
-    assert.equal(said(one, [connecting, { kind: 'asked', ask }]).description, 'waiting for you');
+    assert.equal(said(one, [connecting, { kind: 'asked', ask }]).description, 'connecting, waiting for you');
     assert.equal(
       said(one, [connecting, { kind: 'asked', ask: { ...ask, connection: 'x' } }]).description,
       'connecting',
@@ -259,6 +259,12 @@ describe('present', () => {
       isError: true,
       ready: 0,
     });
+  });
+
+  it('gives no alarm when a port of a tunnel that came with the window is taken, most likely by another window', () => {
+    const events: EngineEvent[] = [connected, { kind: 'listenFailed', forward: dbId, run: 1, failure: inUse }];
+    const { status, isError } = said(wantTunnels(nothingWanted, [db], true), events);
+    assert.deepEqual([status, isError], ['failed', false]);
   });
 
   it('shows stopped tunnels as stopped, whatever is still seen of the connection', () => {
@@ -391,7 +397,7 @@ describe('the rows of presets', () => {
     assert.deepEqual(said(nothingWanted, []), [['stopped', '2 forwards via web01']]);
     assert.deepEqual(said(wanted, [connected, listening]), [['connecting', 'connecting · 2 forwards via web01']]);
     assert.deepEqual(said(stopTunnels(wanted, [siteId]), [connected, listening]), [
-      ['ready', 'ready · 2 forwards via web01'],
+      ['stopped', '1 of 2 ready · 2 forwards via web01'],
     ]);
     assert.deepEqual(
       said(wanted, [connected, listening, { kind: 'listenFailed', forward: siteId, run: 1, failure: inUse }]),
@@ -429,8 +435,8 @@ describe('localAddress and browserUrl', () => {
   const table: [spec: string, address: string | undefined, url: string | undefined][] = [
     ['-L 8080:web:80', 'localhost:8080', 'http://localhost:8080'],
     ['-L :8080:web:80', 'localhost:8080', 'http://localhost:8080'],
-    ['-L 0.0.0.0:8080:web:80', 'localhost:8080', 'http://localhost:8080'],
-    ['-L [::]:8080:web:80', 'localhost:8080', 'http://localhost:8080'],
+    ['-L 0.0.0.0:8080:web:80', '127.0.0.1:8080', 'http://127.0.0.1:8080'],
+    ['-L [::]:8080:web:80', '[::1]:8080', 'http://[::1]:8080'],
     ['-L 127.0.0.2:8080:web:80', '127.0.0.2:8080', 'http://127.0.0.2:8080'],
     ['-L [::1]:8080:web:80', '[::1]:8080', 'http://[::1]:8080'],
     ['-L 8443:web:443', 'localhost:8443', 'https://localhost:8443'],
@@ -442,10 +448,26 @@ describe('localAddress and browserUrl', () => {
   ];
   for (const [spec, address, url] of table)
     it(`give ${address ?? 'nothing'} and ${url ?? 'nothing'} for ${spec}`, () => {
-      const tunnel: Tunnel = { ...newTunnel('web01', spec), id: 'x', running: true, run: 1 };
-      assert.equal(localAddress(tunnel), address);
+      const tunnel: Tunnel = { ...newTunnel('web01', spec), id: 'x', running: true, automatic: false, run: 1 };
+      assert.equal(localAddress(tunnel, { kind: 'stopped' }), address);
       assert.equal(address && browserUrl(tunnel, address), url);
     });
+});
+
+describe('localAddress', () => {
+  it('is what was really bound when another program has the rest', () => {
+    const tunnel: Tunnel = {
+      ...newTunnel('web01', '-L 8080:web:80'),
+      id: 'x',
+      running: true,
+      automatic: false,
+      run: 1,
+    };
+    const unbound: Failure[] = [{ kind: 'portInUse', address: '127.0.0.1', port: 8080 }];
+    const bound: BoundAddress[] = [{ address: '::1', family: 6, port: 8080 }];
+    assert.equal(localAddress(tunnel, { kind: 'ready', bound, unbound }), '[::1]:8080');
+    assert.equal(localAddress(tunnel, { kind: 'ready', bound, unbound: [] }), 'localhost:8080');
+  });
 });
 
 describe('readyText', () => {

@@ -72,6 +72,16 @@ describe('parsePresets', () => {
     ['an empty preset', [{}], ['presets[0].name: missing', 'presets[0].host: missing', 'presets[0].forwards: missing']],
     ['a number for a name', [{ ...stored, name: 5 }], ['presets[0].name: a text expected, not 5']],
     ['a blank name', [{ ...stored, name: ' ' }], ['presets[0].name: name is empty']],
+    [
+      'a name that turns its line around',
+      [{ ...stored, name: 'DB \u202e liame' }],
+      ['presets[0].name: a control character in the text'],
+    ],
+    [
+      'a name of several lines',
+      [{ ...stored, name: 'DB\nTrusted' }],
+      ['presets[0].name: a control character in the text'],
+    ],
     ['a list for a host', [{ ...stored, host: [] }], ['presets[0].host: a text expected, not a list']],
     ['an empty host', [{ ...stored, host: '' }], ['presets[0].host: host missing; write user@host or user@host:port']],
     [
@@ -244,10 +254,11 @@ describe('presetTunnels', () => {
 });
 
 describe('presetFingerprint', () => {
-  it('changes with the place, name, host and forwards, and with nothing else', () => {
-    const same = presetFingerprint({ ...preset, autoStart: true, description: 'x' });
+  it('changes with the place, name, host, forwards and autoStart, and with nothing else', () => {
+    const same = presetFingerprint({ ...preset, description: 'x' });
     assert.equal(presetFingerprint(preset), same);
     const others: Preset[] = [
+      { ...preset, autoStart: !preset.autoStart },
       { ...preset, scope: { kind: 'workspace' } },
       { ...preset, scope: { kind: 'folder', folder: 'a' } },
       { ...preset, scope: { kind: 'folder', folder: 'b' } },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Ask, Engine, EngineEvent, Reply } from '../../src/core/engine.js';
 import { mustParseSpec } from '../../src/core/forwardSpec.js';
-import { planTunnels, unsupportedForward, type Plan } from '../../src/core/plan.js';
+import { connectionOf, planTunnels, unsupportedForward, type Plan } from '../../src/core/plan.js';
 import {
   createSession,
   nothingWanted,
@@ -37,6 +37,7 @@ const listed = (tunnel: NewTunnel, run: number, running = true): Tunnel => ({
   ...tunnel,
   id: tunnelId(tunnel),
   running,
+  automatic: false,
   run,
 });
 const all = wantTunnels(nothingWanted, [db, site, proxy]);
@@ -74,6 +75,12 @@ describe('the wanted tunnels', () => {
     const started = restartTunnels(stopped, [dbId, siteId]);
     assert.deepEqual(started.tunnels, [listed(db, 2), listed(site, 2), listed(proxy, 1, false)]);
     assert.deepEqual(wantTunnels(removeTunnels(started, [dbId]), [db]).tunnels.at(-1), listed(db, 3));
+  });
+
+  it('remember whether a window or a hand started them last', () => {
+    const begun = wantTunnels(nothingWanted, [db], true);
+    assert.equal(begun.tunnels[0]?.automatic, true);
+    assert.equal(restartTunnels(begun, [dbId]).tunnels[0]?.automatic, false);
   });
 
   it('leave the list when removed', () =>
@@ -265,6 +272,22 @@ describe('createSession', () => {
     emit(connecting);
     assert.deepEqual(session.state, { wanted: nothingWanted, snapshot: reduce(emptySnapshot, connecting) });
     assert.deepEqual(plans, []);
+  });
+
+  it('stops the tunnels of a connection whose question was cancelled, and only those', () => {
+    const { engine, plans, emit } = createFakeEngine();
+    const session = createSession(engine, () => undefined);
+    session.update((wanted) => wantTunnels(wanted, [db, site, proxy]));
+    emit({ kind: 'connectionFailed', connection: connectionOf(db), failure: { kind: 'cancelled' } });
+    const running = session.state.wanted.tunnels.filter((tunnel) => tunnel.running);
+    assert.deepEqual(
+      running.map(({ id }) => id),
+      [proxyId],
+    );
+    assert.deepEqual(
+      plans.at(-1)?.connections.map(({ id }) => id),
+      [connectionOf(proxy)],
+    );
   });
 
   it('tells its listeners after each change, with the event if one made it, until they leave', () => {
