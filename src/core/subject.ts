@@ -1,0 +1,39 @@
+// What a command is about, as a menu, a notification's button, a keybinding or another extension says it.
+import * as v from 'valibot';
+import type { Preset } from './preset.js';
+
+const presetScope = v.variant('kind', [
+  v.object({ kind: v.literal('user') }),
+  v.object({ kind: v.literal('workspace') }),
+  v.object({ kind: v.literal('folder'), folder: v.string() }),
+]);
+
+const subject = v.variant('kind', [
+  v.object({ kind: v.literal('forward'), id: v.string() }),
+  v.object({ kind: v.literal('connection'), id: v.string() }),
+  v.object({ kind: v.literal('presets') }),
+  v.object({ kind: v.literal('preset'), preset: v.object({ name: v.string(), scope: presetScope }) }),
+  v.object({ kind: v.literal('problem'), scope: presetScope }),
+  v.object({ kind: v.literal('selection') }),
+]);
+
+/** A row by what names it; `selection` stands for the selected rows. */
+export type Subject = v.InferOutput<typeof subject>;
+
+/** What names a preset; its forwards are read from the settings alone. */
+export type PresetKey = Pick<Preset, 'name' | 'scope'>;
+
+/** What a command's first two arguments name; undefined: nothing was given. What is no row is left out. */
+export function readSubjects(given: unknown, selected: unknown): readonly Subject[] | undefined {
+  if (given === undefined || given === null) return undefined;
+  const all: readonly unknown[] = Array.isArray(selected) && selected.length > 0 ? selected : [given];
+  return all.flatMap((one) => {
+    const read = v.safeParse(subject, one);
+    return read.success ? [read.output] : [];
+  });
+}
+
+export function findPreset(presets: readonly Preset[], { name, scope }: PresetKey): Preset | undefined {
+  const place = JSON.stringify(scope);
+  return presets.find((preset) => preset.name === name && JSON.stringify(preset.scope) === place);
+}

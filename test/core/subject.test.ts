@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { parsePresets } from '../../src/core/preset.js';
+import { findPreset, readSubjects } from '../../src/core/subject.js';
+
+describe('the subjects of a command', () => {
+  it('are the row, or all selected ones, by what names them', () => {
+    const row = { kind: 'forward', id: 'a', label: 'shown', status: 'ready' };
+    assert.deepEqual(readSubjects(row, undefined), [{ kind: 'forward', id: 'a' }]);
+    assert.deepEqual(readSubjects(row, []), [{ kind: 'forward', id: 'a' }]);
+    assert.deepEqual(readSubjects(row, [row, { kind: 'connection', id: 'web01', forwards: [row] }]), [
+      { kind: 'forward', id: 'a' },
+      { kind: 'connection', id: 'web01' },
+    ]);
+    const preset = { name: 'DB', scope: { kind: 'folder', folder: 'shop' }, forwards: ['-L 1:evil:1'] };
+    assert.deepEqual(readSubjects({ kind: 'preset', preset }, undefined), [
+      { kind: 'preset', preset: { name: 'DB', scope: { kind: 'folder', folder: 'shop' } } },
+    ]);
+  });
+
+  it('are not given from the palette', () => {
+    assert.equal(readSubjects(undefined, undefined), undefined);
+    assert.equal(readSubjects(null, undefined), undefined);
+  });
+
+  it('are nothing when they can’t be read', () => {
+    for (const wrong of [0, '', 'forward', [], {}, { kind: 'forward' }, { kind: 'host', id: 'a' }, { kind: 'preset' }])
+      assert.deepEqual(readSubjects(wrong, undefined), [], JSON.stringify(wrong));
+    const scope = { kind: 'folder' };
+    assert.deepEqual(readSubjects({ kind: 'preset', preset: { name: 'DB', scope } }, 'all'), []);
+  });
+});
+
+describe('findPreset', () => {
+  const value = [{ name: 'DB', host: 'web01', forwards: ['-L 5432:db:5432'] }];
+  const { presets } = parsePresets(value, { kind: 'folder', folder: 'shop' });
+
+  it('takes the preset of the settings, not the one given', () => {
+    const given = { ...presets[0]!, forwards: [] };
+    assert.equal(findPreset(presets, given), presets[0]);
+  });
+
+  it('finds none of another name or place', () => {
+    assert.equal(findPreset(presets, { name: 'Db', scope: { kind: 'folder', folder: 'shop' } }), undefined);
+    assert.equal(findPreset(presets, { name: 'DB', scope: { kind: 'folder', folder: 'api' } }), undefined);
+    assert.equal(findPreset(presets, { name: 'DB', scope: { kind: 'user' } }), undefined);
+  });
+});
