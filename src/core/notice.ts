@@ -17,7 +17,8 @@ export interface Noticed {
 
 /**
  * Decides after each event. `asked` are the tunnels that the user started and has heard nothing of. Those of one
- * connection are told of together, once all are settled; failures at once, those with one reason together; a cancel is silent.
+ * connection are told of together, once all are settled; failures at once, those with one reason together; silent are a
+ * cancel, and a port in use that only an automatic start wanted.
  */
 export function decideNotices(before: SessionState, after: SessionState, asked: ReadonlySet<string>): Noticed {
   if (before.snapshot === after.snapshot) return { notices: [], asked };
@@ -31,6 +32,8 @@ export function decideNotices(before: SessionState, after: SessionState, asked: 
   for (const { tunnel, was, is } of seen) {
     if (is.kind !== 'failed' || is.failure.kind === 'cancelled') continue;
     if (was?.kind === 'failed' && was.failure === is.failure) continue;
+    // Most likely it is up in another window, whose start came first; the row says it.
+    if (tunnel.automatic && is.failure.kind === 'portInUse') continue;
     const text = failureText(is.failure);
     failed.set(text, [...(failed.get(text) ?? []), tunnel.id]);
   }

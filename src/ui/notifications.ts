@@ -19,7 +19,6 @@ interface Button {
 export function createNotifications(session: Session, messages: Messages): Notifications {
   let asked: ReadonlySet<string> = new Set();
   let before = session.state;
-  const open = new Set<string>();
 
   const buttons = ({ kind, tunnels }: Notice): Button[] => {
     const rows = tunnels.map((id) => ({ kind: 'forward', id }));
@@ -47,12 +46,9 @@ export function createNotifications(session: Session, messages: Messages): Notif
   };
 
   const show = async (notice: Notice): Promise<void> => {
-    if (open.has(notice.text)) return;
-    open.add(notice.text);
     const severity = notice.kind === 'failed' ? 'error' : notice.partly ? 'warning' : 'information';
     const offered = buttons(notice);
     const pressed = await messages.show(severity, notice.text, ...offered.map(({ label }) => label));
-    open.delete(notice.text);
     await offered.find(({ label }) => label === pressed)?.press();
   };
 

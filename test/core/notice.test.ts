@@ -115,6 +115,20 @@ describe('decideNotices', () => {
     assert.equal(window.see(failedWith({ ...refused })).length, 1);
   });
 
+  it('is silent about a port in use that only an automatic start wanted', () => {
+    const inUse: EngineEvent = {
+      kind: 'listenFailed',
+      forward: dbId,
+      run: 1,
+      failure: { kind: 'portInUse', address: '127.0.0.1', port: 5432 },
+    };
+    const automatic = createWindow();
+    automatic.want((wanted) => startTunnels({ wanted, snapshot: emptySnapshot }, [db], true).wanted);
+    assert.deepEqual(automatic.see(connected, inUse), []);
+    assert.equal(automatic.see(failedWith(refused)).length, 1);
+    assert.equal(createWindow(db).see(connected, inUse).length, 1);
+  });
+
   it('is silent about a cancel', () => {
     const window = createWindow(db);
     window.expect(dbId);
