@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import * as vscode from 'vscode';
 import type { Presented } from './core/present.js';
 import { createSession } from './core/session.js';
+import { createTurns } from './core/turns.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
 import { answerAsks } from './ui/asks.js';
 import { registerCommands } from './ui/commands.js';
@@ -33,7 +34,8 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   const session = createSession(engine, configFile);
   const log = vscode.window.createOutputChannel('SSH Tunnels', { log: true });
   const messages = createMessages();
-  const secrets = createSecrets(context, session);
+  const turns = createTurns();
+  const secrets = createSecrets(context, session, log);
   const notifications = createNotifications(session, messages);
   const presetSettings = watchPresets();
   const presets = createPresets(context, session, presetSettings, notifications, messages);
@@ -48,7 +50,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
     presentation,
     tree,
     createStatusBar(presentation),
-    answerAsks(session, secrets, log),
+    answerAsks(session, secrets, turns, messages, log),
     registerCommands({
       context,
       session,
@@ -58,6 +60,8 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
       tree,
       notifications,
       presets,
+      presetSettings,
+      turns,
       secrets,
       messages,
       log,

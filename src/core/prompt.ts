@@ -40,6 +40,12 @@ export function secretPrompt(ask: Ask & { kind: 'passphrase' | 'password' }): Pr
   }
 }
 
+/** Said when the box of a secret has gone without an answer. */
+export function waitingText(ask: Ask & { kind: 'passphrase' | 'password' }): string {
+  const { title } = secretPrompt(ask);
+  return `${ask.connection} waits for the ${title.charAt(0).toLowerCase()}${title.slice(1)}.`;
+}
+
 /** What starting a preset that came with the workspace means. */
 export function consentPrompt({ name, scope, destination, forwards, autoStart }: Preset): Prompt {
   const host = printDestination(destination);

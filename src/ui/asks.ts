@@ -2,58 +2,92 @@
 import * as vscode from 'vscode';
 import type { Ask, Reply } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
-import { hostKeyPrompt, secretPrompt } from '../core/prompt.js';
+import { hostKeyPrompt, secretPrompt, waitingText } from '../core/prompt.js';
+import type { GivenSecret, SecretAsk } from '../core/secretKeeping.js';
 import type { Session } from '../core/session.js';
+import type { Turns } from '../core/turns.js';
 import { failureText } from '../core/wording.js';
-import { withoutLinks } from './messages.js';
-import type { SecretAsk, Secrets } from './secrets.js';
+import { withoutLinks, type Messages } from './messages.js';
+import type { Secrets } from './secrets.js';
 
-export function answerAsks(session: Session, secrets: Secrets, log: vscode.LogOutputChannel): vscode.Disposable {
+export function answerAsks(
+  session: Session,
+  secrets: Secrets,
+  turns: Turns,
+  messages: Messages,
+  log: vscode.LogOutputChannel,
+): vscode.Disposable {
   const settled = new vscode.EventEmitter<void>();
   const isOpen = ({ id }: Ask) => session.state.snapshot.asks.some((ask) => ask.id === id);
-  let last = Promise.resolve();
 
   const answer = async (ask: Ask): Promise<void> => {
-    if (!isOpen(ask)) return;
     let reply: Reply = { kind: 'cancel' };
     try {
-      reply = ask.kind === 'hostKey' ? await askHostKey(ask) : await secretReply(ask);
+      reply = ask.kind === 'hostKey' ? await hostKeyReply(ask) : await secretReply(ask);
     } catch (error) {
       log.error(failureText(failureOf(error)));
     }
     session.answer(ask, reply);
   };
 
+  /** A modal can't be closed by us: should the question settle meanwhile, its answer is ignored. */
+  const hostKeyReply = (ask: Ask & { kind: 'hostKey' }): Promise<Reply> =>
+    turns.wait(async () => {
+      while (isOpen(ask)) {
+        const reply = await askHostKey(ask);
+        if (reply) return reply;
+        await vscode.env.clipboard.writeText(ask.fingerprint);
+      }
+      return { kind: 'cancel' };
+    });
+
   const secretReply = async (ask: SecretAsk): Promise<Reply> => {
     const stored = ask.attempt === 1 ? await secrets.find(ask) : undefined;
     if (stored !== undefined) return { kind: 'secret', secret: stored };
     const wasRemembered = ask.attempt > 1 && (await secrets.drop(ask));
-    if (!isOpen(ask)) return { kind: 'cancel' };
+    let remember = secrets.lastTick(ask) ?? wasRemembered;
+    while (isOpen(ask)) {
+      const given = await turns.wait(() => showWhileOpen(ask, remember));
+      if (!isOpen(ask)) break;
+      if (given.secret !== undefined) {
+        secrets.keep(ask, { ...given, secret: given.secret });
+        return { kind: 'secret', secret: given.secret };
+      }
+      // Escape, or another quick input in its place: VS Code doesn't tell which.
+      remember = given.remember;
+      if ((await messages.show('warning', waitingText(ask), 'Answer', 'Cancel')) !== 'Answer') break;
+    }
+    return { kind: 'cancel' };
+  };
+
+  const showWhileOpen = async (ask: SecretAsk, remember: boolean): Promise<Answer> => {
+    if (!isOpen(ask)) return { remember };
     const cancel = new vscode.CancellationTokenSource();
     const watching = settled.event(() => isOpen(ask) || cancel.cancel());
-    const given = await askSecret(ask, wasRemembered, cancel.token);
+    const given = await askSecret(ask, remember, cancel.token);
     watching.dispose();
     cancel.dispose();
-    if (!given) return { kind: 'cancel' };
-    if (given.remember) secrets.keepIfConnected(ask, given.secret);
-    return { kind: 'secret', secret: given.secret };
+    return given;
   };
 
   const stop = session.onChange((_, event) => {
-    if (event?.kind === 'asked') last = last.then(() => answer(event.ask));
+    if (event?.kind === 'asked') void answer(event.ask);
     else if (event) settled.fire();
   });
   return vscode.Disposable.from({ dispose: stop }, settled);
 }
 
-/** A modal can't be closed by us: should the question settle meanwhile, its answer is ignored. */
-async function askHostKey(ask: Ask & { kind: 'hostKey' }): Promise<Reply> {
+/** The first button is the one that Enter presses, and the question may come while somebody types: it must do no harm. */
+async function askHostKey(ask: Ask & { kind: 'hostKey' }): Promise<Reply | undefined> {
   const { title, detail } = hostKeyPrompt(ask);
+  const copy = 'Copy Fingerprint';
   const remember = 'Accept and Remember';
   const once = 'Accept Once';
-  const buttons = ask.file === undefined ? [once] : [remember, once];
+  const buttons = ask.file === undefined ? [copy, once] : [copy, remember, once];
   const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, ...buttons);
   switch (pressed) {
+    case copy:
+      return undefined;
     case remember:
       return { kind: 'hostKey', accept: 'remember' };
     case once:
@@ -63,11 +97,10 @@ async function askHostKey(ask: Ask & { kind: 'hostKey' }): Promise<Reply> {
   }
 }
 
-function askSecret(
-  ask: SecretAsk,
-  rememberAtFirst: boolean,
-  closed: vscode.CancellationToken,
-): Promise<{ secret: string; remember: boolean } | undefined> {
+/** Without a secret: the box was hidden. */
+type Answer = Partial<GivenSecret> & Pick<GivenSecret, 'remember'>;
+
+function askSecret(ask: SecretAsk, rememberAtFirst: boolean, closed: vscode.CancellationToken): Promise<Answer> {
   const { title, detail } = secretPrompt(ask);
   const input = vscode.window.createInputBox();
   let remember = rememberAtFirst;
@@ -94,7 +127,7 @@ function askSecret(
       input.hide();
     });
     input.onDidHide(() => {
-      resolve(undefined);
+      resolve({ remember });
       input.dispose();
     });
     closed.onCancellationRequested(() => input.hide());

@@ -3,7 +3,7 @@ import { printDestination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec } from '../core/forwardSpec.js';
 import { connectionOf } from '../core/plan.js';
-import { type ForwardRow, type PresetRow, type Row, type Status } from '../core/present.js';
+import type { PresetRow, Status } from '../core/present.js';
 import { presetTunnels } from '../core/preset.js';
 import {
   removeTunnels,
@@ -18,13 +18,15 @@ import {
   type Session,
   type Tunnel,
 } from '../core/session.js';
+import { findPreset, readSubjects, type Subject } from '../core/subject.js';
+import type { Turns } from '../core/turns.js';
 import { failureText } from '../core/wording.js';
 import { commands, settings, type CommandId } from './contributions.js';
 import { askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
 import type { Messages } from './messages.js';
 import type { Notifications } from './notifications.js';
 import type { Presentation } from './presentation.js';
-import type { Presets } from './presets.js';
+import type { Presets, PresetSettings } from './presets.js';
 import type { Secrets } from './secrets.js';
 import { openPresetsFile } from './settings.js';
 import type { Tree } from './tree.js';
@@ -38,13 +40,12 @@ export interface CommandParts {
   tree: Tree;
   notifications: Notifications;
   presets: Presets;
+  presetSettings: PresetSettings;
+  turns: Turns;
   secrets: Secrets;
   messages: Messages;
   log: vscode.LogOutputChannel;
 }
-
-/** What a menu, a notification's button or a keybinding says it is about; `selection` stands for the selected rows. */
-type Subject = Pick<ForwardRow, 'kind' | 'id'> | Exclude<Row, ForwardRow> | { kind: 'selection' };
 
 const recentKey = 'recentHosts';
 const recentCount = 8;
@@ -59,6 +60,8 @@ export function registerCommands({
   tree,
   notifications,
   presets,
+  presetSettings,
+  turns,
   secrets,
   messages,
   log,
@@ -73,6 +76,9 @@ export function registerCommands({
     await context.globalState.update(recentKey, recent.slice(0, recentCount));
   };
 
+  /** What was typed into a wizard that was closed before its end. */
+  let draft: WizardAnswers = { host: '', forward: '' };
+
   const forwardRows = (statuses?: readonly Status[]) =>
     presentation.presented.rows
       .flatMap((row) => (row.kind === 'connection' ? row.forwards : []))
@@ -86,7 +92,8 @@ export function registerCommands({
       case 'connection':
         return tunnelsOf(wanted, subject.id);
       case 'preset': {
-        const ids = presetTunnels(subject.preset).map(tunnelId);
+        const preset = findPreset(presetSettings.current.presets, subject.preset);
+        const ids = preset ? presetTunnels(preset).map(tunnelId) : [];
         return wanted.tunnels.filter(({ id }) => ids.includes(id));
       }
       case 'selection':
@@ -96,31 +103,41 @@ export function registerCommands({
         return [];
     }
   };
-  const subjects = (subject: Subject, selected: readonly Subject[] | undefined): readonly Subject[] =>
-    selected?.length ? selected : subject.kind === 'selection' ? tree.selection : [subject];
+  /** The rows that the arguments of a command name; undefined: the user picks. */
+  const subjectsOf = (given: unknown, selected: unknown): readonly Subject[] | undefined =>
+    readSubjects(given, selected)?.flatMap<Subject>((row) => (row.kind === 'selection' ? tree.selection : [row]));
 
   /** The tunnels that a command is about, each once; without a row one that the user picks among those with the statuses. */
   const tunnelsFor = async (
     question: string,
-    subject?: Subject,
-    selected?: readonly Subject[],
+    given: unknown,
+    selected: unknown,
     statuses?: readonly Status[],
   ): Promise<readonly Tunnel[]> => {
-    if (subject) return [...new Set(subjects(subject, selected).flatMap(tunnelsOfSubject))];
+    const subjects = subjectsOf(given, selected);
+    if (subjects) return [...new Set(subjects.flatMap(tunnelsOfSubject))];
     const items = forwardRows(statuses).map(({ id, label, description }) => ({ id, label, description }));
-    const picked = await vscode.window.showQuickPick(items, { title: question, matchOnDescription: true });
+    const picked = await pick(question, items);
     return picked ? tunnelsOfSubject({ kind: 'forward', id: picked.id }) : [];
   };
+  const pick = <T extends vscode.QuickPickItem>(question: string, items: T[]): Promise<T | undefined> =>
+    turns.take(() => vscode.window.showQuickPick(items, { title: question, matchOnDescription: true }));
 
-  const pickPreset = async (question: string, isOffered: (row: PresetRow) => boolean) => {
+  const presetsFor = async (
+    question: string,
+    given: unknown,
+    selected: unknown,
+    isOffered: (row: PresetRow) => boolean,
+  ) => {
+    const subjects = subjectsOf(given, selected);
+    if (subjects) return subjects.flatMap((subject) => (subject.kind === 'preset' ? [subject.preset] : []));
     const items = presentation.presented.rows
       .flatMap((row) => (row.kind === 'presets' ? row.rows : []))
       .flatMap((row) => (row.kind === 'preset' && isOffered(row) ? [row] : []))
       .map(({ label, description, preset }) => ({ label, description, preset }));
-    return (await vscode.window.showQuickPick(items, { title: question, matchOnDescription: true }))?.preset;
+    const picked = await pick(question, items);
+    return picked ? [picked.preset] : [];
   };
-  const presetsFor = (subject: Subject, selected?: readonly Subject[]) =>
-    subjects(subject, selected).flatMap((row) => (row.kind === 'preset' ? [row.preset] : []));
 
   const start = (tunnels: readonly NewTunnel[]): void => {
     const { wanted, started } = startTunnels(session.state, tunnels);
@@ -129,24 +146,26 @@ export function registerCommands({
     session.update(() => wanted);
   };
   const handlers: Record<CommandId, (...args: never[]) => unknown> = {
-    async [commands.forwardPort](given?: Partial<WizardAnswers> & { label?: string }) {
+    async [commands.forwardPort](given?: { host?: unknown; forward?: unknown; label?: unknown } | null) {
       if (typeof given?.host === 'string' && typeof given.forward === 'string') {
-        const read = readForward({ host: given.host, forward: given.forward });
+        const { host, forward, label } = given;
+        const read = readForward({ host, forward });
         if (!read.ok) return void messages.show('error', failureText(read.failure));
-        return start([{ ...read.tunnel, ...(given.label !== undefined && { label: given.label }) }]);
+        return start([{ ...read.tunnel, ...(typeof label === 'string' && { label }) }]);
       }
-      const tunnel = await askForward(wizardHosts);
+      const tunnel = await turns.take(() => askForward(wizardHosts, draft));
       if (!tunnel) return;
+      draft = { host: '', forward: '' };
       await rememberHost(tunnel);
       start([tunnel]);
       await tree.reveal(tunnelId(tunnel));
     },
 
-    async [commands.edit](subject?: Subject, selected?: readonly Subject[]) {
-      const [old] = await tunnelsFor('Edit Tunnel', subject, selected, ['stopped', 'failed']);
+    async [commands.edit](given?: unknown, selected?: unknown) {
+      const [old] = await tunnelsFor('Edit Tunnel', given, selected, ['stopped', 'failed']);
       if (!old) return;
-      const given = { host: printDestination(old.destination), forward: printSpec(old.spec) };
-      const tunnel = await askForward(wizardHosts, given);
+      const answers = { host: printDestination(old.destination), forward: printSpec(old.spec) };
+      const tunnel = await turns.take(() => askForward(wizardHosts, answers, old.destination));
       if (!tunnel) return;
       await rememberHost(tunnel);
       if (tunnelId(tunnel) !== old.id) session.update((wanted) => removeTunnels(wanted, [old.id]));
@@ -154,91 +173,87 @@ export function registerCommands({
       await tree.reveal(tunnelId(tunnel));
     },
 
-    async [commands.start](subject?: Subject, selected?: readonly Subject[]) {
-      start(await tunnelsFor('Start Tunnel', subject, selected, ['stopped', 'failed', 'retrying']));
+    async [commands.start](given?: unknown, selected?: unknown) {
+      start(await tunnelsFor('Start Tunnel', given, selected, ['stopped', 'failed', 'retrying']));
     },
 
-    async [commands.stop](subject?: Subject, selected?: readonly Subject[]) {
+    async [commands.stop](given?: unknown, selected?: unknown) {
       const running = ['connecting', 'ready', 'retrying', 'failed'] as const;
-      const tunnels = await tunnelsFor('Stop Tunnel', subject, selected, running);
+      const tunnels = await tunnelsFor('Stop Tunnel', given, selected, running);
       session.update((wanted) => stopTunnels(wanted, tunnels.map(idOf)));
     },
 
-    [commands.stopOrRemove](subject: Subject, selected?: readonly Subject[]) {
-      const rows = subjects(subject, selected);
+    [commands.stopOrRemove](given: unknown = { kind: 'selection' }, selected?: unknown) {
+      const rows = subjectsOf(given, selected) ?? [];
       const running = rows.flatMap(tunnelsOfSubject).filter((tunnel) => tunnel.running);
       if (running.length > 0) return session.update((wanted) => stopTunnels(wanted, running.map(idOf)));
       const stopped = rows.filter(({ kind }) => kind !== 'preset').flatMap(tunnelsOfSubject);
       session.update((wanted) => removeTunnels(wanted, stopped.map(idOf)));
     },
 
-    async [commands.restart](subject?: Subject, selected?: readonly Subject[]) {
-      const tunnels = await tunnelsFor('Restart Tunnel', subject, selected);
-      const rows = subject ? subjects(subject, selected) : [];
+    async [commands.restart](given?: unknown, selected?: unknown) {
+      const tunnels = await tunnelsFor('Restart Tunnel', given, selected);
+      const rows = subjectsOf(given, selected) ?? [];
       const running = tunnels.filter((tunnel) => tunnel.running);
       const ids = (running.length > 0 ? running : tunnels).map(idOf);
       const connections = [
-        ...rows.flatMap((row) => (row.kind === 'connection' ? [row.id] : [])),
+        ...rows.flatMap((row) => (row.kind === 'connection' && tunnelsOfSubject(row).length > 0 ? [row.id] : [])),
         ...tunnels.map(connectionOf).filter((id) => session.state.snapshot.connections[id]?.kind !== 'ready'),
       ];
       notifications.expect(ids);
       session.update((wanted) => [...new Set(connections)].reduce(restartConnection, restartTunnels(wanted, ids)));
     },
 
-    async [commands.remove](subject?: Subject, selected?: readonly Subject[]) {
-      const tunnels = await tunnelsFor('Remove Tunnel', subject, selected);
+    async [commands.remove](given?: unknown, selected?: unknown) {
+      const tunnels = await tunnelsFor('Remove Tunnel', given, selected);
       session.update((wanted) => removeTunnels(wanted, tunnels.map(idOf)));
     },
 
-    async [commands.rename](subject?: Subject, selected?: readonly Subject[]) {
-      const [tunnel] = await tunnelsFor('Rename Tunnel', subject, selected);
+    async [commands.rename](given?: unknown, selected?: unknown) {
+      const [tunnel] = await tunnelsFor('Rename Tunnel', given, selected);
       if (!tunnel) return;
-      const label = await vscode.window.showInputBox({
+      const box = {
         title: 'Rename Tunnel',
         prompt: 'Name of the tunnel; empty: its addresses',
         value: tunnel.label ?? '',
-      });
+      };
+      const label = await turns.take(() => vscode.window.showInputBox(box));
       if (label !== undefined) session.update((wanted) => renameTunnel(wanted, tunnel.id, label.trim()));
     },
 
-    async [commands.copyAddress](subject?: Subject, selected?: readonly Subject[]) {
-      const tunnels = await tunnelsFor('Copy Local Address', subject, selected, ['ready']);
+    async [commands.copyAddress](given?: unknown, selected?: unknown) {
+      const tunnels = await tunnelsFor('Copy Local Address', given, selected, ['ready']);
       const addresses = forwardRows()
         .filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id))
         .flatMap(({ address }) => address ?? []);
       if (addresses.length > 0) await vscode.env.clipboard.writeText(addresses.join('\n'));
     },
 
-    async [commands.openInBrowser](subject?: Subject, selected?: readonly Subject[]) {
-      const tunnels = await tunnelsFor('Open in Browser', subject, selected, ['ready']);
+    async [commands.openInBrowser](given?: unknown, selected?: unknown) {
+      const tunnels = await tunnelsFor('Open in Browser', given, selected, ['ready']);
       for (const { url } of forwardRows().filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id)))
         if (url !== undefined) await vscode.env.openExternal(await vscode.env.asExternalUri(vscode.Uri.parse(url)));
     },
 
     [commands.showLog]: () => log.show(),
 
-    async [commands.savePreset](subject?: Subject, selected?: readonly Subject[]) {
-      const tunnels = await tunnelsFor('Save as Preset', subject, selected);
-      await presets.save(tunnels.filter((tunnel) => connectionOf(tunnel) === connectionOf(tunnels[0]!)));
+    async [commands.savePreset](given?: unknown, selected?: unknown) {
+      const tunnels = await tunnelsFor('Save as Preset', given, selected);
+      await turns.take(() => presets.save(tunnels));
     },
 
-    async [commands.startPreset](subject?: Subject, selected?: readonly Subject[]) {
-      if (subject) {
-        for (const preset of presetsFor(subject, selected)) await presets.start(preset);
-        return;
-      }
+    async [commands.startPreset](given?: unknown, selected?: unknown) {
       const isDown = ({ status, locked }: PresetRow) => locked === undefined && ['stopped', 'failed'].includes(status);
-      const preset = await pickPreset('Start Preset', isDown);
-      if (preset) await presets.start(preset);
+      for (const preset of await presetsFor('Start Preset', given, selected, isDown)) await presets.start(preset);
     },
 
-    async [commands.stopPreset](subject?: Subject, selected?: readonly Subject[]) {
-      if (subject) return presetsFor(subject, selected).forEach((preset) => presets.stop(preset));
-      const preset = await pickPreset('Stop Preset', ({ status }) => status !== 'stopped');
-      if (preset) presets.stop(preset);
+    async [commands.stopPreset](given?: unknown, selected?: unknown) {
+      const isUp = ({ status }: PresetRow) => status !== 'stopped';
+      for (const preset of await presetsFor('Stop Preset', given, selected, isUp)) presets.stop(preset);
     },
 
-    async [commands.editPresets](subject?: Subject) {
+    async [commands.editPresets](given?: unknown) {
+      const [subject] = readSubjects(given, undefined) ?? [];
       if (subject?.kind === 'problem') return openPresetsFile(subject.scope);
       if (subject?.kind === 'preset') return openPresetsFile(subject.preset.scope);
       await vscode.commands.executeCommand('workbench.action.openSettings', settings.presets);

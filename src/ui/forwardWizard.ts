@@ -24,14 +24,16 @@ const title = 'Forward Port';
 const back = Symbol('back');
 type Step<T> = T | typeof back | undefined;
 
-/** Asks for a host, then for what to forward; undefined when the user gives up. With a host given it begins at the second step. */
+/**
+ * Asks for a host, then for what to forward; undefined when it was closed before its end. What is typed stands in
+ * `answers` at once, so that one that was interrupted can go on. With a destination it begins at the second step.
+ */
 export async function askForward(
   hosts: WizardHosts,
-  given: WizardAnswers = { host: '', forward: '' },
+  answers: WizardAnswers,
+  given?: Destination,
 ): Promise<NewTunnel | undefined> {
-  const answers = { ...given };
-  const start = parseDestination(answers.host);
-  let destination = start.ok ? start.destination : undefined;
+  let destination = given;
   for (;;) {
     destination ??= await askHost(hosts, answers);
     if (!destination) return undefined;
@@ -73,6 +75,7 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<Destinatio
   pick.step = 1;
   pick.totalSteps = 2;
   pick.placeholder = 'Host to connect to: pick one, or type user@host:port';
+  pick.ignoreFocusOut = true;
   pick.value = answers.host;
   pick.busy = true;
   show();
@@ -85,7 +88,10 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<Destinatio
     () => (pick.busy = false),
   );
   return new Promise((resolve) => {
-    pick.onDidChangeValue(show);
+    pick.onDidChangeValue((value) => {
+      answers.host = value;
+      show();
+    });
     pick.onDidAccept(() => {
       const destination = pick.selectedItems[0]?.destination;
       if (!destination) return;

@@ -1,15 +1,25 @@
 // Presets of the settings files: read, started, stopped and saved. Those of a workspace need its trust and a consent.
 import * as vscode from 'vscode';
-import { printDestination } from '../core/destination.js';
-import { presetFingerprint, presetTunnels, printPreset, type Preset } from '../core/preset.js';
+import { printDestination, type Destination } from '../core/destination.js';
+import { connectionOf } from '../core/plan.js';
+import { presetFingerprint, presetTunnels, printPreset, type Preset, type PresetScope } from '../core/preset.js';
 import { scopeText } from '../core/present.js';
 import { consentPrompt } from '../core/prompt.js';
 import { startTunnels, stopTunnels, tunnelId, type Session, type Tunnel } from '../core/session.js';
+import { findPreset, type PresetKey } from '../core/subject.js';
 import { failureText } from '../core/wording.js';
 import { commands, settings } from './contributions.js';
 import type { Messages } from './messages.js';
 import type { Notifications } from './notifications.js';
-import { hasPreset, openPresetsFile, readPresets, scopeForNew, writePreset, type ReadPresets } from './settings.js';
+import {
+  canAddPreset,
+  hasPreset,
+  openPresetsFile,
+  readPresets,
+  scopeForNew,
+  writePreset,
+  type ReadPresets,
+} from './settings.js';
 
 /** What the settings files hold now. */
 export interface PresetSettings extends vscode.Disposable {
@@ -40,15 +50,17 @@ export function watchPresets(): PresetSettings {
 
 export interface Presets {
   /** Starts one for the user, who is asked first where a consent is missing. */
-  start(preset: Preset): Promise<void>;
-  stop(preset: Preset): void;
+  start(preset: PresetKey): Promise<void>;
+  stop(preset: PresetKey): void;
   /** Starts those with autoStart; where a consent is missing, offers to. */
   startAutomatic(scopes: 'all' | 'workspace'): Promise<void>;
-  /** Asks for a name and writes the tunnels, which have one destination, as a preset. */
+  /** Writes the tunnels as presets, one for each of their hosts, and asks for its name. */
   save(tunnels: readonly Tunnel[]): Promise<void>;
 }
 
 const consentsKey = 'consents';
+/** The workspace's automatic presets are not to be offered again. */
+const offerSilencedKey = 'offerSilenced';
 
 export function createPresets(
   context: vscode.ExtensionContext,
@@ -70,7 +82,23 @@ export function createPresets(
     session.update(() => wanted);
   };
 
-  const start = async (preset: Preset): Promise<void> => {
+  /** Those whose question is on the screen: a double click asks once. */
+  const asking = new Set<string>();
+  const askConsent = async (preset: Preset): Promise<boolean> => {
+    const fingerprint = presetFingerprint(preset);
+    if (asking.has(fingerprint)) return false;
+    asking.add(fingerprint);
+    try {
+      const { title, detail } = consentPrompt(preset);
+      return (await vscode.window.showInformationMessage(title, { modal: true, detail }, 'Start')) === 'Start';
+    } finally {
+      asking.delete(fingerprint);
+    }
+  };
+
+  const start = async (key: PresetKey): Promise<void> => {
+    const preset = findPreset(presetSettings.current.presets, key);
+    if (!preset) return;
     if (!isAllowed(preset)) {
       const manage = 'Manage Workspace Trust';
       const pressed = await messages.show('error', failureText({ kind: 'workspaceUntrusted' }), manage);
@@ -78,18 +106,52 @@ export function createPresets(
       return;
     }
     if (!hasConsent(preset)) {
-      const { title, detail } = consentPrompt(preset);
-      const pressed = await vscode.window.showInformationMessage(title, { modal: true, detail }, 'Start');
-      if (pressed !== 'Start') return;
+      if (!(await askConsent(preset))) return;
       await giveConsent(preset);
     }
     run(preset, true);
   };
 
+  const sayNotSaved = async (text: string, scope: PresetScope): Promise<void> => {
+    const open = 'Open Settings';
+    if ((await messages.show('error', text, open)) === open) await openPresetsFile(scope);
+  };
+
+  /** Asks for a name and writes tunnels of one host; tells whether they are saved. */
+  const saveOfHost = async (tunnels: readonly Tunnel[], destination: Destination): Promise<boolean> => {
+    const scope = scopeForNew();
+    const place = scopeText(scope);
+    const host = printDestination(destination);
+    const typed = await vscode.window.showInputBox({
+      title: 'Save as Preset',
+      prompt: `Name of the preset for ${host} in ${place}`,
+      value: (tunnels.length === 1 ? tunnels[0]?.label : undefined) ?? host,
+      validateInput: (text) => (text.trim() === '' ? 'The name is empty.' : undefined),
+    });
+    const name = typed?.trim();
+    if (!name) return false;
+    if (hasPreset(scope, name)) {
+      const question = `A preset called “${name}” exists in ${place}. Replace it?`;
+      if ((await vscode.window.showWarningMessage(question, { modal: true }, 'Replace')) !== 'Replace') return false;
+    }
+    const forwards = tunnels.map(({ spec }) => spec);
+    const preset: Preset = { name, destination, forwards, autoStart: false, scope };
+    try {
+      if (scope.kind !== 'user') await giveConsent(preset);
+      await writePreset(scope, printPreset(preset));
+      return true;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      void sayNotSaved(`“${name}” was not saved to ${place}: ${reason}`, scope);
+      return false;
+    }
+  };
+
   return {
     start,
-    stop(preset) {
-      session.update((wanted) => stopTunnels(wanted, presetTunnels(preset).map(tunnelId)));
+    stop(key) {
+      const preset = findPreset(presetSettings.current.presets, key);
+      if (preset) session.update((wanted) => stopTunnels(wanted, presetTunnels(preset).map(tunnelId)));
     },
     async startAutomatic(scopes) {
       const automatic = presetSettings.current.presets.filter(
@@ -97,42 +159,29 @@ export function createPresets(
       );
       for (const preset of automatic.filter(hasConsent)) run(preset, false);
       const unasked = automatic.filter((preset) => !hasConsent(preset));
-      if (unasked.length === 0) return;
+      if (unasked.length === 0 || context.workspaceState.get<boolean>(offerSilencedKey, false)) return;
       const names = unasked.map(({ name }) => `“${name}”`).join(', ');
       const want = unasked.length === 1 ? 'wants' : 'want';
       const review = 'Review…';
+      const never = 'Don’t Show Again';
       const text = `${names} ${want} to start with this workspace.`;
-      if ((await messages.show('information', text, review, 'Not Now')) !== review) return;
-      for (const preset of unasked) await start(preset);
+      const pressed = await messages.show('information', text, review, 'Not Now', never);
+      if (pressed === never) await context.workspaceState.update(offerSilencedKey, true);
+      if (pressed === review) for (const preset of unasked) await start(preset);
     },
     async save(tunnels) {
-      const [first] = tunnels;
-      if (!first) return;
       const scope = scopeForNew();
-      const place = scopeText(scope);
-      const typed = await vscode.window.showInputBox({
-        title: 'Save as Preset',
-        prompt: `Name of the preset in ${place}`,
-        value: (tunnels.length === 1 ? first.label : undefined) ?? printDestination(first.destination),
-        validateInput: (text) => (text.trim() === '' ? 'The name is empty.' : undefined),
-      });
-      const name = typed?.trim();
-      if (!name) return;
-      if (hasPreset(scope, name)) {
-        const question = `A preset called “${name}” exists in ${place}. Replace it?`;
-        if ((await vscode.window.showWarningMessage(question, { modal: true }, 'Replace')) !== 'Replace') return;
-      }
-      const forwards = tunnels.map(({ spec }) => spec);
-      const preset: Preset = { name, destination: first.destination, forwards, autoStart: false, scope };
-      try {
-        if (scope.kind !== 'user') await giveConsent(preset);
-        await writePreset(scope, printPreset(preset));
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        const open = 'Open Settings';
-        const pressed = await messages.show('error', `“${name}” was not saved to ${place}: ${reason}`, open);
-        if (pressed === open) await openPresetsFile(scope);
-      }
+      if (tunnels.length > 0 && !canAddPreset(scope))
+        return sayNotSaved(
+          `The presets in ${scopeText(scope)} are not a list, so none can be added. Mend the setting ${settings.presets} first.`,
+          scope,
+        );
+      const hosts = new Map(tunnels.map((tunnel) => [connectionOf(tunnel), tunnel.destination]));
+      for (const [host, destination] of hosts) if (!(await saveOfHost(tunnels.filter(isOf(host)), destination))) return;
     },
   };
+}
+
+function isOf(host: string): (tunnel: Tunnel) => boolean {
+  return (tunnel) => connectionOf(tunnel) === host;
 }

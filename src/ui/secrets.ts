@@ -1,17 +1,24 @@
 import type * as vscode from 'vscode';
-import type { Ask } from '../core/engine.js';
-import type { ConnectionId } from '../core/plan.js';
+import {
+  keepAfterEvent,
+  keepAnswer,
+  lastTick,
+  nothingKept,
+  secretName,
+  type GivenSecret,
+  type SecretAsk,
+} from '../core/secretKeeping.js';
 import type { Session } from '../core/session.js';
 
-export type SecretAsk = Ask & { kind: 'passphrase' | 'password' };
-
-/** Passphrases and passwords in VS Code's secret storage. */
+/** Passphrases and passwords in VS Code's secret storage. Where it fails, nothing was stored: the user is asked. */
 export interface Secrets extends vscode.Disposable {
   find(ask: SecretAsk): Promise<string | undefined>;
   /** Forgets a secret that was wrong; tells whether there was one. */
   drop(ask: SecretAsk): Promise<boolean>;
-  /** Keeps the secret once the connection has come up with it, and not if it fails. */
-  keepIfConnected(ask: SecretAsk, secret: string): void;
+  /** Stores the secret once the connection has come up with it, if the user wants that. */
+  keep(ask: SecretAsk, given: GivenSecret): void;
+  /** Whether the user wanted the last answer of this login remembered; undefined: there was none. */
+  lastTick(ask: SecretAsk): boolean | undefined;
   /** Gives how many there were. */
   forgetAll(): Promise<number>;
 }
@@ -19,47 +26,53 @@ export interface Secrets extends vscode.Disposable {
 /** Secret storage can't list what it holds: the names of its entries, which tell no secret, stand here. */
 const indexKey = 'secretNames';
 
-export function createSecrets(context: vscode.ExtensionContext, session: Session): Secrets {
-  const waiting = new Map<ConnectionId, Map<string, string>>();
+export function createSecrets(
+  context: vscode.ExtensionContext,
+  session: Session,
+  log: vscode.LogOutputChannel,
+): Secrets {
+  let keeping = nothingKept;
   const index = () => context.globalState.get<readonly string[]>(indexKey, []);
-  const store = async (name: string, secret: string) => {
+  const attempt = async <T>(what: string, ask: () => Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await ask();
+    } catch {
+      // Its message is left out: nobody knows what it holds.
+      log.warn(`VS Code’s secret storage failed: ${what}`);
+      return otherwise;
+    }
+  };
+  const store = async (name: string, secret: string): Promise<void> => {
     if (!index().includes(name)) await context.globalState.update(indexKey, [...index(), name]);
     await context.secrets.store(name, secret);
   };
   const stop = session.onChange((_, event) => {
-    switch (event?.kind) {
-      case 'connected':
-        for (const [name, secret] of waiting.get(event.connection) ?? []) void store(name, secret);
-        waiting.delete(event.connection);
-        break;
-      case 'connectionFailed':
-      case 'connectionLost':
-      case 'connectionClosed':
-        waiting.delete(event.connection);
-        break;
-      case 'engineEnded':
-        waiting.clear();
-        break;
-      default:
-        break;
-    }
+    if (!event) return;
+    const after = keepAfterEvent(keeping, event);
+    keeping = after.keeping;
+    for (const [name, secret] of after.toStore)
+      void attempt(`${name} was not stored`, () => store(name, secret), undefined);
   });
   return {
-    find: async (ask) => context.secrets.get(nameOf(ask)),
-    async drop(ask) {
-      const name = nameOf(ask);
-      const wasThere = (await context.secrets.get(name)) !== undefined;
-      await context.secrets.delete(name);
-      await context.globalState.update(
-        indexKey,
-        index().filter((other) => other !== name),
-      );
-      return wasThere;
+    find: (ask) => {
+      const name = secretName(ask);
+      return attempt(`${name} was not read`, async () => context.secrets.get(name), undefined);
     },
-    keepIfConnected(ask, secret) {
-      const secrets = waiting.get(ask.connection) ?? new Map<string, string>();
-      waiting.set(ask.connection, secrets.set(nameOf(ask), secret));
+    drop: (ask) => {
+      const name = secretName(ask);
+      const drop = async () => {
+        const wasThere = (await context.secrets.get(name)) !== undefined;
+        await context.secrets.delete(name);
+        await context.globalState.update(
+          indexKey,
+          index().filter((other) => other !== name),
+        );
+        return wasThere;
+      };
+      return attempt(`${name} was not forgotten`, drop, false);
     },
+    keep: (ask, given) => void (keeping = keepAnswer(keeping, ask, given)),
+    lastTick: (ask) => lastTick(keeping, ask),
     async forgetAll() {
       const names = index();
       for (const name of names) await context.secrets.delete(name);
@@ -68,8 +81,4 @@ export function createSecrets(context: vscode.ExtensionContext, session: Session
     },
     dispose: stop,
   };
-}
-
-function nameOf(ask: SecretAsk): string {
-  return ask.kind === 'passphrase' ? `passphrase:${ask.path}` : `password:${ask.user}@${ask.host}:${ask.port}`;
 }

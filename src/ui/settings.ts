@@ -67,9 +67,19 @@ export function scopeForNew(): PresetScope & { kind: 'workspace' | 'user' } {
   return vscode.workspace.workspaceFolders?.length ? { kind: 'workspace' } : { kind: 'user' };
 }
 
+/** Whether the setting is a list or not there; anything else would be lost. */
+export function canAddPreset({ kind }: ReturnType<typeof scopeForNew>): boolean {
+  const value = presetValues().find(({ scope }) => scope.kind === kind)?.value;
+  return value === undefined || value === null || Array.isArray(value);
+}
+
 export function hasPreset({ kind }: ReturnType<typeof scopeForNew>, name: string): boolean {
   const value = presetValues().find(({ scope }) => scope.kind === kind)?.value;
-  return Array.isArray(value) && value.some((entry: { name?: unknown } | null) => entry?.name === name);
+  if (!Array.isArray(value)) return false;
+  return value.some((entry: { name?: unknown } | null) => {
+    const other = entry?.name;
+    return typeof other === 'string' && other.trim() === name;
+  });
 }
 
 /** Throws what VS Code throws when the settings file can't be written. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Ask } from '../../src/core/engine.js';
 import { mustParseSpec } from '../../src/core/forwardSpec.js';
 import type { Preset } from '../../src/core/preset.js';
-import { consentPrompt, hostKeyPrompt, secretPrompt } from '../../src/core/prompt.js';
+import { consentPrompt, hostKeyPrompt, secretPrompt, waitingText } from '../../src/core/prompt.js';
 
 const hostKey: Ask & { kind: 'hostKey' } = {
   id: '1',
@@ -42,6 +42,15 @@ describe('the words of a question', () => {
       title: 'Password of alice on [::1]:22',
       detail: 'The last one was wrong. Logs in to connect to web01.',
     });
+  });
+
+  it('say what still waits for an answer', () => {
+    const ask = { id: '1', connection: 'web01', attempt: 1 };
+    assert.equal(waitingText({ ...ask, kind: 'passphrase', path: '/id' }), 'web01 waits for the passphrase of /id.');
+    assert.equal(
+      waitingText({ ...ask, kind: 'password', user: 'alice', host: '10.0.0.5', port: 2222 }),
+      'web01 waits for the password of alice on 10.0.0.5:2222.',
+    );
   });
 
   it('say what a preset of the workspace opens, and for whom', () => {
