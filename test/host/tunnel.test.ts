@@ -197,6 +197,47 @@ describe('the extension inside VS Code', () => {
     await becomes('stopped');
   });
 
+  it('adds no preset where the setting is no list, and leaves it as it is', async () => {
+    await run('forwardPort', { host: 'web01', forward: `${await freePort()}:localhost:${webPort()}` });
+    await becomes('ready');
+    await configure('presets', { mine: 1 }, vscode.ConfigurationTarget.Workspace);
+    void run('savePreset', { kind: 'forward', id: forwards()[0]!.id });
+    await eventually(() => assert.match(lastNotice(), /^The presets in the workspace settings are not a list/));
+    const kept = vscode.workspace.getConfiguration('sshTunnels').inspect('presets')?.workspaceValue;
+    assert.deepEqual(kept, { mine: 1 });
+    await configure('presets', undefined, vscode.ConfigurationTarget.Workspace);
+  });
+
+  it('runs the preset of the settings, whatever object a command is given', async () => {
+    const port = await freePort();
+    const scope = { kind: 'user' };
+    await configure('presets', [{ name: 'Mine', host: 'web01', forwards: [`-L ${port}:localhost:${webPort()}`] }]);
+    await eventually(() => assert.equal(presets().length, 1));
+    const evil = { destination: { host: 'evil' }, forwards: [], autoStart: true };
+    await run('startPreset', { kind: 'preset', preset: { ...evil, name: 'Theirs', scope } });
+    assert.deepEqual(forwards(), []);
+    await run('startPreset', { kind: 'preset', preset: { ...evil, name: 'Mine', scope } });
+    await becomes('ready');
+    assert.equal(await fetchPage(port), 'a page behind the server');
+    await run('stopPreset', { kind: 'preset', preset: { ...evil, name: 'Mine', scope } });
+    await becomes('stopped');
+    await configure('presets', undefined);
+  });
+
+  it('does nothing for what is not there, nor for what can’t be read', async () => {
+    await run('forwardPort', { host: 'web01', forward: `${await freePort()}:localhost:${webPort()}` });
+    await becomes('ready');
+    const before = access.notices().length;
+    const about = ['start', 'stop', 'stopOrRemove', 'restart', 'remove', 'rename', 'edit', 'copyAddress'];
+    about.push('openInBrowser', 'savePreset', 'startPreset', 'stopPreset');
+    for (const command of about)
+      for (const wrong of [{ kind: 'forward', id: 'nope' }, { kind: 'connection', id: 'nope' }, { kind: 'preset' }, 7])
+        await run(command, wrong);
+    await run('stopOrRemove');
+    await becomes('ready');
+    assert.deepEqual(access.notices().slice(before), []);
+  });
+
   it('names a wrong preset with its place, and still has the good one', async () => {
     const good = { name: 'Good', host: 'web01', forwards: ['-L 4000:db:1'] };
     await configure(
