@@ -18,7 +18,11 @@ async function main(words: readonly string[]): Promise<number> {
     process.stdout.write(`${parsed.text}\n`);
     return 0;
   }
-  const { host, specs, verbose } = parsed.command;
+  const { specs, verbose } = parsed.command;
+  // Without a terminal there is nobody to ask: the reason is told instead.
+  const isInteractive = process.stdin.isTTY && process.stderr.isTTY;
+  const batch = isInteractive ? [] : [['BatchMode', 'yes'] as const];
+  const host = { ...parsed.command.host, options: [...batch, ...parsed.command.host.options] };
   const id = host.destination.host;
   const plan: Plan = {
     connections: [

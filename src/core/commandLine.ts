@@ -1,7 +1,7 @@
 // ssh's command line, as far as it is about forwarding: what dist/tunnel.js takes.
 import { parseDestination } from './destination.js';
 import type { Failure } from './failure.js';
-import { parseForward, type Environment, type ForwardSpec } from './forwardSpec.js';
+import { parseForward, printSpec, type Environment, type ForwardSpec } from './forwardSpec.js';
 import { unsupportedForward, type HostRequest } from './plan.js';
 import { isOverridable } from './sshConfig.js';
 import { failureText } from './wording.js';
@@ -65,7 +65,8 @@ export function parseArguments(words: readonly string[], env: Environment): Pars
         const result = parseForward('local', value, env);
         const failure = result.ok ? unsupportedForward(result.spec) : result.failure;
         if (failure) return { kind: 'refused', word: `-L ${value}`, reason: { kind: 'failure', failure } };
-        if (result.ok) specs.push(result.spec);
+        // As in ssh: an exact duplicate is no second forward.
+        if (result.ok && !specs.some((spec) => printSpec(spec) === printSpec(result.spec))) specs.push(result.spec);
       } else if (letter === 'F') configFile = value;
       else if (letter === 'o') {
         const [, keyword = '', text = ''] = /^\s*([A-Za-z]\w*)\s*(?:=|\s)\s*(.*?)\s*$/.exec(value) ?? [];

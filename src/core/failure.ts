@@ -40,7 +40,8 @@ export type Failure =
   | { kind: 'hostNotFound'; host: string }
   | { kind: 'connectFailed'; host: string; port: number; code: string }
   | { kind: 'connectTimeout'; host: string; port: number; seconds: number }
-  | { kind: 'notSsh'; host: string; port: number }
+  /** `said`: the first line that it sent instead of SSH's; printable. */
+  | { kind: 'notSsh'; host: string; port: number; said: string }
   | { kind: 'handshakeFailed'; host: string; detail: string }
   | { kind: 'hostKeyUnknown'; host: string; keyType: string; fingerprint: string; strict: boolean }
   | { kind: 'hostKeyChanged'; host: string; keyType: string; fingerprint: string; file: string; line: number }

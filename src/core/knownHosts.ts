@@ -93,6 +93,21 @@ export function judgeHostKey(entries: readonly KnownHost[], name: string, blob: 
   return { kind: 'unknown', others: plain };
 }
 
+/**
+ * Judges as ssh does for a port other than 22: a key that is unknown under `[host]:port` is also accepted when it is known
+ * for the bare host; only that, and a revocation, counts there.
+ */
+export function judgeWithoutPort(
+  entries: readonly KnownHost[],
+  verdict: HostKeyVerdict,
+  host: string,
+  blob: Buffer,
+): HostKeyVerdict {
+  if (verdict.kind !== 'unknown') return verdict;
+  const bare = judgeHostKey(entries, host, blob);
+  return bare.kind === 'known' || bare.kind === 'revoked' ? bare : verdict;
+}
+
 /** The key types known for a host: a server is asked for those first, or a known host would look new. */
 export function knownKeyTypes(entries: readonly KnownHost[], name: string): string[] {
   const mine = entries.filter((entry) => entry.marker === undefined && matchesHost(entry.hosts, name));

@@ -10,6 +10,8 @@ export interface HostConfig {
   port: number;
   user: string;
   hostKeyAlias?: string;
+  /** BindAddress: the address of this machine to connect from. */
+  bindAddress?: string;
   /** 0: any family */
   addressFamily: 0 | 4 | 6;
   identityFiles: readonly string[];
@@ -22,6 +24,8 @@ export interface HostConfig {
   hashKnownHosts: boolean;
   /** Methods in the order to try: publickey, password, ... */
   preferredAuthentications: readonly string[];
+  /** What may be offered; an absent list is not narrowed. */
+  algorithms: Algorithms;
   numberOfPasswordPrompts: number;
   batchMode: boolean;
   /** Seconds for each phase that waits for the network, 1 or more. */
@@ -30,6 +34,14 @@ export interface HostConfig {
   serverAliveInterval: number;
   serverAliveCountMax: number;
   exitOnForwardFailure: boolean;
+}
+
+/** Names of RFC 4253 section 6 that the user allows, as `ssh -G` prints them. */
+export interface Algorithms {
+  kex?: readonly string[];
+  cipher?: readonly string[];
+  mac?: readonly string[];
+  hostKey?: readonly string[];
 }
 
 /** Where this runs: what `~`, `%d`, `%u` and the defaults stand for. */
@@ -123,7 +135,10 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     const value = one(keyword);
     if (value === undefined || value === 'none') return otherwise;
     const parts = /^(\d[smhdw]?)+$/i.test(value) ? value.toLowerCase().match(/\d+[smhdw]?/g)! : [];
-    const sum = parts.reduce((total, part) => total + parseInt(part, 10) * (secondsOf[part.at(-1)!] ?? 1), 0);
+    const sum = Math.min(
+      parts.reduce((total, part) => total + parseInt(part, 10) * (secondsOf[part.at(-1)!] ?? 1), 0),
+      longestSeconds,
+    );
     if (parts.length === 0 || sum < least) throw new Error(`${keyword} ${value}: expected a time`);
     return sum;
   };
@@ -147,6 +162,13 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     return values.filter((value) => value.toLowerCase() !== 'none').map(path);
   };
   const hostKeyAlias = one('hostkeyalias');
+  const bindAddress = one('bindaddress');
+  const isOff = (method: string) =>
+    ['no', 'false', 'off'].includes(one(`${method}authentication`)?.toLowerCase() ?? '');
+  const list = (name: keyof Algorithms, keyword: string) => {
+    const value = one(keyword);
+    return value === undefined ? {} : { [name]: value.split(',') };
+  };
   const agent = agentPath(one('identityagent'), local, path);
   const strict = (one('stricthostkeychecking') ?? 'ask').toLowerCase();
   const identityFiles = options.get('identityfile')?.filter((file) => file.toLowerCase() !== 'none');
@@ -156,6 +178,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     port,
     user,
     ...(hostKeyAlias && { hostKeyAlias }),
+    ...(bindAddress && { bindAddress }),
     addressFamily: family((one('addressfamily') ?? 'any').toLowerCase()),
     identityFiles: (identityFiles ?? defaultIdentities).map((file) => path(unquote(file))),
     identitiesOnly: yes('identitiesonly', false),
@@ -169,7 +192,15 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     ),
     strictHostKeyChecking: strictness(strict),
     hashKnownHosts: yes('hashknownhosts', false),
-    preferredAuthentications: (one('preferredauthentications') ?? 'publickey,password').split(','),
+    preferredAuthentications: (one('preferredauthentications') ?? 'publickey,password')
+      .split(',')
+      .filter((method) => !isOff(method === 'publickey' ? 'pubkey' : method)),
+    algorithms: {
+      ...list('kex', 'kexalgorithms'),
+      ...list('cipher', 'ciphers'),
+      ...list('mac', 'macs'),
+      ...list('hostKey', 'hostkeyalgorithms'),
+    },
     numberOfPasswordPrompts: number('numberofpasswordprompts', 3),
     batchMode: yes('batchmode', false),
     connectTimeout: seconds('connecttimeout', connectTimeoutSeconds, 1),
@@ -187,6 +218,9 @@ const defaultIdentities = [
   '~/.ssh/id_ed25519',
   '~/.ssh/id_ed25519_sk',
 ];
+
+/** The longest time that a timer of Node takes. */
+const longestSeconds = 2_147_483;
 
 const secondsOf: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86_400, w: 604_800 };
 
@@ -236,7 +270,9 @@ function agentPath(
 
 /** Expands a leading `~`, `${NAME}` and the %-tokens; what has no meaning stays as it is. */
 export function expandPath(text: string, tokens: Readonly<Record<string, string>>, { home, env }: LocalUser): string {
-  return text.replace(/^~(?=[\\/]|$)|\$\{(\w+)\}|%(.)/g, (whole, name?: string, token?: string) => {
+  return text.replace(/^~(?=[\\/]|$)|^__PROGRAMDATA__|\$\{(\w+)\}|%(.)/g, (whole, name?: string, token?: string) => {
+    // How ssh on Windows prints its system-wide files.
+    if (whole === '__PROGRAMDATA__') return env['ProgramData'] ?? whole;
     if (name !== undefined) return env[name] ?? whole;
     return token === undefined ? home : (tokens[token] ?? whole);
   });
@@ -248,7 +284,7 @@ export function expandPath(text: string, tokens: Readonly<Record<string, string>
  */
 function splitFiles(text: string): string[] {
   if (text.includes('"')) return splitWords(text);
-  return text.split(/\s+(?=[/~%$\\]|[a-z]:[\\/]|none$)/i);
+  return text.split(/\s+(?=[/~%$\\]|__PROGRAMDATA__|[a-z]:[\\/]|none$)/i);
 }
 
 /** Splits a value at blanks, as ssh does; "quotes" keep them. */

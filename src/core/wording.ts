@@ -83,7 +83,10 @@ export function failureText(failure: Failure): string {
     case 'connectTimeout':
       return `${withPort(failure)} did not answer within ${failure.seconds} s. Check the address and your network or VPN.`;
     case 'notSsh':
-      return `${withPort(failure)} does not speak SSH. Check the port.`;
+      // sshd's own words before it hangs up: too many connections (MaxStartups), or a penalty (PerSourcePenalties).
+      if (/^Exceeded MaxStartups|^Not allowed at this time/.test(failure.said))
+        return `${withPort(failure)} takes no connection now (“${failure.said}”). Try again later.`;
+      return `${withPort(failure)} does not speak SSH (it said “${failure.said}”). Check the port.`;
     case 'handshakeFailed':
       return `${failure.host} and this machine could not agree on a secure connection: ${closed(failure.detail)}`;
     case 'hostKeyUnknown':

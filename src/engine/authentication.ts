@@ -26,12 +26,17 @@ export interface Authentication {
   readonly notes: readonly Failure[];
 }
 
-export function createAuthentication(
-  config: HostConfig,
-  ask: AskUser,
-  secrets: Secrets,
-  log: (text: string) => void,
-): Authentication {
+export interface AuthenticationContext {
+  config: HostConfig;
+  ask: AskUser;
+  /** Runs work in which another program may ask a person (an agent that wants a touch): its time is not the network's. */
+  atLeisure<T>(work: () => Promise<T>): Promise<T>;
+  secrets: Secrets;
+  log(text: string): void;
+}
+
+export function createAuthentication(context: AuthenticationContext): Authentication {
+  const { config, log } = context;
   const tried: string[] = [];
   const notes: Failure[] = [];
   let offered: readonly string[] = [];
@@ -40,7 +45,7 @@ export function createAuthentication(
 
   const methods: Readonly<Record<string, () => Promise<AuthStep | undefined>>> = {
     async publickey() {
-      keys ??= identities(config, ask, secrets, notes, log);
+      keys ??= identities(context, notes);
       const next = await keys.next();
       if (next.done) return undefined;
       tried.push(next.value.name);
@@ -48,7 +53,7 @@ export function createAuthentication(
       return { kind: 'publickey', identity: next.value };
     },
     async password() {
-      passwords ??= passwordTries(config, ask, secrets);
+      passwords ??= passwordTries(context);
       const next = await passwords.next();
       if (next.done) return undefined;
       if (!tried.includes('password')) tried.push('password');
@@ -80,34 +85,37 @@ export function createAuthentication(
 }
 
 /** Every key worth offering, in order, none twice. Files are read when their turn comes. */
-async function* identities(
-  config: HostConfig,
-  ask: AskUser,
-  secrets: Secrets,
-  notes: Failure[],
-  log: (text: string) => void,
-): AsyncGenerator<Identity, undefined> {
+async function* identities(context: AuthenticationContext, notes: Failure[]): AsyncGenerator<Identity, undefined> {
+  const { config } = context;
   const named = await Promise.all(config.identityFiles.map(async (path) => ({ path, blob: await namedKey(path) })));
-  const inAgent = await fromAgent(config, notes, log);
+  const inAgent = await fromAgent(context, notes);
   const isNamed = (identity: Identity) => named.findIndex(({ blob }) => blob?.equals(identity.publicBlob));
   const first = inAgent.filter((identity) => isNamed(identity) >= 0).sort((a, b) => isNamed(a) - isNamed(b));
   yield* first;
   if (!config.identitiesOnly) yield* inAgent.filter((identity) => isNamed(identity) < 0);
   for (const { path, blob } of named) {
     if (blob && inAgent.some((identity) => identity.publicBlob.equals(blob))) continue;
-    const identity = await fromFile(path, blob, ask, secrets, notes);
+    const identity = await fromFile(path, blob, context, notes);
     if (identity) yield identity;
   }
 }
 
-async function fromAgent(
-  { identityAgent }: HostConfig,
-  notes: Failure[],
-  log: (text: string) => void,
-): Promise<Identity[]> {
+async function fromAgent({ config, atLeisure, log }: AuthenticationContext, notes: Failure[]): Promise<Identity[]> {
+  const { identityAgent } = config;
   if (identityAgent === undefined) return [];
   try {
-    return await agentIdentities(identityAgent);
+    const found = await atLeisure(() => agentIdentities(identityAgent));
+    return found.map((identity) => ({
+      ...identity,
+      async sign(data, hash) {
+        try {
+          return await atLeisure(() => identity.sign(data, hash));
+        } catch (error) {
+          notes.push({ kind: 'signatureRefused', key: identity.name });
+          throw error;
+        }
+      },
+    }));
   } catch (error) {
     const failure: Failure = { kind: 'agentUnreachable', path: identityAgent, code: errorCode(error) };
     log(`The agent at ${identityAgent} can't be reached (${failure.code})`);
@@ -125,8 +133,7 @@ async function namedKey(path: string): Promise<Buffer | undefined> {
 async function fromFile(
   path: string,
   blob: Buffer | undefined,
-  ask: AskUser,
-  secrets: Secrets,
+  context: AuthenticationContext,
   notes: Failure[],
 ): Promise<Identity | undefined> {
   let text: string;
@@ -144,7 +151,7 @@ async function fromFile(
     case 'key':
       return read.identity;
     case 'encrypted': {
-      const unlock = () => unlockKey(path, text, ask, secrets, notes);
+      const unlock = () => unlockKey(path, text, context, notes);
       if (blob) return { name: path, publicBlob: blob, sign: async (data, hash) => (await unlock()).sign(data, hash) };
       return unlock().catch(() => undefined);
     }
@@ -162,8 +169,7 @@ function isDefault(path: string): boolean {
 async function unlockKey(
   path: string,
   text: string,
-  ask: AskUser,
-  secrets: Secrets,
+  { ask, secrets }: AuthenticationContext,
   notes: Failure[],
 ): Promise<Identity> {
   const name = `passphrase:${path}`;
@@ -185,7 +191,7 @@ async function unlockKey(
 }
 
 /** NumberOfPasswordPrompts tries; cancelling ends them. */
-async function* passwordTries(config: HostConfig, ask: AskUser, secrets: Secrets): AsyncGenerator<string, undefined> {
+async function* passwordTries({ config, ask, secrets }: AuthenticationContext): AsyncGenerator<string, undefined> {
   const { user, hostName: host, port } = config;
   const name = `password:${user}@${host}:${port}`;
   const remembered = secrets.get(name);

@@ -25,6 +25,12 @@ export interface Connection {
   close(): Promise<void>;
 }
 
+/** What a person has given or accepted, for reconnects in the background; it goes with the connection. */
+interface Memory {
+  secrets: Secrets;
+  acceptedKeys: Set<string>;
+}
+
 /** A try to connect that can be called off at any point. */
 interface Dial {
   abort: AbortController;
@@ -37,7 +43,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const { id } = first;
   const { emit } = context;
   const host = first.host.destination.host;
-  const secrets: Secrets = new Map();
+  const memory: Memory = { secrets: new Map(), acceptedKeys: new Set() };
   const forwards = new Map<string, LocalForward>();
   /** Closings under way: a port is asked for again only when they are done. */
   const closings = new Set<Promise<void>>();
@@ -111,7 +117,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       }
       return reply;
     };
-    connectOnce(planned, dial, ask, secrets, log)
+    connectOnce(planned, dial, ask, memory, log)
       .then(
         async ({ session: opened, config }) => {
           if (dialling !== dial) return opened.close();
@@ -130,8 +136,10 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         },
         async (error: unknown) => {
           if (dialling !== dial) return;
-          dialling = undefined;
           const failure: Failure = dial.cancelled ? { kind: 'cancelled' } : failureOf(error);
+          dialling = undefined;
+          // A question that is still open has nobody left to hear its answer.
+          dial.abort.abort();
           log(failureText(failure));
           if (failure.kind === 'unexpected' && error instanceof Error) log(error.stack ?? error.message);
           if (everReady && planned.reconnect && mayPass(failure)) again(failure, attempt);
@@ -181,7 +189,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       const old = session;
       session = undefined;
       await old?.close();
-      secrets.clear();
+      memory.secrets.clear();
+      memory.acceptedKeys.clear();
       emit({ kind: 'connectionClosed', connection: id });
     },
   };
@@ -196,10 +205,10 @@ async function connectOnce(
   { host: request }: PlannedConnection,
   dial: Dial,
   ask: AskUser,
-  secrets: Secrets,
+  memory: Memory,
   log: (text: string) => void,
 ): Promise<{ session: SshSession; config: HostConfig }> {
-  const config = await resolveHost(request, log);
+  const config = await resolveHost(request, dial.abort.signal, log);
   dial.abort.signal.throwIfAborted();
   const watch = createNetworkWatch(config, dial);
   // Time that a person takes to answer is not the network's.
@@ -209,13 +218,21 @@ async function connectOnce(
   };
   let authentication: Authentication | undefined;
   try {
-    const hostKey = await createHostKeyCheck(config, askAndWait, log);
+    const hostKey = await createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log);
+    dial.abort.signal.throwIfAborted();
     const socket = await openSocket(config, dial);
-    authentication = createAuthentication(config, askAndWait, secrets, log);
+    authentication = createAuthentication({
+      config,
+      ask: askAndWait,
+      atLeisure: (work) => watch.paused(work),
+      secrets: memory.secrets,
+      log,
+    });
     const session = await openSession({
       socket,
       user: config.user,
       knownKeyTypes: hostKey.knownKeyTypes,
+      algorithms: config.algorithms,
       verifyHostKey: (blob) => hostKey.verify(blob),
       authenticate: (state) => authentication!.next(state),
       keepaliveSeconds: config.serverAliveInterval,
@@ -247,8 +264,12 @@ interface NetworkWatch {
 /** Ends the dial when the network takes longer than ConnectTimeout between two answers of a person. */
 function createNetworkWatch({ connectTimeout }: HostConfig, dial: Dial): NetworkWatch {
   let expired = false;
+  let ended = false;
+  let pauses = 0;
   let timer: NodeJS.Timeout | undefined;
   const run = () => {
+    clearTimeout(timer);
+    if (ended || pauses > 0) return;
     timer = setTimeout(() => {
       expired = true;
       dial.abort.abort();
@@ -260,24 +281,30 @@ function createNetworkWatch({ connectTimeout }: HostConfig, dial: Dial): Network
       return expired;
     },
     async paused(work) {
+      pauses++;
       clearTimeout(timer);
       try {
         return await work();
       } finally {
-        if (!dial.abort.signal.aborted) run();
+        pauses--;
+        run();
       }
     },
-    end: () => clearTimeout(timer),
+    end() {
+      ended = true;
+      clearTimeout(timer);
+    },
   };
 }
 
 /** A connected socket that the dial's abort destroys, with no-delay from the start. Throws a FailureError. */
-function openSocket({ hostName, port, addressFamily }: HostConfig, dial: Dial): Promise<Socket> {
+function openSocket({ hostName, port, addressFamily, bindAddress }: HostConfig, dial: Dial): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({
       host: hostName,
       port,
       family: addressFamily,
+      ...(bindAddress !== undefined && { localAddress: bindAddress }),
       noDelay: true,
       autoSelectFamilyAttemptTimeout: 2500,
     });
@@ -307,7 +334,7 @@ function dialFailure({ end }: DialError, config: HostConfig, authentication: Aut
     case 'failure':
       return end.failure;
     case 'notSsh':
-      return { kind: 'notSsh', host: hostName, port };
+      return { kind: 'notSsh', host: hostName, port, said: end.said };
     case 'closedEarly':
       return { kind: 'connectFailed', host: hostName, port, code: 'ECONNRESET' };
     case 'handshake':

@@ -1,7 +1,7 @@
 // Whether a server is who it says: known_hosts first, then a person, then nobody.
 import type { Ask, Reply } from '../core/engine.js';
 import { FailureError, errorCode } from '../core/failure.js';
-import { blobType, fingerprint, judgeHostKey, knownKeyTypes } from '../core/knownHosts.js';
+import { blobType, fingerprint, judgeHostKey, judgeWithoutPort, knownKeyTypes } from '../core/knownHosts.js';
 import { knownHostsName, type HostConfig } from '../core/sshConfig.js';
 import { readKnownHosts, rememberHostKey } from './sshFiles.js';
 
@@ -14,17 +14,23 @@ export interface HostKeyCheck {
   verify(blob: Buffer): Promise<void>;
 }
 
+/** `accepted`: keys that were accepted in this run, for reconnects; what is accepted now is added. */
 export async function createHostKeyCheck(
   config: HostConfig,
   ask: AskUser,
+  accepted: Set<string>,
   log: (text: string) => void,
 ): Promise<HostKeyCheck> {
   const files = [...config.userKnownHostsFiles, ...config.globalKnownHostsFiles];
   const name = knownHostsName(config);
   const entries = await readKnownHosts(files);
-  const [file] = config.userKnownHostsFiles;
+  // ssh writes to the first one; /dev/null there means: remember nothing.
+  const [first] = config.userKnownHostsFiles;
+  const file = first === '/dev/null' ? undefined : first;
+  // HostKeyAlias has no port to leave out.
+  const bareHost = config.hostKeyAlias === undefined && config.port !== 22 ? config.hostName : undefined;
   const remember = async (blob: Buffer) => {
-    if (file === undefined || file === '/dev/null') return;
+    if (file === undefined) return;
     try {
       await rememberHostKey(file, name, blob, config.hashKnownHosts);
     } catch (error) {
@@ -33,10 +39,14 @@ export async function createHostKeyCheck(
     }
   };
   return {
-    knownKeyTypes: knownKeyTypes(entries, name),
+    knownKeyTypes: [name, ...(bareHost === undefined ? [] : [bareHost])].flatMap((host) =>
+      knownKeyTypes(entries, host),
+    ),
     async verify(blob) {
       const key = { host: name, keyType: blobType(blob), fingerprint: fingerprint(blob) };
-      const verdict = judgeHostKey(entries, name, blob);
+      const exact = judgeHostKey(entries, name, blob);
+      const verdict = bareHost === undefined ? exact : judgeWithoutPort(entries, exact, bareHost, blob);
+      const identity = `${name} ${blob.toString('base64')}`;
       switch (verdict.kind) {
         case 'known':
           return;
@@ -53,10 +63,15 @@ export async function createHostKeyCheck(
         case 'unknown': {
           const strict = config.strictHostKeyChecking;
           if (strict === 'yes') throw new FailureError({ kind: 'hostKeyUnknown', ...key, strict: true });
-          if (strict === 'no' || strict === 'accept-new') return remember(blob);
+          if (accepted.has(identity)) return;
+          if (strict === 'no' || strict === 'accept-new') {
+            accepted.add(identity);
+            return remember(blob);
+          }
           const known = verdict.others.map(({ keyType, file, line }) => ({ keyType, file, line }));
           const reply = await ask({ kind: 'hostKey', ...key, known, ...(file !== undefined && { file }) });
           if (reply.kind !== 'hostKey') throw new FailureError({ kind: 'hostKeyUnknown', ...key, strict: false });
+          accepted.add(identity);
           if (reply.accept === 'remember') await remember(blob);
         }
       }

@@ -44,12 +44,13 @@ export function join(
   });
 
   // From the server.
-  channel.on('data', (data: Buffer) => {
+  const toSocket = (data: Buffer) => {
     if (!socket.write(data)) {
       channel.pause();
       socket.once('drain', () => channel.resume());
     }
-  });
+  };
+  channel.on('data', toSocket);
   channel.on('end', () => {
     remoteEnded = true;
     if (channel.writableFinished) channel.close();
@@ -83,6 +84,9 @@ export function join(
     settle();
     if (channelClosed) return;
     if (hadError || !socket.readableEnded || !remoteEnded) channel.close();
+    // Read to its end, or it would never close: nobody drains a socket that is gone.
+    channel.removeListener('data', toSocket);
+    channel.on('data', () => {});
     channel.resume();
   });
   socket.resume();

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { BaseAgent, Client, createAgent, utils, type ClientChannel, type ParsedKey } from 'ssh2';
 import { FailureError, errorCode, type ChannelRefusal, type Failure } from '../core/failure.js';
+import type { Algorithms } from '../core/sshConfig.js';
 
 export type SshChannel = ClientChannel;
 
@@ -31,6 +32,8 @@ export interface SshOptions {
   user: string;
   /** Key types that known_hosts has for the host, best first: asked for before all others. */
   knownKeyTypes: readonly string[];
+  /** What may be offered; an absent list is not narrowed. */
+  algorithms: Algorithms;
   /** Says yes or throws a FailureError; called once, before any secret is sent. */
   verifyHostKey(blob: Buffer): Promise<void>;
   /** The next step, or undefined when there is none left. */
@@ -62,7 +65,7 @@ export interface SessionEnd {
 /** Why a session did not come up; the caller knows the host's name and makes the failure. */
 export type DialEnd =
   | { kind: 'failure'; failure: Failure }
-  | { kind: 'notSsh' }
+  | { kind: 'notSsh'; /** the first line that it sent */ said: string }
   | { kind: 'closedEarly' }
   | { kind: 'handshake'; detail: string }
   | { kind: 'denied'; detail?: string }
@@ -88,6 +91,38 @@ function preferredHostKeys(known: readonly string[]): string[] {
   return [...new Set(types)].flatMap((type) => hostKeyAlgorithms[type]!);
 }
 
+/**
+ * What ssh2 offers by itself, less what the user does not allow; host keys in our own order. Throws a DialError when
+ * that leaves no host key: ssh2 would take an empty list for its own.
+ */
+function offeredAlgorithms({ knownKeyTypes, algorithms }: SshOptions): object {
+  const serverHostKey = preferredHostKeys(knownKeyTypes).filter((name) => algorithms.hostKey?.includes(name) ?? true);
+  if (serverHostKey.length === 0)
+    throw new DialError({
+      kind: 'handshake',
+      detail: `none of HostKeyAlgorithms is supported: ${algorithms.hostKey?.join(', ')}`,
+    });
+  const narrowed = (name: string, allowed: readonly string[] | undefined) => {
+    if (!allowed) return {};
+    const names = allowed.map((one) => one.replace(/[^\w@-]/g, '\\$&')).join('|');
+    return { [name]: { remove: [new RegExp(`^(?!(?:${names})$)`)] } };
+  };
+  return {
+    serverHostKey,
+    compress: ['none'],
+    ...narrowed('kex', algorithms.kex),
+    ...narrowed('cipher', algorithms.cipher),
+    ...narrowed('hmac', algorithms.mac),
+  };
+}
+
+function firstLine(text: string): string {
+  return text
+    .split(/[\r\n]/, 1)[0]!
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, 100);
+}
+
 /** What is read of ssh2's client and not in its types. */
 interface Internals {
   _remoteVer?: string;
@@ -106,6 +141,7 @@ interface SshError extends Error {
 /** Shakes hands, checks the host's key and authenticates. Throws a DialError; the socket is destroyed then. */
 export function openSession(options: SshOptions): Promise<SshSession> {
   const { socket } = options;
+  const algorithms = offeredAlgorithms(options);
   return new Promise((resolve, reject) => {
     const client = new Client();
     const internals = client as unknown as Internals;
@@ -113,7 +149,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     const waiting = new Set<() => void>();
     let phase: 'handshake' | 'authentication' | 'ready' | 'closing' | 'ended' = 'handshake';
     let verdict: { blob: Buffer } | { failure: Failure } | undefined;
-    let heard = false;
+    let heard: string | undefined;
     const authState: { offered: readonly string[] | undefined; partial: boolean } = {
       offered: undefined,
       partial: false,
@@ -131,7 +167,8 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     };
     const earlyEnd = (found: SessionEnd): DialEnd => {
       if (verdict && 'failure' in verdict) return { kind: 'failure', failure: verdict.failure };
-      if (internals._remoteVer === undefined) return { kind: heard ? 'notSsh' : 'closedEarly' };
+      if (internals._remoteVer === undefined)
+        return heard === undefined ? { kind: 'closedEarly' } : { kind: 'notSsh', said: firstLine(heard) };
       return { kind: 'lost', end: found };
     };
     const fail = (why: DialEnd) => {
@@ -145,7 +182,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     socket.on('error', (error) => end({ reason: 'reset', detail: errorCode(error) }));
     socket.on('end', () => end({ reason: 'closed' }));
     socket.on('close', () => end({ reason: 'closed' }));
-    socket.once('data', () => (heard = true));
+    socket.once('data', (data: Buffer) => (heard = data.toString('latin1', 0, 200)));
     socket.on('drain', () => {
       const resumed = [...waiting];
       waiting.clear();
@@ -169,6 +206,9 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         );
       else end({ reason: 'disconnected', detail: error.message });
     });
+    client.on('change password', () =>
+      fail({ kind: 'denied', detail: 'the password has expired; change it with ssh' }),
+    );
     client.on('handshake', () => {
       if (phase === 'handshake') phase = 'authentication';
     });
@@ -265,7 +305,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     client.connect({
       sock: socket,
       username: options.user,
-      algorithms: { serverHostKey: preferredHostKeys(options.knownKeyTypes) as never, compress: ['none'] },
+      algorithms: algorithms,
       hostVerifier,
       authHandler: ((_methods: unknown, _partial: unknown, next: (step: unknown) => void) => nextStep(next)) as never,
       readyTimeout: 0,

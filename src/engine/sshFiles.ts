@@ -18,14 +18,27 @@ import {
 } from '../core/sshConfig.js';
 
 function localUser(): LocalUser {
-  return { name: userInfo().username, home: homedir(), env: process.env, windows: process.platform === 'win32' };
+  return { name: userName(), home: homedir(), env: process.env, windows: process.platform === 'win32' };
+}
+
+/** A container's user may have no entry in the password database. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return process.env['USER'] ?? String(process.getuid?.() ?? '');
+  }
 }
 
 /**
  * The options of a host, as `ssh -G` makes them of the request and the config files. Without an ssh program, or with
  * the config file `none`, the request alone counts. Throws a FailureError.
  */
-export async function resolveHost(request: HostRequest, log: (text: string) => void): Promise<HostConfig> {
+export async function resolveHost(
+  request: HostRequest,
+  abort: AbortSignal,
+  log: (text: string) => void,
+): Promise<HostConfig> {
   const { destination, configFile } = request;
   const options: (readonly [string, string])[] = [
     ...(destination.user !== undefined ? [['User', destination.user] as const] : []),
@@ -35,7 +48,7 @@ export async function resolveHost(request: HostRequest, log: (text: string) => v
   const given = options.map(([keyword, value]) => `${keyword} ${value}`);
   let lines = firstOfEach(given).join('\n');
   if (configFile === undefined || !['none', '/dev/null'].includes(configFile)) {
-    const printed = await askSsh(destination.host, options, configFile);
+    const printed = await askSsh(destination.host, options, configFile, abort);
     if (printed === undefined) log('No ssh program was found: ~/.ssh/config is not read.');
     else lines = printed;
   }
@@ -67,16 +80,20 @@ function askSsh(
   host: string,
   options: readonly (readonly [string, string])[],
   configFile: string | undefined,
+  abort: AbortSignal,
 ): Promise<string | undefined> {
   const args = [
     '-G',
     ...(configFile === undefined ? [] : ['-F', configFile]),
-    ...options.flatMap(([keyword, value]) => ['-o', `${keyword}=${value}`]),
+    // -o would split a path at its blanks.
+    ...options.flatMap(([keyword, value]) =>
+      keyword.toLowerCase() === 'identityfile' ? ['-i', value] : ['-o', `${keyword}=${value}`],
+    ),
     '--',
     host,
   ];
   return new Promise((resolve, reject) => {
-    execFile('ssh', args, { timeout: 10_000, windowsHide: true }, (error, stdout, stderr) => {
+    execFile('ssh', args, { timeout: 10_000, windowsHide: true, signal: abort }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout);
       if (error.code === 'ENOENT') return resolve(undefined);
       const detail = stderr.trim().split(/\r?\n/)[0] || error.message;

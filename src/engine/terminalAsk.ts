@@ -1,10 +1,9 @@
-// Answers asks on the terminal, as ssh does; without a terminal every answer is no.
+// Answers asks on the terminal, as ssh does.
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import type { Ask, Reply } from '../core/engine.js';
 
 export async function askTerminal(ask: Ask): Promise<Reply> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) return { kind: 'cancel' };
   switch (ask.kind) {
     case 'hostKey': {
       const others = ask.known

@@ -19,7 +19,11 @@ port.on('message', (message: ToWorker) => {
       engine.answer(message.askId, message.reply);
       break;
     case 'hosts':
-      void engine.hosts(message.configFile).then((hosts) => send({ kind: 'hosts', request: message.request, hosts }));
+      // A list that can't be made is an empty one: nothing that is asked on the side may end the tunnels.
+      void engine.hosts(message.configFile).then(
+        (hosts) => send({ kind: 'hosts', request: message.request, hosts }),
+        () => send({ kind: 'hosts', request: message.request, hosts: [] }),
+      );
       break;
     case 'close':
       void engine.close().then(() => {

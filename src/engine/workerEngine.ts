@@ -43,7 +43,7 @@ export function startWorkerEngine(workerPath: string): Engine {
 
   return {
     apply(plan) {
-      if (worker || plan.connections.length > 0) send({ kind: 'apply', plan });
+      if (!closing && (worker || plan.connections.length > 0)) send({ kind: 'apply', plan });
     },
     answer: (askId, reply) => {
       if (worker) send({ kind: 'answer', askId, reply });
@@ -53,6 +53,7 @@ export function startWorkerEngine(workerPath: string): Engine {
       return () => listeners.delete(listener);
     },
     hosts(configFile) {
+      if (closing) return Promise.resolve([]);
       const request = ++requests;
       return new Promise((resolve) => {
         waiting.set(request, resolve);

@@ -8,6 +8,7 @@ import {
   blobType,
   fingerprint,
   judgeHostKey,
+  judgeWithoutPort,
   knownKeyTypes,
   matchesHost,
   parseKnownHosts,
@@ -147,6 +148,17 @@ describe('judgeHostKey', () => {
 
   it('does not take an authority’s key for the host’s own', () =>
     assert.deepEqual(judge(`@cert-authority ${line('*', known)}`), { kind: 'unknown', others: [] }));
+
+  it('knows a key on another port by the host alone, as ssh does, but sees no change or revocation of others there', () => {
+    const onPort = (text: string, blob = known) => {
+      const entries = parseKnownHosts(text, 'f');
+      return judgeWithoutPort(entries, judgeHostKey(entries, '[web01]:2222', blob), 'web01', blob).kind;
+    };
+    assert.equal(onPort(line('web01', known)), 'known');
+    assert.equal(onPort(line('web01', other)), 'unknown');
+    assert.equal(onPort(`@revoked ${line('web01', known)}`), 'revoked');
+    assert.equal(onPort(`${line('web01', known)}\n${line('[web01]:2222', other)}`), 'changed');
+  });
 
   it('keeps a host with another port apart', () =>
     assert.deepEqual(judge(line('[web01]:2222', other)), { kind: 'unknown', others: [] }));

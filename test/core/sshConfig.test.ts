@@ -140,9 +140,17 @@ describe('the options that ssh -G prints', () => {
     });
 
   it('give all of a host’s options when nothing is set', async () => {
-    const { identityFiles, globalKnownHostsFiles, ...rest } = hostConfig('web01', await optionsOf('', 'web01'), local);
+    const { identityFiles, globalKnownHostsFiles, algorithms, ...rest } = hostConfig(
+      'web01',
+      await optionsOf('', 'web01'),
+      local,
+    );
     assert.ok(identityFiles.includes(`${home}/.ssh/id_ed25519`), identityFiles.join());
     assert.equal(globalKnownHostsFiles.length, 2);
+    assert.ok(algorithms.cipher?.includes('aes128-gcm@openssh.com'));
+    assert.ok(algorithms.kex?.includes('curve25519-sha256'));
+    assert.ok(algorithms.mac?.includes('hmac-sha2-256'));
+    assert.ok(algorithms.hostKey?.includes('ssh-ed25519'));
     assert.deepEqual(rest, {
       alias: 'web01',
       hostName: 'web01',
@@ -161,7 +169,7 @@ describe('the options that ssh -G prints', () => {
       serverAliveInterval: 15,
       serverAliveCountMax: 3,
       exitOnForwardFailure: false,
-    } satisfies Omit<HostConfig, 'identityFiles' | 'globalKnownHostsFiles'>);
+    } satisfies Omit<HostConfig, 'identityFiles' | 'globalKnownHostsFiles' | 'algorithms'>);
   });
 
   it('name what this version can’t honour', async () => {
@@ -220,6 +228,7 @@ describe('hostConfig', () => {
       strictHostKeyChecking: 'ask',
       hashKnownHosts: false,
       preferredAuthentications: ['publickey', 'password'],
+      algorithms: {},
       numberOfPasswordPrompts: 3,
       batchMode: false,
       connectTimeout: 20,
@@ -227,6 +236,35 @@ describe('hostConfig', () => {
       serverAliveCountMax: 3,
       exitOnForwardFailure: false,
     } satisfies HostConfig));
+
+  it('leaves out the methods that are switched off', () => {
+    assert.deepEqual(byHand('pubkeyauthentication no').preferredAuthentications, ['password']);
+    assert.deepEqual(byHand('passwordauthentication No').preferredAuthentications, ['publickey']);
+    assert.deepEqual(byHand('pubkeyauthentication host-bound').preferredAuthentications, ['publickey', 'password']);
+  });
+
+  it('keeps times within what a timer takes', () => {
+    assert.equal(byHand('connecttimeout 5w').connectTimeout, 2_147_483);
+    assert.equal(byHand('serveraliveinterval 3000000').serverAliveInterval, 2_147_483);
+  });
+
+  it('reads the system-wide files as ssh prints them on Windows', () => {
+    const made = hostConfig(
+      'web01',
+      parseOptionLines(
+        'globalknownhostsfile __PROGRAMDATA__\\ssh/ssh_known_hosts __PROGRAMDATA__\\ssh/ssh_known_hosts2',
+      ),
+      {
+        ...local,
+        windows: true,
+        env: { ProgramData: 'C:\\ProgramData' },
+      },
+    );
+    assert.deepEqual(made.globalKnownHostsFiles, [
+      'C:\\ProgramData\\ssh/ssh_known_hosts',
+      'C:\\ProgramData\\ssh/ssh_known_hosts2',
+    ]);
+  });
 
   const wrong: [string, string][] = [
     ['port 0', 'port 0: expected a number'],

@@ -38,7 +38,10 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     '[::1]:2222',
   ]),
   connectTimeout: [[{ kind: 'connectTimeout', host: 'web01', port: 22, seconds: 20 }, 'web01:22', '20 s']],
-  notSsh: [[{ kind: 'notSsh', host: 'web01', port: 80 }, 'web01:80']],
+  notSsh: [
+    [{ kind: 'notSsh', host: 'web01', port: 80, said: 'HTTP/1.1 400' }, 'web01:80', 'HTTP/1.1 400', 'Check the port'],
+    [{ kind: 'notSsh', host: 'web01', port: 22, said: 'Exceeded MaxStartups' }, 'web01:22', 'Try again later'],
+  ],
   handshakeFailed: [[{ kind: 'handshakeFailed', host: 'web01', detail: 'no cipher' }, 'web01', 'no cipher']],
   hostKeyUnknown: [true, false].map((strict) => [
     { kind: 'hostKeyUnknown', ...key, strict },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -122,6 +123,65 @@ describe('dist/tunnel.js', () => {
     assert.match(await fails(...words, '-L', '4000:x:1', '127.0.0.1'), /did not let .* in/);
   });
 
+  it('tells scripts, which have no terminal, why it does not ask: an unknown host, a password', async () => {
+    const words = [
+      '-F',
+      '/dev/null',
+      '-p',
+      String(sshd.port),
+      '-o',
+      'GlobalKnownHostsFile=/dev/null',
+      '-L',
+      '4000:x:1',
+    ];
+    assert.match(
+      await fails(...words, '-o', 'UserKnownHostsFile=/dev/null', '127.0.0.1'),
+      /The host key of .* was not accepted/,
+    );
+    assert.match(
+      await fails(
+        ...words,
+        '-o',
+        `UserKnownHostsFile=${sshd.knownHostsPath}`,
+        '-o',
+        'IdentityAgent=none',
+        '-o',
+        'IdentityFile=/nowhere',
+        '127.0.0.1',
+      ),
+      /did not let .* in.*The server accepts: publickey/,
+    );
+  });
+
+  it('takes a key file with a blank in its path beside a config file', async () => {
+    mkdirSync(join(sshd.folder, 'a key'));
+    const key = join(sshd.folder, 'a key', 'id');
+    copyFileSync(sshd.keyPath, key);
+    const config = join(sshd.folder, 'plain_config');
+    writeFileSync(config, `UserKnownHostsFile ${sshd.knownHostsPath}\n`);
+    const port = await freePort();
+    const started = run(
+      '-F',
+      config,
+      '-i',
+      key,
+      '-p',
+      String(sshd.port),
+      '-L',
+      `${port}:127.0.0.1:${service.port}`,
+      '127.0.0.1',
+    );
+    await eventually(() => assert.match(started.out(), /->/, started.err()));
+  });
+
+  it('takes an exact duplicate of a forward for the same one', async () => {
+    const port = await freePort();
+    const forward = ['-L', `${port}:127.0.0.1:${service.port}`];
+    const started = run(...sshd.clientOptions, '-o', 'ExitOnForwardFailure=yes', ...forward, ...forward, '127.0.0.1');
+    await eventually(() => assert.match(started.out(), /->/, started.err()));
+    assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
+  });
+
   it('exits with 255 when the connection breaks', async () => {
     const { ended, err } = await listening();
     for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
@@ -160,7 +220,10 @@ describe('dist/tunnel.js', () => {
     [['-L', '1:x:1', 'host', 'ls'], /^tunnel: ls: no command is run/],
     [['-L', '1:x:1', 'us er@host'], /a blank inside the name/],
     [['-F', '/dev/null', '-p', '70000', '-L', '1:x:1', 'host'], /port/],
-    [['-F', '/dev/null', '-o', 'BatchMode=perhaps', '-L', '1:x:1', 'host'], /batchmode perhaps: expected yes or no/i],
+    [
+      ['-F', '/dev/null', '-o', 'ExitOnForwardFailure=perhaps', '-L', '1:x:1', 'host'],
+      /exitonforwardfailure perhaps: expected yes or no/i,
+    ],
   ];
   for (const [words, error] of refused)
     it(`refuses ${words.join(' ')}`, async () => {

@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ask, Reply } from '../../src/core/engine.js';
@@ -203,6 +203,54 @@ describe('a connection', () => {
       }
     });
 
+    it('and accepts once for as long as the tunnel is wanted: a reconnect asks nobody', async () => {
+      const engine = await comesUp(reach(['UserKnownHostsFile', file('once')]), () => ({
+        kind: 'hostKey',
+        accept: 'once',
+      }));
+      for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+      await engine.next('connectionLost');
+      await engine.next('connected');
+      assert.equal(asksOf(engine).length, 1);
+      assert.equal(existsSync(file('once')), false);
+    });
+
+    it('and knows one that is stored without its port, as ssh does', async () => {
+      const key = readFileSync(sshd.knownHostsPath, 'utf8').split(' ').slice(1).join(' ');
+      writeFileSync(file('portless'), `127.0.0.1 ${key}`);
+      await comesUp(reach(['UserKnownHostsFile', file('portless')], ['StrictHostKeyChecking', 'yes']));
+    });
+
+    it('and withdraws its question when the server has not waited for the answer', async () => {
+      const hasty = await startSshd({ config: ['LoginGraceTime 1'] });
+      try {
+        const options = reach(['Port', String(hasty.port)], ['UserKnownHostsFile', file('none')]);
+        const { engine } = await start(options);
+        const { ask } = await engine.next('asked');
+        await engine.next('connectionFailed');
+        assert.ok(engine.events.some((event) => event.kind === 'askSettled' && event.id === ask.id));
+        engine.engine.answer(ask.id, { kind: 'hostKey', accept: 'remember' });
+        await sleep(100);
+        assert.equal(existsSync(file('none')), false);
+        await engines.pop()!.close();
+      } finally {
+        await hasty.stop();
+      }
+    });
+
+    it('and goes no further when it was stopped while known_hosts was read', async () => {
+      execFileSync('mkfifo', [file('slow_known_hosts')]);
+      const log = logSince();
+      const { engine } = await start(reach(['UserKnownHostsFile', file('slow_known_hosts')]));
+      await engine.next('connecting');
+      await sleep(50);
+      engine.engine.apply({ connections: [] });
+      await engine.next('connectionClosed');
+      writeFileSync(file('slow_known_hosts'), '');
+      await sleep(300);
+      assert.doesNotMatch(log(), /Connection from 127\.0\.0\.1/);
+    });
+
     it('and fails when a known_hosts file can’t be read, rather than take the host for new', async () => {
       const { text } = await fails(reach(['UserKnownHostsFile', sshd.folder]));
       assert.match(text, /can’t be read \(EISDIR\)/);
@@ -289,6 +337,43 @@ describe('a connection', () => {
         const { text } = await fails(reach(['IdentityAgent', socket], ['IdentityFile', file('missing')]));
         assert.match(text, /Too many authentication failures/);
       });
+    });
+
+    it('with an agent that takes longer than ConnectTimeout, since a person may be asked there', async () => {
+      await withAgent([sshd.keyPath], async (real) => {
+        const slow = createServer((client) => {
+          const agent = connect(real);
+          for (const socket of [client, agent]) socket.on('error', () => {});
+          client.on('data', (request) => setTimeout(() => agent.write(request), 1200));
+          client.on('close', () => agent.destroy());
+          agent.pipe(client);
+        });
+        servers.push(slow);
+        const path = file('slow-agent');
+        await new Promise<void>((listening) => slow.listen(path, listening));
+        await comesUp(reach(['IdentityAgent', path], ['IdentityFile', file('missing')], ['ConnectTimeout', '1']));
+      });
+    });
+
+    it('with an agent that declines to sign, and says so', async () => {
+      const path = file('declining-agent');
+      const blob = Buffer.from(readFileSync(`${sshd.keyPath}.pub`, 'utf8').split(' ')[1]!, 'base64');
+      const string = (data: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, data.length]), data]);
+      const identities = Buffer.concat([Buffer.from([12, 0, 0, 0, 1]), string(blob), string(Buffer.from('touchy'))]);
+      const declining = createServer((client) => {
+        client.on('error', () => {});
+        // SSH_AGENTC_REQUEST_IDENTITIES is 11; anything else is answered with SSH_AGENT_FAILURE, 5.
+        client.on('data', (request) => client.write(string(request[4] === 11 ? identities : Buffer.from([5]))));
+      });
+      servers.push(declining);
+      await new Promise<void>((listening) => declining.listen(path, listening));
+      const { text } = await fails(reach(['IdentityAgent', path], ['IdentityFile', file('missing')]));
+      assert.match(text, /did not sign with touchy/);
+    });
+
+    it('with no method that ssh_config does not list', async () => {
+      const { text } = await fails(reach(['PreferredAuthentications', 'password'], ['BatchMode', 'yes']));
+      assert.match(text, /There was nothing to try/);
     });
 
     it('with the next key when the agent has none of use', async () => {
@@ -393,6 +478,12 @@ describe('a connection', () => {
         /^127\.0\.0\.1:\d+ does not speak SSH/,
       ],
       [
+        'when the server has too many connections',
+        () => silent((socket) => socket.end('Exceeded MaxStartups\r\n')),
+        [],
+        /takes no connection now \(“Exceeded MaxStartups”\)\. Try again later/,
+      ],
+      [
         'when the port closes at once',
         () => silent((socket) => socket.destroy()),
         [],
@@ -415,6 +506,45 @@ describe('a connection', () => {
       it(title, async () => {
         assert.match((await fails(reach(...options, ['Port', String(await port())]))).text, text);
       });
+
+    it('when ssh_config allows nothing that both sides know', async () => {
+      for (const [line, text] of [
+        ['HostKeyAlgorithms rsa-sha2-512', /no matching host key/i],
+        ['Ciphers 3des-cbc', /cipher/i],
+        ['KexAlgorithms diffie-hellman-group1-sha1', /key exchange/i],
+        ['MACs hmac-md5\n  Ciphers aes128-ctr', /MAC/i],
+      ] as const) {
+        const engine = probe(createEngine());
+        engines.push(engine);
+        engine.engine.apply({
+          connections: [planned('web01', ['-L 4000:x:1'], { configFile: sshd.configPath('web01', line.split('\n')) })],
+        });
+        const { failure } = await engine.next('connectionFailed');
+        assert.equal(failure.kind, 'handshakeFailed', line);
+        assert.match(failureText(failure), text);
+      }
+    });
+
+    it('but nothing when ssh_config narrows what is offered to something that both know', async () => {
+      const lines = [
+        'Ciphers aes256-gcm@openssh.com',
+        'KexAlgorithms ecdh-sha2-nistp256',
+        'HostKeyAlgorithms ssh-ed25519',
+        'BindAddress 127.0.0.5',
+      ];
+      const engine = probe(createEngine());
+      engines.push(engine);
+      const log = logSince();
+      engine.engine.apply({
+        connections: [
+          planned('web01', [`-L ${await freePort()}:x:1`], { configFile: sshd.configPath('web01', lines) }),
+        ],
+      });
+      await engine.next('listening');
+      assert.match(log(), /cipher: aes256-gcm@openssh\.com/);
+      assert.match(log(), /kex: algorithm: ecdh-sha2-nistp256/);
+      assert.match(log(), /Connection from 127\.0\.0\.5/);
+    });
 
     it('when ssh_config has an error, with its file and line', async () => {
       writeFileSync(file('bad_config'), 'Host web01\n  NoSuchOption yes\n');

@@ -88,6 +88,16 @@ describe('the engine in its worker thread', () => {
     assert.equal((await exchange(port, Buffer.from('back'))).received.toString(), 'back');
   });
 
+  it('starts no new thread after it was closed', async () => {
+    engine.engine.apply(plan(await freePort()));
+    await engine.next('listening');
+    await engine.close();
+    const after = threads();
+    engine.engine.apply(plan(await freePort()));
+    assert.deepEqual(await engine.engine.hosts(config), []);
+    assert.equal(threads(), after);
+  });
+
   it('answers which hosts there are, from the thread', async () => {
     assert.deepEqual(await engine.engine.hosts(config), ['web01']);
   });
