@@ -18,7 +18,8 @@ export function answerAsks(
   log: vscode.LogOutputChannel,
 ): vscode.Disposable {
   const settled = new vscode.EventEmitter<void>();
-  const isOpen = ({ id }: Ask) => session.state.snapshot.asks.some((ask) => ask.id === id);
+  // By identity: a new engine counts its asks from the start.
+  const isOpen = (ask: Ask) => session.state.snapshot.asks.includes(ask);
 
   const answer = async (ask: Ask): Promise<void> => {
     let reply: Reply = { kind: 'cancel' };
@@ -27,7 +28,7 @@ export function answerAsks(
     } catch (error) {
       log.error(failureText(failureOf(error)));
     }
-    session.answer(ask, reply);
+    if (isOpen(ask)) session.answer(ask, reply);
   };
 
   /** A modal can't be closed by us: should the question settle meanwhile, its answer is ignored. */

@@ -131,8 +131,10 @@ export function createPresets(
     const name = typed?.trim();
     if (!name) return false;
     if (hasPreset(scope, name)) {
-      const question = `A preset called “${name}” exists in ${place}. Replace it?`;
-      if ((await vscode.window.showWarningMessage(question, { modal: true }, 'Replace')) !== 'Replace') return false;
+      const title = `Replace the preset “${name}”?`;
+      const detail = `It stands in ${place}. Its host and forwards will be those of ${tunnels.length === 1 ? 'this tunnel' : 'these tunnels'}.`;
+      const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, 'Replace');
+      if (pressed !== 'Replace') return false;
     }
     const forwards = tunnels.map(({ spec }) => spec);
     const preset: Preset = { name, destination, forwards, autoStart: false, scope };
@@ -172,7 +174,7 @@ export function createPresets(
     async save(tunnels) {
       const scope = scopeForNew();
       if (tunnels.length > 0 && !canAddPreset(scope))
-        return sayNotSaved(
+        return void sayNotSaved(
           `The presets in ${scopeText(scope)} are not a list, so none can be added. Mend the setting ${settings.presets} first.`,
           scope,
         );
