@@ -60,7 +60,10 @@ export function createTree(presentation: Presentation): Tree {
     async reveal(forward) {
       presentation.flush();
       const row = forwardsOf(presentation.presented).find(({ id }) => id === forward);
-      if (row) await view.reveal(row, { select: true, focus: true });
+      if (!row) return;
+      await view.reveal(row, { select: true, focus: true });
+      // It shows the row as it was when asked to reveal it, and what has changed since would stay unseen.
+      changed.fire();
     },
     dispose: () => void parts.dispose(),
   };
