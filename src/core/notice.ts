@@ -1,6 +1,6 @@
 // What the user is told about without looking: what became of that which was just asked for, and what is down for good.
 import { connectionOf } from './plan.js';
-import { localAddress, readyText } from './present.js';
+import { isElsewhere, localAddress, readyText } from './present.js';
 import type { SessionState, Tunnel } from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
 import { failureText } from './wording.js';
@@ -32,8 +32,7 @@ export function decideNotices(before: SessionState, after: SessionState, asked: 
   for (const { tunnel, was, is } of seen) {
     if (is.kind !== 'failed' || is.failure.kind === 'cancelled') continue;
     if (was?.kind === 'failed' && was.failure === is.failure) continue;
-    // Most likely it is up in another window, whose start came first; the row says it.
-    if (tunnel.automatic && is.failure.kind === 'portInUse') continue;
+    if (isElsewhere(tunnel, is.failure)) continue;
     const text = failureText(is.failure);
     failed.set(text, [...(failed.get(text) ?? []), tunnel.id]);
   }
