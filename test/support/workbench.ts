@@ -12,7 +12,7 @@ import { repositoryRoot, type VsCode } from './vscodeServer';
 interface PageElement {
   readonly className: string;
   readonly textContent: string | null;
-  readonly style: { readonly top: string };
+  readonly style: { readonly top: string; readonly display: string };
   getAttribute(name: string): string | null;
   matches(selector: string): boolean;
   closest(selector: string): PageElement | null;
@@ -303,7 +303,11 @@ function quickInputOf(page: Page) {
         nodes
           .sort((a, b) => Number(a.getAttribute('data-index')) - Number(b.getAttribute('data-index')))
           .map((node) => {
-            const text = (selector: string) => (node.querySelector(selector)?.textContent ?? '').trim();
+            // A heading that is hidden still has the text of the row that stood here before.
+            const text = (selector: string) => {
+              const part = node.querySelector(selector);
+              return part?.style.display === 'none' ? '' : (part?.textContent ?? '').trim();
+            };
             const box = node.querySelector('[role=checkbox], input[type=checkbox]');
             return {
               label: text('.quick-input-list-row:first-child .label-name'),

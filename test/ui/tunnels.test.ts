@@ -146,6 +146,33 @@ describe('the extension in a window', () => {
       await eventually(async () =>
         assert.equal((await quickInput.items())[0]?.label, 'Connect to alice@10.0.0.5:2222'),
       );
+      // What is typed is no host of ssh_config, and stands under no heading that says so.
+      for (const [typed, labels] of [
+        ['web', ['web01', 'Connect to web']],
+        ['nowhere', ['Connect to nowhere']],
+      ] as const) {
+        await quickInput.type(typed);
+        await eventually(async () =>
+          assert.deepEqual(
+            (await quickInput.items()).map(({ label }) => label),
+            labels,
+          ),
+        );
+        assert.notEqual((await quickInput.items()).at(-1)?.group, 'From ssh_config');
+      }
+    });
+
+    it('keeps the wizard open while something else is clicked, and goes on with what was typed when it was interrupted', async () => {
+      const { quickInput, page } = window;
+      await page.locator('.part.statusbar').click({ position: { x: 500, y: 10 } });
+      await page.waitForTimeout(300);
+      assert.match(await quickInput.title(), /Forward Port \(1\/2\)/);
+      await page.keyboard.press('F1');
+      await eventually(async () => assert.equal(await quickInput.value(), '>'));
+      await window.runCommand('SSH Tunnels: Forward Port');
+      await quickInput.step('Forward Port (1/2)');
+      assert.equal(await quickInput.value(), 'nowhere');
+      await quickInput.type('');
       await quickInput.dismiss();
       await tunnels.welcome();
     });
@@ -191,24 +218,46 @@ describe('the extension in a window', () => {
       )[1]!;
       assert.equal(message, `Connect to web01 ([127.0.0.1]:${sshd.port}) for the first time?`);
       assert.ok(detail.includes(printed));
-      assert.deepEqual(buttons, ['Accept Once', 'Accept and Remember', 'Cancel']);
+      assert.deepEqual(buttons, ['Accept Once', 'Accept and Remember', 'Cancel', 'Copy Fingerprint']);
       await window.screenshot('host-key');
+      // Whoever types as it comes up accepts nothing.
+      await window.page.keyboard.press('Enter');
+      await eventually(async () => assert.equal(await window.clipboard(), printed));
+      assert.equal((await window.modal()).message, message);
+      assert.equal((await rows())[0], 'web01 · connecting');
       await window.pressModal('Accept and Remember');
     });
 
-    it('asks for the passphrase of the key, and keeps it when told to', async () => {
+    it('asks for the passphrase of the key, again after a wrong one, and leaves the tick as it was', async () => {
       const { quickInput } = window;
       await quickInput.step('Passphrase of');
       assert.match(await quickInput.message(), /It will not be remembered/);
       await eventually(async () => assert.deepEqual((await rows()).slice(0, 1), ['web01 · connecting']));
       await window.page.waitForTimeout(300); // faded in
       await window.screenshot('passphrase');
-      await quickInput.accept('wrong');
-      await eventually(async () => assert.match(await quickInput.message(), /The last one was wrong/));
       await quickInput.pressButton('Remember');
       await eventually(async () =>
         assert.match(await quickInput.message(), /It will be remembered in VS Code’s secret storage/),
       );
+      await quickInput.accept('wrong');
+      await eventually(async () =>
+        assert.match(await quickInput.message(), /The last one was wrong.*be remembered in/),
+      );
+    });
+
+    it('waits with a notification when another input takes the place of the question', async () => {
+      const { quickInput, page } = window;
+      await page.keyboard.press('F1');
+      const toast = await window.toast(`web01 waits for the passphrase of ${keyPath}.`);
+      assert.deepEqual([toast.severity, toast.buttons], ['warning', ['Answer', 'Cancel']]);
+      await page.keyboard.press('Escape');
+      await quickInput.closed();
+      await window.screenshot('passphrase-waits');
+      await window.pressToast('web01 waits', 'Answer');
+      await quickInput.step('Passphrase of');
+      assert.match(await quickInput.message(), /be remembered in/);
+      await quickInput.pressButton('Don’t remember');
+      await eventually(async () => assert.match(await quickInput.message(), /It will not be remembered/));
       await quickInput.accept(passphrase);
     });
 
@@ -233,6 +282,17 @@ describe('the extension in a window', () => {
       );
     });
 
+    it('tells of it again after a restart, though the last notification is in the notification centre', async () => {
+      const label = `127.0.0.1:${port} → localhost:${webPort}`;
+      await tunnels.pressMenu(label, 'Restart');
+      await window.toast(`${label} (via web01) is ready.`);
+      // It goes there by itself, unanswered, after ten seconds.
+      await window.page.locator('.notification-toast').first().waitFor({ state: 'hidden' });
+      await tunnels.pressMenu(label, 'Restart');
+      await window.toast(`${label} (via web01) is ready.`);
+      assert.equal((await window.toasts()).length, 1);
+    });
+
     it('copies with Ctrl+C, renames with F2, and has at most three inline actions', async () => {
       const label = `127.0.0.1:${port} → localhost:${webPort}`;
       assert.deepEqual(await tunnels.inlineActions(label), ['Open in Browser', 'Copy Local Address (Ctrl+C)', 'Stop']);
@@ -245,7 +305,7 @@ describe('the extension in a window', () => {
       await shows(`web01 · ready · ${sshd.user}@127.0.0.1:${sshd.port}`, `Shop page · ready · ${label}`);
     });
 
-    it('saves it as a preset of the workspace', async () => {
+    it('saves it as a preset of the workspace, and asks before it replaces one', async () => {
       await tunnels.pressMenu('Shop page', 'Save as Preset…');
       await window.quickInput.step('Save as Preset');
       assert.equal(await window.quickInput.value(), 'Shop page');
@@ -264,17 +324,54 @@ describe('the extension in a window', () => {
         { name: 'Shop page', host: 'web01', forwards: [`-L 127.0.0.1:${port}:localhost:${webPort}`] },
       ]);
       await inBothThemes('preset');
+      await window.runCommand('SSH Tunnels: Save as Preset…');
+      await window.quickInput.pick('Shop page');
+      await window.quickInput.step('Name of the preset for web01');
+      await window.quickInput.accept(' Shop page ');
+      assert.equal((await window.modal()).message, 'Replace the preset “Shop page”?');
+      await window.screenshot('replace-preset');
+      await window.pressModal('Cancel');
+    });
+
+    it('asks for the secret again after a reload when it was not to be remembered, but not while the user types', async () => {
+      const { quickInput, page } = window;
+      await window.reload();
+      await openView();
+      await shows('Presets · ', `Shop page · localhost:${webPort} via web01`);
+      await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
+      await window.runCommand('SSH Tunnels: Forward Port');
+      await quickInput.step('Forward Port (1/2)');
+      await quickInput.type('web02');
+      await tunnels.pressInline('Shop page', 'Start Preset');
+      await eventually(async () => assert.match((await rows())[1] ?? '', /^Shop page · .*waiting for you/));
+      await page.waitForTimeout(500);
+      assert.match(await quickInput.title(), /Forward Port \(1\/2\)/);
+      assert.equal(await quickInput.value(), 'web02');
+      await quickInput.type('');
+      await page.keyboard.press('Escape');
+      await quickInput.step('Passphrase of');
+      assert.match(await quickInput.message(), /connect to web01\. It will not be remembered/);
+      await quickInput.pressButton('Remember');
+      await eventually(async () => assert.match(await quickInput.message(), /be remembered in/));
+      await quickInput.accept(passphrase);
+      await window.toast('is ready.');
     });
 
     it('starts the preset again after a reload, without asking what it knows', async () => {
       await window.reload();
       await openView();
       await shows('Presets · ', `Shop page · localhost:${webPort} via web01`);
-      await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
       await tunnels.pressInline('Shop page', 'Start Preset');
       await window.toast('is ready.');
       assert.equal(await fetchPage(port), 'the page behind web01');
       await window.screenshot('reloaded');
+    });
+
+    it('shows the view when the status item is pressed', async () => {
+      await window.runCommand('View: Show Explorer');
+      await tunnels.pane.waitFor({ state: 'hidden' });
+      await window.pressStatusItem(statusId);
+      await tunnels.pane.waitFor();
     });
 
     it('stops several rows at once with Delete, and removes them with another', async () => {
@@ -309,9 +406,11 @@ describe('the extension in a window', () => {
     const light = { colorTheme: 'Default Light Modern' } as const;
     let port: number;
     let refusing: number;
+    let closed: number;
 
     before(async () => {
       port = await freePort();
+      closed = await freePort();
       refusing = await freePort();
       const config = sshd.configPath('web01');
       const other = readFileSync(`${keyPath}.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
@@ -323,6 +422,13 @@ describe('the extension in a window', () => {
           '  HostName 127.0.0.1',
           `  Port ${sshd.port}`,
           `  UserKnownHostsFile ${join(sshd.folder, 'changed')}`,
+          'Host locked',
+          '  HostName 127.0.0.1',
+          `  Port ${sshd.port}`,
+          `  IdentityFile ${keyPath}`,
+          '  IdentitiesOnly yes',
+          '  IdentityAgent none',
+          `  UserKnownHostsFile ${sshd.knownHostsPath}`,
           '',
         ].join('\n'),
       );
@@ -359,7 +465,6 @@ describe('the extension in a window', () => {
     });
 
     it('says that no server runs, with the next step, and the status bar turns to it', async () => {
-      const closed = await freePort();
       await forward(`127.0.0.1:${closed}`, '4000');
       const toast = await window.toast('refused the connection');
       assert.deepEqual([toast.severity, toast.buttons], ['error', ['Show Log', 'Edit', 'Retry']]);
@@ -369,6 +474,86 @@ describe('the extension in a window', () => {
       await window.screenshot('server-down-light');
       assert.equal((await window.toasts()).length, 1);
       await tunnels.pressInline(failed.label, 'Remove');
+      await eventually(async () => assert.equal(await status(), undefined));
+    });
+
+    it('offers the hosts used last', async () => {
+      await window.dismissToasts();
+      await window.runCommand('SSH Tunnels: Forward Port');
+      await window.quickInput.step('Forward Port (1/2)');
+      await eventually(async () =>
+        assert.deepEqual(
+          (await window.quickInput.items()).map(({ label, group }) => [label, group]),
+          [
+            [`127.0.0.1:${closed}`, 'Recent'],
+            ['web01', 'From ssh_config'],
+            ['impostor', ''],
+            ['locked', ''],
+          ],
+        ),
+      );
+      await window.screenshot('recent-hosts-light');
+      await window.quickInput.dismiss();
+    });
+
+    it('leads from the notification to the log, to the wizard, and to another try that succeeds', async () => {
+      const [first, second] = [await freePort(), await freePort()];
+      const refused = `127.0.0.1:${sshd.port} refused the connection`;
+      await sshd.stopListening();
+      try {
+        await forward('web01', `${first}:localhost:${webPort}`);
+        await window.toast(refused);
+        await window.pressToast(refused, 'Show Log');
+        await eventually(async () => assert.ok((await window.outputText()).includes(refused)));
+        await window.screenshot('log-light');
+        await tunnels.pressInline(`localhost:${first} → localhost:${webPort}`, 'Start');
+        await window.pressToast(refused, 'Edit');
+        await window.quickInput.step('Forward Port (2/2)');
+        assert.equal(await window.quickInput.value(), `-L ${first}:localhost:${webPort}`);
+        await window.quickInput.accept(`${second}:localhost:${webPort}`);
+        await window.toast(refused);
+        await shows(
+          'web01 · failed',
+          `localhost:${second} → localhost:${webPort} · failed`,
+          'Presets · ',
+          `Database · localhost:${refusing} via web01`,
+          'presets[1].forwards[0]: target port missing · ',
+        );
+      } finally {
+        await sshd.start();
+      }
+      await window.pressToast(refused, 'Retry');
+      await window.toast('is ready');
+      assert.equal(await fetchPage(second), 'the page behind web01');
+      await tunnels.pressMenu('web01', 'Remove');
+      await eventually(async () => assert.equal(await status(), undefined));
+    });
+
+    it('keeps no secret of a login that failed, ticked or not', async () => {
+      const { quickInput } = window;
+      await forward('locked', '4002');
+      await quickInput.step('Passphrase of');
+      await quickInput.pressButton('Remember');
+      await eventually(async () => assert.match(await quickInput.message(), /be remembered in/));
+      await quickInput.accept('wrong');
+      for (let attempt = 2; attempt <= 3; attempt++) {
+        await eventually(async () => {
+          assert.match(await quickInput.message(), /The last one was wrong.*be remembered in/);
+          assert.equal(await quickInput.value(), '');
+        });
+        await quickInput.accept('wrong');
+      }
+      await window.toast('passphrase');
+      await window.screenshot('passphrase-wrong-light');
+      await window.reload();
+      await openView();
+      await forward('locked', '4002');
+      await quickInput.step('Passphrase of');
+      assert.match(await quickInput.message(), /^Unlocks the key.*It will not be remembered/);
+      await window.page.keyboard.press('Escape');
+      await window.pressToast('locked waits for the passphrase', 'Cancel');
+      await eventually(async () => assert.match((await rows())[1] ?? '', /stopped/));
+      await tunnels.pressMenu('locked', 'Remove');
       await eventually(async () => assert.equal(await status(), undefined));
     });
 
@@ -384,8 +569,17 @@ describe('the extension in a window', () => {
       await window.dismissToasts();
     });
 
-    it('asks once before a preset of the workspace starts, in plain words, and shows its failing target', async () => {
+    it('starts nothing when the user does not agree', async () => {
       await tunnels.pressInline('Database', 'Start Preset');
+      await window.modal();
+      await window.pressModal('Cancel');
+      await window.page.waitForTimeout(500);
+      assert.equal(await status(), undefined);
+      assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
+    });
+
+    it('asks once before a preset of the workspace starts, in plain words, and shows its failing target', async () => {
+      await tunnels.row('Database').dblclick();
       const { message, detail, buttons } = await window.modal();
       assert.equal(message, 'Start “Database” from the workspace settings?');
       assert.match(
@@ -398,6 +592,7 @@ describe('the extension in a window', () => {
       await window.screenshot('consent-light');
       await window.pressModal('Start');
       await window.toast('is ready');
+      assert.equal(await window.page.locator('.monaco-dialog-box').count(), 0);
       assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
       await eventually(async () => assert.match((await rows())[1] ?? '', /ready, last connection failed/));
       assert.equal((await tunnels.rows())[1]!.icon, 'warning');
@@ -417,8 +612,10 @@ describe('the extension in a window', () => {
   });
 
   describe('in a workspace that is not trusted', () => {
+    let port: number;
+
     before(async () => {
-      const port = await freePort();
+      port = await freePort();
       await open('untrusted', {
         trust: 'ask',
         colorTheme: 'Default Dark Modern',
@@ -451,16 +648,66 @@ describe('the extension in a window', () => {
       await window.toast('is ready');
     });
 
+    it('opens no port of the workspace’s presets, and says so when one is clicked', async () => {
+      await window.dismissToasts();
+      await tunnels.row('Theirs').click();
+      const toast = await window.toast('This workspace is not trusted, so its presets don’t start.');
+      assert.deepEqual([toast.severity, toast.buttons], ['error', ['Manage Workspace Trust']]);
+      const offered = await window.offeredCommands('SSH Tunnels: Start Preset');
+      assert.equal(offered.includes('SSH Tunnels: Start Preset'), false);
+      assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
+      await window.dismissToasts();
+    });
+
     it('asks before it starts one by itself when the workspace is trusted', async () => {
       await window.runCommand('Workspaces: Manage Workspace Trust');
       await window.page.getByRole('button', { name: 'Trust', exact: true }).first().click();
-      await window.toast('“Theirs” wants to start with this workspace.');
+      const toast = await window.toast('“Theirs” wants to start with this workspace.');
+      assert.deepEqual(toast.buttons, ['Review…', 'Not Now', 'Don’t Show Again']);
+      assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
       await window.screenshot('auto-start-dark');
       await window.pressToast('wants to start', 'Review…');
       assert.equal((await window.modal()).message, 'Start “Theirs” from the workspace settings?');
       await window.pressModal('Start');
       await window.page.keyboard.press('Escape');
       await eventually(async () => assert.equal((await status())?.text, '2'));
+    });
+  });
+
+  describe('with presets that start by themselves', () => {
+    before(async () => {
+      await open('automatic', {
+        settings: {
+          'sshTunnels.sshConfigFile': sshd.configPath('web01'),
+          'sshTunnels.presets': [
+            { name: 'Taken', host: 'web01', forwards: [`-L 127.0.0.1:${webPort}:localhost:80`], autoStart: true },
+          ],
+        },
+        folderSettings: {
+          'sshTunnels.presets': [
+            { name: 'Theirs', host: 'web01', forwards: [`-L ${await freePort()}:localhost:80`], autoStart: true },
+          ],
+        },
+      });
+      await openView();
+    });
+
+    it('shows in the row alone that a port is in use: it may be up in another window', async () => {
+      await eventually(async () => assert.match((await rows())[1] ?? '', /^Taken · failed/));
+      assert.match((await tunnels.rows())[1]!.accessibleLabel, /is already in use on this machine/);
+      await window.toast('“Theirs” wants to start');
+      assert.equal((await window.toasts()).length, 1);
+      await tunnels.pressInline('Taken', 'Start');
+      await window.toast('is already in use');
+    });
+
+    it('does not offer the workspace’s again when told so', async () => {
+      await window.pressToast('“Theirs” wants to start', 'Don’t Show Again');
+      await window.reload();
+      await openView();
+      await eventually(async () => assert.match((await rows())[1] ?? '', /^Taken · failed/));
+      await window.page.waitForTimeout(1000);
+      assert.deepEqual(await window.toasts(), []);
     });
   });
 
