@@ -197,6 +197,24 @@ describe('the extension inside VS Code', () => {
     await becomes('stopped');
   });
 
+  it('saves tunnels of two hosts as two presets', async () => {
+    await configure('presets', undefined, vscode.ConfigurationTarget.Workspace);
+    const [first, second] = [await freePort(), await freePort()];
+    await run('forwardPort', { host: 'web01', forward: `${first}:db:1` });
+    await run('forwardPort', { host: 'nobody@127.0.0.1:1', forward: `${second}:db:1` });
+    const saved = run('savePreset', forwards()[0], forwards());
+    await eventually(async () => {
+      await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
+      assert.deepEqual(
+        presets().map(({ label }) => label),
+        ['web01', 'nobody@127.0.0.1:1'],
+      );
+    });
+    await saved;
+    await configure('presets', undefined, vscode.ConfigurationTarget.Workspace);
+    await eventually(() => assert.deepEqual(presets(), []));
+  });
+
   it('adds no preset where the setting is no list, and leaves it as it is', async () => {
     await run('forwardPort', { host: 'web01', forward: `${await freePort()}:localhost:${webPort()}` });
     await becomes('ready');
