@@ -159,7 +159,10 @@ function authText({ user, host, tried, offered, notes, detail }: Failure & { kin
   const accepts = offered.length > 0 ? ` The server accepts: ${offered.join(', ')}.` : '';
   const why = notes.map((note) => ` ${failureText(note)}`).join('');
   const said = detail ? ` It said: ${closed(detail)}` : '';
-  return `${host} did not let ${user} in.${said}${what}${accepts}${why} Check the user name and which key the server knows.`;
+  const next = notes.some(({ kind }) => kind === 'passphraseWrong')
+    ? 'Start it again for another try.'
+    : 'Check the user name and which key the server knows.';
+  return `${host} did not let ${user} in.${said}${what}${accepts}${why} ${next}`;
 }
 
 function lostText({ host, reason, detail }: Failure & { kind: 'connectionLost' }): string {

@@ -210,8 +210,9 @@ export function registerCommands({
     },
 
     async [commands.rename](given?: unknown, selected?: unknown) {
-      const [tunnel] = await tunnelsFor('Rename Tunnel', given, selected);
-      if (!tunnel) return;
+      const [tunnel, another] = await tunnelsFor('Rename Tunnel', given, selected);
+      // One name is for one tunnel: several rows, or a host with several tunnels, are no subject.
+      if (!tunnel || another) return;
       const box = {
         title: 'Rename Tunnel',
         prompt: 'Name of the tunnel; empty: its addresses',

@@ -307,7 +307,7 @@ describe('a connection', () => {
         reach(['IdentityFile', path], ['PreferredAuthentications', 'publickey']),
         () => ({ kind: 'secret', secret: 'wrong' }),
       );
-      assert.match(text, /passphrase of .*locked was wrong/);
+      assert.match(text, /passphrase of .*locked was wrong.*Start it again for another try/);
       assert.equal(asksOf(engine).length, 3);
       assert.doesNotMatch(JSON.stringify(engine.events), /"wrong"/);
     });
