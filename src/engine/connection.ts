@@ -36,7 +36,6 @@ interface Dial {
   abort: AbortController;
   /** Set when a person said no, so that the end is told as that. */
   cancelled: boolean;
-  socket?: Socket;
 }
 
 export function openConnection(first: PlannedConnection, free: Promise<void>, context: ConnectionContext): Connection {
