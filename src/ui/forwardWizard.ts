@@ -93,7 +93,9 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<Destinatio
       show();
     });
     pick.onDidAccept(() => {
-      const destination = pick.selectedItems[0]?.destination;
+      const [picked] = pick.selectedItems;
+      // Enter may come before the list has followed what was typed: then that counts, and not the row of before.
+      const destination = picked && isMatch(pick.value, picked.label) ? picked.destination : readHost(pick.value);
       if (!destination) return;
       answers.host = printDestination(destination);
       resolve(destination);
@@ -124,6 +126,20 @@ function hostItems(configured: readonly string[], recent: readonly string[]): Ho
     ),
     ...group('From ssh_config', 'server', configured),
   ];
+}
+
+/** Whether a row can be in the list for what is typed: its letters are in the label, in their order. */
+function isMatch(typed: string, label: string): boolean {
+  let at = 0;
+  return [...typed.toLowerCase().replace(/\s/g, '')].every((letter) => {
+    at = label.toLowerCase().indexOf(letter, at) + 1;
+    return at > 0;
+  });
+}
+
+function readHost(text: string): Destination | undefined {
+  const result = parseDestination(text);
+  return result.ok ? result.destination : undefined;
 }
 
 /** An item for what is typed, if it is not in the list: with a destination when it is one, else with what is wrong. */
