@@ -1,6 +1,6 @@
 // The one grammar of forwards: what `ssh -L`, `-R` and `-D` take, presets hold and the Forward Port field accepts.
 // Source: ssh(1) and ssh_config(5), compared with `ssh -G` by test/core/forwardSpec.test.ts.
-import { FailureError, type Failure, type SpecProblem } from './failure.js';
+import type { Failure, SpecProblem } from './failure.js';
 import { servicePort } from './servicePort.js';
 
 /** One end of a forward. `port` is 1 to 65535 for a target and 0 to 65535 for a listener (0: the listening side chooses). */
@@ -150,13 +150,6 @@ function printPath(path: string): string {
 /** A host or bind address: as a path, but a bare slash would make it one. */
 function printName(name: string): string {
   return name.includes('/') ? name.replace(/[:\\[\]/]|(?<=\$)\{/g, '\\$&') : printPath(name);
-}
-
-/** The spec of a text that is known to be good; throws a FailureError otherwise. */
-export function mustParseSpec(text: string): ForwardSpec {
-  const result = parseSpec(text);
-  if (!result.ok) throw new FailureError(result.failure);
-  return result.spec;
 }
 
 function expand(text: string, env: Environment): Character[] {

@@ -160,7 +160,8 @@ function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
             `Who can connect: ${accessText(spec.listen, spec.kind === 'remote' ? host : undefined)}`,
           ]
         : []),
-      ...(problem === undefined ? [`State: ${stateText(state)}`] : [`State: ${stateText(state)}`, problem]),
+      `State: ${stateText(state)}`,
+      ...(problem === undefined ? [] : [problem]),
     ],
     ...(address !== undefined && { address }),
     ...(url !== undefined && { url }),

@@ -131,23 +131,24 @@ export function createSession(engine: Engine, configFile: () => string | undefin
     state = next;
     for (const listener of listeners) listener(state, event);
   };
+  /** The whole plan each time; it is the state's own, which a listener may have changed once more. */
+  const want = (next: SessionState, event?: EngineEvent) => {
+    become(next, event);
+    engine.apply(planTunnels(state.wanted, configFile()));
+  };
   engine.onEvent((event) => {
     const snapshot = reduce(state.snapshot, event);
     if (event.kind !== 'connectionFailed' || event.failure.kind !== 'cancelled')
       return become({ ...state, snapshot }, event);
     // Who cancels a question no longer wants what it was asked for.
     const ids = tunnelsOf(state.wanted, event.connection).map(({ id }) => id);
-    become({ wanted: stopTunnels(state.wanted, ids), snapshot }, event);
-    engine.apply(planTunnels(state.wanted, configFile()));
+    want({ wanted: stopTunnels(state.wanted, ids), snapshot }, event);
   });
   return {
     get state() {
       return state;
     },
-    update(next) {
-      become({ ...state, wanted: next(state.wanted) });
-      engine.apply(planTunnels(state.wanted, configFile()));
-    },
+    update: (next) => want({ ...state, wanted: next(state.wanted) }),
     answer: (ask, reply) => engine.answer(ask.id, reply),
     onChange(listener) {
       listeners.add(listener);

@@ -9,7 +9,7 @@ import { failureText } from '../core/wording.js';
 import { createAuthentication, type Authentication, type Secrets } from './authentication.js';
 import { createHostKeyCheck, type AskUser, type Question } from './hostKeyCheck.js';
 import { openLocalForward, type LocalForward } from './localForward.js';
-import { DialError, openSession, type SessionEnd, type SshSession } from './sshClient.js';
+import { DialError, openSession, type SshSession } from './sshClient.js';
 import { resolveHost } from './sshFiles.js';
 
 export interface ConnectionContext {
@@ -55,8 +55,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   let closed = false;
   let everReady = false;
 
-  const log = (text: string, level: 'debug' | 'info' = 'debug') =>
-    emit({ kind: 'logged', level, text: `${id}: ${text}` });
+  const log = (text: string) => emit({ kind: 'logged', level: 'debug', text: `${id}: ${text}` });
 
   const closeForward = (forward: LocalForward) => {
     forwards.delete(forward.planned.id);
@@ -351,10 +350,6 @@ function dialFailure({ end }: DialError, config: HostConfig, authentication: Aut
       };
     }
     case 'lost':
-      return lostFailure(host, end.end);
+      return { kind: 'connectionLost', host, ...end.end };
   }
-}
-
-function lostFailure(host: string, end: SessionEnd): Failure {
-  return { kind: 'connectionLost', host, ...end };
 }

@@ -1,7 +1,7 @@
 // The only importer of ssh2 1.17.0, and the only place that touches its private parts (each with its reason).
 import type { Socket } from 'node:net';
 import { BaseAgent, Client, createAgent, utils, type ClientChannel, type ParsedKey } from 'ssh2';
-import { FailureError, errorCode, type ChannelRefusal, type Failure } from '../core/failure.js';
+import { FailureError, errorCode, failureOf, type ChannelRefusal, type Failure } from '../core/failure.js';
 import type { Algorithms } from '../core/sshConfig.js';
 
 export type SshChannel = ClientChannel;
@@ -226,9 +226,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
           verify(true);
         },
         (error: unknown) => {
-          verdict = {
-            failure: error instanceof FailureError ? error.failure : { kind: 'unexpected', detail: String(error) },
-          };
+          verdict = { failure: failureOf(error) };
           verify(false);
         },
       );
@@ -239,11 +237,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         (step) => {
           if (phase === 'authentication') next(step ? ssh2Step(options.user, step) : false);
         },
-        (error: unknown) =>
-          fail({
-            kind: 'failure',
-            failure: error instanceof FailureError ? error.failure : { kind: 'unexpected', detail: String(error) },
-          }),
+        (error: unknown) => fail({ kind: 'failure', failure: failureOf(error) }),
       );
     };
 
@@ -305,7 +299,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     client.connect({
       sock: socket,
       username: options.user,
-      algorithms: algorithms,
+      algorithms,
       hostVerifier,
       authHandler: ((_methods: unknown, _partial: unknown, next: (step: unknown) => void) => nextStep(next)) as never,
       readyTimeout: 0,

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { FailureError, type SpecProblem } from '../../src/core/failure.js';
 import {
-  mustParseSpec,
   parseAnswer,
   parseForward,
   parseSpec,
@@ -17,6 +16,7 @@ import {
 } from '../../src/core/forwardSpec.js';
 import { servicePort } from '../../src/core/servicePort.js';
 import { askEach, hasOpenSsh, run, type Ran } from '../support/openSsh.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const env = { HOME: '/home/ann', EMPTY: '', BOTH: '9000:db', SPACED: ' 7', COLON: ':', 'odd name': 'odd' };
 

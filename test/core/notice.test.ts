@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import type { EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
-import { mustParseSpec } from '../../src/core/forwardSpec.js';
 import { decideNotices, type Notice } from '../../src/core/notice.js';
 import {
   nothingWanted,
@@ -12,6 +11,7 @@ import {
   type SessionState,
 } from '../../src/core/session.js';
 import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const tunnel = (spec: string, label?: string): NewTunnel => ({
   destination: { host: 'web01' },

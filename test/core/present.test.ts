@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import type { BoundAddress, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
-import { mustParseSpec } from '../../src/core/forwardSpec.js';
 import type { Preset, PresetProblem } from '../../src/core/preset.js';
 import {
   browserUrl,
@@ -23,6 +22,7 @@ import {
   type Wanted,
 } from '../../src/core/session.js';
 import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const newTunnel = (host: string, spec: string, label?: string): NewTunnel => ({
   destination: { host },

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { mustParseSpec } from '../../src/core/forwardSpec.js';
 import {
   parsePresets,
   presetFingerprint,
@@ -10,6 +9,7 @@ import {
   type Preset,
   type PresetScope,
 } from '../../src/core/preset.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const user: PresetScope = { kind: 'user' };
 const stored = { name: 'Database', host: 'bob@web01', forwards: ['-L 5432:db:5432'] };

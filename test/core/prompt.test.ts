@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Ask } from '../../src/core/engine.js';
-import { mustParseSpec } from '../../src/core/forwardSpec.js';
 import type { Preset } from '../../src/core/preset.js';
 import { consentPrompt, hostKeyPrompt, secretPrompt, waitingText } from '../../src/core/prompt.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const hostKey: Ask & { kind: 'hostKey' } = {
   id: '1',

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import type { Ask, Engine, EngineEvent, Reply } from '../../src/core/engine.js';
-import { mustParseSpec } from '../../src/core/forwardSpec.js';
 import { connectionOf, planTunnels, unsupportedForward, type Plan } from '../../src/core/plan.js';
 import {
   createSession,
@@ -20,6 +19,7 @@ import {
   type Wanted,
 } from '../../src/core/session.js';
 import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const web01 = { host: 'web01', user: 'bob' };
 const web02 = { host: 'web02' };

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Ask, BoundAddress, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
-import { mustParseSpec } from '../../src/core/forwardSpec.js';
 import { stopTunnels, nothingWanted, wantTunnels } from '../../src/core/session.js';
 import {
   connectionSeen,
@@ -11,6 +10,7 @@ import {
   type Snapshot,
   type TunnelState,
 } from '../../src/core/snapshot.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const wanted = wantTunnels(nothingWanted, [{ destination: { host: 'web01' }, spec: mustParseSpec('-L 5432:db:5432') }]);
 const tunnel = wanted.tunnels[0]!;

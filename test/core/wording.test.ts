@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { FailureError, errorCode, failureOf } from '../../src/core/failure.js';
 import type { ChannelRefusal, DestinationProblem, Failure, SpecProblem } from '../../src/core/failure.js';
-import { mustParseSpec, parseForward } from '../../src/core/forwardSpec.js';
+import { parseForward } from '../../src/core/forwardSpec.js';
 import {
   accessText,
   boundText,
@@ -14,6 +14,7 @@ import {
   specProblem,
   targetText,
 } from '../../src/core/wording.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 type Sample<F> = readonly [failure: F, ...names: string[]];
 

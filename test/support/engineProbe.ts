@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { parseDestination } from '../../src/core/destination.js';
 import type { Ask, Engine, EngineEvent, Reply } from '../../src/core/engine.js';
-import { mustParseSpec } from '../../src/core/forwardSpec.js';
 import type { PlannedConnection } from '../../src/core/plan.js';
+import { mustParseSpec } from './mustParseSpec.js';
 
 type EventOf<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>;
 
