@@ -20,6 +20,7 @@ import {
 } from '../core/session.js';
 import { findPreset, readSubjects, type Subject } from '../core/subject.js';
 import type { Turns } from '../core/turns.js';
+import { connectionSeen } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
 import { commands, settings, type CommandId } from './contributions.js';
 import { askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
@@ -83,6 +84,9 @@ export function registerCommands({
     presentation.presented.rows
       .flatMap((row) => (row.kind === 'connection' ? row.forwards : []))
       .filter(({ status }) => !statuses || statuses.includes(status));
+
+  const rowsOf = (tunnels: readonly Tunnel[]) =>
+    forwardRows().filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id));
 
   const tunnelsOfSubject = (subject: Subject): readonly Tunnel[] => {
     const { wanted } = session.state;
@@ -198,7 +202,7 @@ export function registerCommands({
       const ids = (running.length > 0 ? running : tunnels).map(idOf);
       const connections = [
         ...rows.flatMap((row) => (row.kind === 'connection' && tunnelsOfSubject(row).length > 0 ? [row.id] : [])),
-        ...tunnels.map(connectionOf).filter((id) => session.state.snapshot.connections[id]?.kind !== 'ready'),
+        ...tunnels.map(connectionOf).filter((id) => connectionSeen(session.state.snapshot, id)?.kind !== 'ready'),
       ];
       notifications.expect(ids);
       session.update((wanted) => [...new Set(connections)].reduce(restartConnection, restartTunnels(wanted, ids)));
@@ -224,15 +228,13 @@ export function registerCommands({
 
     async [commands.copyAddress](given?: unknown, selected?: unknown) {
       const tunnels = await tunnelsFor('Copy Local Address', given, selected, ['ready']);
-      const addresses = forwardRows()
-        .filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id))
-        .flatMap(({ address }) => address ?? []);
+      const addresses = rowsOf(tunnels).flatMap(({ address }) => address ?? []);
       if (addresses.length > 0) await vscode.env.clipboard.writeText(addresses.join('\n'));
     },
 
     async [commands.openInBrowser](given?: unknown, selected?: unknown) {
       const tunnels = await tunnelsFor('Open in Browser', given, selected, ['ready']);
-      for (const { url } of forwardRows().filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id)))
+      for (const { url } of rowsOf(tunnels))
         if (url !== undefined) await vscode.env.openExternal(await vscode.env.asExternalUri(vscode.Uri.parse(url)));
     },
 
