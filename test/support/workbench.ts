@@ -473,21 +473,23 @@ async function isUp(page: Page): Promise<void> {
   await page.locator('.monaco-workbench .part.statusbar .statusbar-item').first().waitFor({ timeout: 60_000 });
 }
 
-/** Moves the mouse away again, since a hover lies over what is below its row. */
+/** Moves the mouse away before, since another hover may still be there, and after, since a hover lies over what is below its row. */
 async function hoverText(page: Page, target: Locator, whileShown?: () => Promise<unknown>): Promise<string> {
   const hovers = page.locator('.workbench-hover, .monaco-hover:not(.hidden)').filter({ visible: true });
+  let step = 0;
+  const leave = () =>
+    eventually(async () => {
+      await page.mouse.move(640, 300 + (++step % 50)); // one that stays where it is isn't noticed to have left
+      if ((await hovers.count()) > 0) throw new Error('the hover stays');
+    });
   const text = await eventually(async () => {
-    await page.mouse.move(640, 300); // a hover opens when the mouse comes in, so leave first
+    await leave();
     await target.hover();
     await hovers.first().waitFor({ timeout: 3000 });
     return textOf(hovers.first());
   });
   await whileShown?.();
-  let step = 0;
-  await eventually(async () => {
-    await page.mouse.move(640, 300 + ++step); // one that stays where it is isn't noticed to have left
-    if ((await hovers.allInnerTexts()).some((shown) => shown.trim() === text)) throw new Error('the hover stays');
-  });
+  await leave();
   return text.replaceAll('\u00a0', ' ');
 }
 
