@@ -1,0 +1,178 @@
+// One dial: resolve the host's options, connect, check its key, authenticate.
+import { connect, type Socket } from 'node:net';
+import { FailureError, errorCode, type Failure } from '../core/failure.js';
+import type { HostRequest } from '../core/plan.js';
+import type { HostConfig } from '../core/sshConfig.js';
+import { createAuthentication, type Authentication, type Secrets } from './authentication.js';
+import { createHostKeyCheck, type AskUser } from './hostKeyCheck.js';
+import { DialError, openSession, type SshSession } from './sshClient.js';
+import { resolveHost } from './sshFiles.js';
+
+/** What a person has given or accepted, for reconnects in the background; it goes with the connection. */
+export interface Memory {
+  secrets: Secrets;
+  acceptedKeys: Set<string>;
+}
+
+/** A try to connect that can be called off at any point. */
+export interface Dial {
+  abort: AbortController;
+  /** Set when a person said no, so that the end is told as that. */
+  cancelled: boolean;
+}
+
+/** Brings a session up, or throws a FailureError; the dial's abort ends it at any point. */
+export async function dialHost(
+  request: HostRequest,
+  dial: Dial,
+  ask: AskUser,
+  memory: Memory,
+  log: (text: string) => void,
+): Promise<{ session: SshSession; config: HostConfig }> {
+  const config = await resolveHost(request, dial.abort.signal, log);
+  dial.abort.signal.throwIfAborted();
+  const watch = createNetworkWatch(config, dial);
+  // Time that a person takes to answer is not the network's.
+  const askAndWait: AskUser = (question) => {
+    if (config.batchMode) return Promise.resolve({ kind: 'cancel' });
+    return watch.paused(() => ask(question));
+  };
+  let authentication: Authentication | undefined;
+  try {
+    const hostKey = await createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log);
+    dial.abort.signal.throwIfAborted();
+    const socket = await openSocket(config, dial);
+    authentication = createAuthentication({
+      config,
+      ask: askAndWait,
+      atLeisure: (work) => watch.paused(work),
+      secrets: memory.secrets,
+      log,
+    });
+    const session = await openSession({
+      socket,
+      user: config.user,
+      knownKeyTypes: hostKey.knownKeyTypes,
+      algorithms: config.algorithms,
+      verifyHostKey: (blob) => hostKey.verify(blob),
+      authenticate: (state) => authentication!.next(state),
+      keepaliveSeconds: config.serverAliveInterval,
+      keepaliveCount: config.serverAliveCountMax,
+      log,
+    });
+    return { session, config };
+  } catch (error) {
+    if (watch.expired)
+      throw new FailureError({
+        kind: 'connectTimeout',
+        host: config.hostName,
+        port: config.port,
+        seconds: config.connectTimeout,
+      });
+    throw error instanceof DialError ? new FailureError(dialFailure(error, config, authentication)) : error;
+  } finally {
+    watch.end();
+  }
+}
+
+interface NetworkWatch {
+  readonly expired: boolean;
+  /** Does not count the time of the work. */
+  paused<T>(work: () => Promise<T>): Promise<T>;
+  end(): void;
+}
+
+/** Ends the dial when the network takes longer than ConnectTimeout between two answers of a person. */
+function createNetworkWatch({ connectTimeout }: HostConfig, dial: Dial): NetworkWatch {
+  let expired = false;
+  let ended = false;
+  let pauses = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const run = () => {
+    clearTimeout(timer);
+    if (ended || pauses > 0) return;
+    timer = setTimeout(() => {
+      expired = true;
+      dial.abort.abort();
+    }, connectTimeout * 1000);
+  };
+  run();
+  return {
+    get expired() {
+      return expired;
+    },
+    async paused(work) {
+      pauses++;
+      clearTimeout(timer);
+      try {
+        return await work();
+      } finally {
+        pauses--;
+        run();
+      }
+    },
+    end() {
+      ended = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** A connected socket that the dial's abort destroys, with no-delay from the start. Throws a FailureError. */
+function openSocket({ hostName, port, addressFamily, bindAddress }: HostConfig, dial: Dial): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      host: hostName,
+      port,
+      family: addressFamily,
+      ...(bindAddress !== undefined && { localAddress: bindAddress }),
+      noDelay: true,
+      autoSelectFamilyAttemptTimeout: 2500,
+    });
+    const fail = (error: Error) => {
+      const code = errorCode(error);
+      if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+        reject(new FailureError({ kind: 'hostNotFound', host: hostName }));
+      else reject(new FailureError({ kind: 'connectFailed', host: hostName, port, code: innerCode(error) }));
+    };
+    socket.on('error', fail);
+    dial.abort.signal.addEventListener('abort', () => {
+      socket.destroy();
+      reject(new FailureError({ kind: 'cancelled' }));
+    });
+    socket.once('connect', () => resolve(socket));
+  });
+}
+
+/** A name with several addresses fails with all their errors at once; the first one tells enough. */
+function innerCode(error: Error): string {
+  return error instanceof AggregateError ? errorCode(error.errors[0]) : errorCode(error);
+}
+
+function dialFailure({ end }: DialError, config: HostConfig, authentication: Authentication | undefined): Failure {
+  const { alias: host, hostName, port, user } = config;
+  switch (end.kind) {
+    case 'failure':
+      return end.failure;
+    case 'notSsh':
+      return { kind: 'notSsh', host: hostName, port, said: end.said };
+    case 'closedEarly':
+      return { kind: 'connectFailed', host: hostName, port, code: 'ECONNRESET' };
+    case 'handshake':
+      return { kind: 'handshakeFailed', host, detail: end.detail.replace(/^Handshake failed: /, '') };
+    case 'denied': {
+      const { tried = [], offered = [], notes = [] } = authentication ?? {};
+      return {
+        kind: 'authFailed',
+        user,
+        host,
+        tried,
+        offered,
+        notes,
+        ...(end.detail !== undefined && { detail: end.detail }),
+      };
+    }
+    case 'lost':
+      return { kind: 'connectionLost', host, ...end.end };
+  }
+}
