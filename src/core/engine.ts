@@ -1,6 +1,7 @@
 // The port between what is wanted and what runs: implemented by engine/reconciler (in this thread) and by
 // engine/workerEngine (in a worker thread). Everything that crosses it is plain data.
 import type { Failure } from './failure.js';
+import type { ForwardSpec } from './forwardSpec.js';
 import type { Plan, ConnectionId, ForwardId } from './plan.js';
 
 export interface Engine {
@@ -12,16 +13,36 @@ export interface Engine {
   onEvent(listener: (event: EngineEvent) => void): () => void;
   /** The names a person can pick: Host entries of the ssh_config file (default ~/.ssh/config), patterns left out. */
   hosts(configFile: string | undefined): Promise<readonly string[]>;
+  /** Who is connected through a forward now, the oldest first; nobody for an id that isn't there. */
+  clients(forward: ForwardId): Promise<readonly Client[]>;
+  /** Resets one client of a forward; one that has gone is ignored. */
+  disconnect(forward: ForwardId, client: number): void;
   /** Ends every listener, channel and connection; resolves when they are closed. */
   close(): Promise<void>;
 }
 
-/** An address that is really bound, as the system reports it. */
-export interface BoundAddress {
-  address: string;
-  family: 4 | 6;
-  /** 1 to 65535 */
-  port: number;
+/**
+ * What is really bound: of a listener on this machine as the system reports it, of one on the server what answered there,
+ * or what was asked for where nothing could be tried. The port is 1 to 65535.
+ */
+export type BoundAddress = { kind: 'tcp'; address: string; port: number } | { kind: 'unix'; path: string };
+
+/** Who can connect to a listener: only its user (a socket's mode), whoever is on its machine, or the network. */
+export type Access = 'user' | 'machine' | 'network';
+
+/** A connection through a forward. */
+export interface Client {
+  /** Its number within the forward, from 1. */
+  id: number;
+  /** Where it comes from: `127.0.0.1:50100`, or nothing where a Unix socket does not tell. */
+  peer: string;
+  /** Where it asked to go, through a SOCKS or HTTP proxy: `db:5432`. */
+  target?: string;
+  /** Bytes from the client to the target, and back. */
+  sent: number;
+  received: number;
+  /** ms since 1970 */
+  since: number;
 }
 
 /** A question that only a person can answer. `attempt` counts from 1. */
@@ -40,10 +61,21 @@ export type Ask = { id: string; connection: ConnectionId } & (
     }
   | { kind: 'passphrase'; path: string; attempt: number }
   | { kind: 'password'; user: string; host: string; port: number; attempt: number }
+  /** Before a listener that the network can reach is opened. */
+  | {
+      kind: 'openToNetwork';
+      forward: ForwardId;
+      spec: ForwardSpec;
+      /** The addresses that would be bound on this machine; empty for a remote forward: its server decides. */
+      addresses: readonly string[];
+    }
 );
 
 export type Reply =
-  { kind: 'cancel' } | { kind: 'hostKey'; accept: 'once' | 'remember' } | { kind: 'secret'; secret: string };
+  | { kind: 'cancel' }
+  | { kind: 'hostKey'; accept: 'once' | 'remember' }
+  | { kind: 'secret'; secret: string }
+  | { kind: 'allow' };
 
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error';
 
@@ -67,9 +99,16 @@ export type EngineEvent =
       run: number;
       bound: readonly BoundAddress[];
       /** asked for, but not to be had */ unbound: readonly Failure[];
+      /** Who was to connect, by the forward and ssh_config. */
+      asked: Access;
+      /** Who really can; `unknown` where the server let nothing be tried. */
+      access: Access | 'unknown';
     }
   | { kind: 'listenFailed'; forward: ForwardId; run: number; failure: Failure }
+  /** It no longer listens. */
   | { kind: 'forwardClosed'; forward: ForwardId }
+  /** The last client of a run that was stopped in peace has left. */
+  | { kind: 'drained'; forward: ForwardId; run: number }
   | { kind: 'channelOpened'; forward: ForwardId }
   | { kind: 'channelFailed'; forward: ForwardId; failure: Failure }
   | { kind: 'asked'; ask: Ask }

@@ -26,6 +26,8 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
       return { level: 'error', text: `${event.forward}: failed. ${failureText(event.failure)}` };
     case 'forwardClosed':
       return info(`${event.forward}: stopped listening`);
+    case 'drained':
+      return info(`${event.forward}: its last client has left`);
     case 'channelOpened':
       return undefined;
     case 'channelFailed':

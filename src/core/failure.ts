@@ -29,6 +29,8 @@ export type DestinationProblem =
   | { kind: 'bracket' }
   | { kind: 'path' };
 
+import type { PortOwner } from './portOwner.js';
+
 /** Why the server did not open a channel (RFC 4254 section 5.1), or that it never answered. */
 export type ChannelRefusal = 'prohibited' | 'connectFailed' | 'unknownType' | 'resourceShortage' | 'other';
 
@@ -65,10 +67,18 @@ export type Failure =
   | { kind: 'agentUnreachable'; path: string; code: string }
   | { kind: 'signatureRefused'; key: string }
   | { kind: 'connectionLost'; host: string; reason: 'closed' | 'keepalive' | 'reset' | 'disconnected'; detail?: string }
-  | { kind: 'portInUse'; address: string; port: number }
+  | { kind: 'portInUse'; address: string; port: number; /** who has it, where that can be told */ owner?: PortOwner }
   | { kind: 'portForbidden'; address: string; port: number }
   | { kind: 'addressUnavailable'; address: string; port: number }
   | { kind: 'listenFailed'; address: string; port: number; code: string }
+  /** `socketInUse`: a program listens there; `socketStale`: nobody does any more; `socketBlocked`: it is no socket. */
+  | { kind: 'socketInUse' | 'socketStale' | 'socketBlocked'; path: string }
+  | { kind: 'socketFailed'; path: string; code: string }
+  /** The server refused a remote forward. `inUse`: something answers there already. */
+  | { kind: 'remoteRefused'; host: string; user: string; listen: string; port: number; inUse: boolean }
+  /** A remote forward's target, as this machine sees it; `code` of the system. */
+  | { kind: 'targetFailed'; target: string; code: string }
+  | { kind: 'targetNotPermitted'; target: string }
   | { kind: 'channelRefused'; target: string; host: string; refusal: ChannelRefusal; detail: string }
   | { kind: 'forwardsIncomplete'; failures: readonly Failure[] }
   | { kind: 'workspaceUntrusted' }

@@ -1,6 +1,6 @@
 // What the user is told about without looking: what became of that which was just asked for, and what is down for good.
 import { connectionOf } from './plan.js';
-import { isElsewhere, localAddress, readyText } from './present.js';
+import { boundProblems, clientAddress, isElsewhere, readyText } from './present.js';
 import type { SessionState, Tunnel } from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
 import { failureText } from './wording.js';
@@ -67,15 +67,15 @@ function isSame(was: TunnelState | undefined, is: TunnelState): boolean {
 
 function readyNotice(up: readonly { tunnel: Tunnel; state: TunnelState & { kind: 'ready' } }[]): Notice {
   const [first] = up;
-  const unbound = [...new Set(up.flatMap(({ state }) => state.unbound.map(failureText)))];
+  const problems = [...new Set(up.flatMap(({ tunnel, state }) => boundProblems(state, tunnel.destination.host)))];
   const text =
     up.length === 1 && first
       ? readyText(first.tunnel, first.state)
-      : `${up.length} tunnels are ready: ${up.map(({ tunnel, state }) => tunnel.label ?? localAddress(tunnel, state) ?? tunnel.id).join(', ')}.`;
+      : `${up.length} tunnels are ready: ${up.map(({ tunnel, state }) => tunnel.label ?? clientAddress(tunnel, state) ?? tunnel.id).join(', ')}.`;
   return {
     kind: 'ready',
     tunnels: up.map(idOf),
-    text: [text, ...unbound].join(' '),
-    partly: unbound.length > 0,
+    text: [text, ...problems].join(' '),
+    partly: problems.length > 0,
   };
 }

@@ -1,8 +1,7 @@
 // What the engine shall run: the wanted tunnels, grouped into one SSH connection for each destination.
 import { printDestination, type Destination } from './destination.js';
-import type { Failure } from './failure.js';
 import type { ForwardSpec } from './forwardSpec.js';
-import type { Tunnel, Wanted } from './session.js';
+import type { Tunnel, Wanted, Wish } from './session.js';
 
 /** The destination as printed: tunnels with the same one share a connection. */
 export type ConnectionId = string;
@@ -22,6 +21,11 @@ export interface PlannedForward {
   spec: ForwardSpec;
   /** Changes when the user asks for a restart. */
   run: number;
+  /**
+   * `exact`: on its port or not at all. `nextFree`: on the first free port from its own upwards. `drain`: listens no
+   * more, while the clients that are connected may finish.
+   */
+  wish: Exclude<Wish, 'stop'>;
 }
 
 export interface PlannedConnection {
@@ -40,7 +44,7 @@ export interface Plan {
 
 /** Plans the wanted tunnels; stopped ones are left out. */
 export function planTunnels(wanted: Wanted, configFile: string | undefined): Plan {
-  const running = wanted.tunnels.filter((tunnel) => tunnel.running);
+  const running = wanted.tunnels.filter(({ wish }) => wish !== 'stop');
   const connections = new Set(running.map(connectionOf));
   return {
     connections: [...connections].map((id) => {
@@ -48,21 +52,12 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
       return {
         id,
         host: { destination: tunnels[0]!.destination, options: [], ...(configFile && { configFile }) },
-        forwards: tunnels.map(({ id, spec, run }) => ({ id, spec, run })),
+        forwards: tunnels.flatMap(({ id, spec, run, wish }) => (wish === 'stop' ? [] : [{ id, spec, run, wish }])),
         run: connectionRun(wanted, id),
         reconnect: true,
       };
     }),
   };
-}
-
-/** What this version can't run, or undefined: only TCP to TCP with -L. */
-export function unsupportedForward(spec: ForwardSpec): Failure | undefined {
-  if (spec.kind === 'remote') return { kind: 'notSupportedYet', what: 'A remote forward (-R)' };
-  if (spec.kind === 'dynamic') return { kind: 'notSupportedYet', what: 'A dynamic forward (-D)' };
-  if (spec.listen.kind === 'unix' || spec.target.kind === 'unix')
-    return { kind: 'notSupportedYet', what: 'A forward from or to a Unix socket' };
-  return undefined;
 }
 
 /** How often the user asked for a new connection. A host may be called `constructor`, too. */

@@ -5,15 +5,15 @@ import type { Failure } from './failure.js';
 import { connectionOf, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
-import { tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
+import { isWanted, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
 import {
+  accessProblem,
   accessText,
   boundText,
   effectText,
   failureText,
   hostPort,
-  isLoopback,
   listenText,
   targetText,
 } from './wording.js';
@@ -30,7 +30,9 @@ export interface ForwardRow {
   /** Something the user should know although the tunnel works, or the reason why it does not. */
   problem?: string;
   tooltip: readonly string[];
-  /** Where to connect to on this machine, when it listens on a TCP port. */
+  /** The network can reach it. */
+  isOpen: boolean;
+  /** Where to connect to: on this machine, for a remote forward on the server. */
   address?: string;
   /** What Open in Browser opens. */
   url?: string;
@@ -117,7 +119,7 @@ function connectionRow(
   states: ReadonlyMap<string, TunnelState>,
 ): ConnectionRow {
   const tunnels = tunnelsOf(wanted, id);
-  const running = tunnels.some((tunnel) => tunnel.running);
+  const running = tunnels.some(isWanted);
   const seen = running ? connectionSeen(snapshot, id) : undefined;
   const status: Status = running ? (seen?.kind ?? 'connecting') : 'stopped';
   const server = seen?.kind === 'ready' ? seen.server : undefined;
@@ -140,9 +142,10 @@ function connectionRow(
 function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
   const { spec } = tunnel;
   const host = printDestination(tunnel.destination);
-  const path = `${listenText(spec.listen)} → ${targetText(spec)}`;
-  const problem = problemOf(state);
-  const address = localAddress(tunnel, state);
+  const path = pathText(tunnel, state);
+  const machine = spec.kind === 'remote' ? host : 'this machine';
+  const problem = problemOf(state, host);
+  const address = clientAddress(tunnel, state);
   const url = address && browserUrl(tunnel, address);
   return {
     kind: 'forward',
@@ -152,12 +155,13 @@ function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
     description: [stateText(state), ...(tunnel.label === undefined ? [] : [path])].join(' · '),
     status: state.kind,
     ...(problem !== undefined && { problem }),
+    isOpen: state.kind === 'ready' && state.access === 'network',
     tooltip: [
       `${path}, through ${host}`,
       ...(state.kind === 'ready'
         ? [
-            `Listens on ${boundText(state.bound)}`,
-            `Who can connect: ${accessText(spec.listen, spec.kind === 'remote' ? host : undefined)}`,
+            `Listens on ${boundText(state.bound)} of ${machine}${otherPortText(tunnel, state)}`,
+            `Who can connect: ${accessText(state.access, machine)}`,
           ]
         : []),
       `State: ${stateText(state)}`,
@@ -174,24 +178,54 @@ function stateText(state: TunnelState): string {
     case 'connecting':
       return state.ask ? 'connecting, waiting for you' : 'connecting';
     case 'ready':
-      return state.refused
-        ? 'ready, last connection failed'
-        : state.unbound.length > 0
-          ? 'ready, partly bound'
-          : 'ready';
+      return [
+        'ready',
+        ...(state.access === 'network' ? ['open to the network'] : []),
+        ...(state.asked === 'network' && state.access === 'machine' ? ['not open to the network'] : []),
+        ...(state.unbound.length > 0 ? ['partly bound'] : []),
+        ...(state.refused ? ['last connection failed'] : []),
+      ].join(', ');
+    case 'stopped':
+      return state.draining ? 'stopped, open connections finish' : 'stopped';
     case 'retrying':
     case 'failed':
-    case 'stopped':
       return state.kind;
   }
 }
 
-function problemOf(state: TunnelState): string | undefined {
+/** `localhost:5432 → db:5432`; of a remote forward `on web01: localhost:8080 → localhost:3000`. With the real port. */
+function pathText({ spec, destination }: Tunnel, state: TunnelState): string {
+  const port = realPort(state);
+  const listen = spec.listen.kind === 'tcp' && port !== undefined ? { ...spec.listen, port } : spec.listen;
+  const where = spec.kind === 'remote' ? `on ${destination.host}: ` : '';
+  return `${where}${listenText(listen)} → ${targetText(spec)}`;
+}
+
+/** The port that was chosen where the forward leaves it open, or took the next free one. */
+function realPort(state: TunnelState): number | undefined {
+  const [first] = state.kind === 'ready' ? state.bound : [];
+  return first?.kind === 'tcp' ? first.port : undefined;
+}
+
+/** Said when a tunnel runs on another port than its own. */
+function otherPortText({ spec: { listen } }: Tunnel, state: TunnelState): string {
+  const port = realPort(state);
+  if (listen.kind !== 'tcp' || listen.port === 0 || port === undefined || port === listen.port) return '';
+  return `, instead of ${listen.port} until it is started again`;
+}
+
+/** What the user should know of a tunnel that is ready: what could not be bound, and who can connect against expectation. */
+export function boundProblems(state: TunnelState & { kind: 'ready' }, machine: string): string[] {
+  const unbound = state.unbound.map(failureText);
+  if (unbound.length > 0) unbound.unshift(`Only ${boundText(state.bound)} could be bound.`);
+  const access = accessProblem(state.asked, state.access, machine);
+  return [...unbound, ...(access === undefined ? [] : [access])];
+}
+
+function problemOf(state: TunnelState, machine: string): string | undefined {
   switch (state.kind) {
     case 'ready': {
-      const unbound = state.unbound.map(failureText);
-      if (unbound.length > 0) unbound.unshift(`Only ${boundText(state.bound)} could be bound.`);
-      const all = [...unbound, ...(state.refused ? [failureText(state.refused)] : [])];
+      const all = [...boundProblems(state, machine), ...(state.refused ? [failureText(state.refused)] : [])];
       return all.length > 0 ? all.join(' ') : undefined;
     }
     case 'retrying':
@@ -205,17 +239,22 @@ function problemOf(state: TunnelState): string | undefined {
 }
 
 /**
- * `localhost:5432`: what a client on this machine connects to. A listener on all interfaces is reached by localhost too,
- * but one that got only a part of what it asked for by what it got: the other part may be another program's.
+ * `localhost:5432`: what a client connects to, on this machine or, for a remote forward, on the server. A listener on all
+ * interfaces is reached by localhost too, but one that got only a part of what it asked for by what it got: the other part
+ * may be another program's.
  */
-export function localAddress({ spec }: Tunnel, state: TunnelState): string | undefined {
-  if (spec.kind === 'remote' || spec.listen.kind === 'unix') return undefined;
-  const { bind, port } = spec.listen;
-  const [first] = state.kind === 'ready' && state.unbound.length > 0 ? state.bound : [];
-  const place = first?.address ?? (bind === '' || bind === '*' ? undefined : bind);
+export function clientAddress({ spec: { listen } }: Tunnel, state: TunnelState): string | undefined {
+  if (listen.kind === 'unix') return listen.path;
+  const [first] = state.kind === 'ready' ? state.bound : [];
+  const bound = first?.kind === 'tcp' ? first : undefined;
+  const port = bound?.port ?? listen.port;
+  if (port === 0) return undefined;
+  const isPartly = state.kind === 'ready' && state.unbound.length > 0;
+  const place =
+    (isPartly ? bound?.address : undefined) ?? (['', '*'].includes(listen.bind ?? '') ? 'localhost' : listen.bind!);
   // A wildcard of one family is reached by that family's loopback.
   const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-  return hostPort(place === undefined ? 'localhost' : (wildcards[place] ?? place), first?.port ?? port);
+  return hostPort(wildcards[place] ?? place, port);
 }
 
 export function browserUrl({ spec }: Tunnel, address: string): string | undefined {
@@ -292,7 +331,7 @@ function statusLine(tunnels: readonly Tunnel[], states: ReadonlyMap<string, Tunn
       const state = states.get(tunnel.id)!;
       const listen = state.kind === 'ready' ? boundText(state.bound) : listenText(tunnel.spec.listen);
       return [
-        listen,
+        tunnel.spec.kind === 'remote' ? `${tunnel.destination.host}: ${listen}` : listen,
         `${targetText(tunnel.spec)} (${printDestination(tunnel.destination)})`,
         stateText(state),
       ] as const;
@@ -309,7 +348,9 @@ function statusLine(tunnels: readonly Tunnel[], states: ReadonlyMap<string, Tunn
 /** The words of a notification for a tunnel that has just become ready. */
 export function readyText(tunnel: Tunnel, state: TunnelState & { kind: 'ready' }): string {
   const name = tunnel.label === undefined ? '' : `${tunnel.label}: `;
-  const where = `${boundText(state.bound)} → ${targetText(tunnel.spec)} (via ${printDestination(tunnel.destination)})`;
-  const open = tunnel.spec.listen.kind === 'tcp' && !isLoopback(tunnel.spec.listen.bind) ? ' Open to the network.' : '';
-  return `${name}${where} is ready.${open}`;
+  const host = printDestination(tunnel.destination);
+  const isRemote = tunnel.spec.kind === 'remote';
+  const where = `${boundText(state.bound)}${isRemote ? ` on ${host}` : ''} → ${targetText(tunnel.spec)} (via ${host})`;
+  const isExpected = state.access === 'network' && state.asked === 'network';
+  return `${name}${where} is ready.${isExpected ? ' Open to the network.' : ''}`;
 }

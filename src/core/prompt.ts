@@ -3,7 +3,7 @@ import { printDestination } from './destination.js';
 import type { Ask } from './engine.js';
 import { scopeText } from './present.js';
 import type { Preset } from './preset.js';
-import { accessText, effectText, hostPort } from './wording.js';
+import { accessText, askedAccess, effectText, hostPort, listenText, targetText } from './wording.js';
 
 export interface Prompt {
   title: string;
@@ -46,11 +46,21 @@ export function waitingText(ask: Ask & { kind: 'passphrase' | 'password' }): str
   return `${ask.connection} waits for the ${title.charAt(0).toLowerCase()}${title.slice(1)}.`;
 }
 
+/** Asked once before a forward is opened to the network. */
+export function networkPrompt({ connection, spec, addresses }: Ask & { kind: 'openToNetwork' }): Prompt {
+  const where = spec.kind === 'remote' ? connection : 'this machine';
+  const bound = addresses.length > 0 ? ` (${addresses.join(', ')})` : '';
+  return {
+    title: `Open ${listenText(spec.listen)} on ${where} to the network?`,
+    detail: `Everyone on the network who reaches ${where}${bound} can then connect to ${targetText(spec)}, without a password of yours. To keep it to ${where} itself, leave out the bind address or write localhost.\n\nYou are asked once for this forward.`,
+  };
+}
+
 /** What starting a preset that came with the workspace means. */
 export function consentPrompt({ name, scope, destination, forwards, autoStart }: Preset): Prompt {
   const host = printDestination(destination);
   const opens = forwards.map((spec) => {
-    const access = accessText(spec.listen, spec.kind === 'remote' ? host : undefined);
+    const access = accessText(askedAccess(spec), spec.kind === 'remote' ? host : undefined);
     return `• ${effectText(spec, host)}\n   Who can connect: ${access}`;
   });
   return {

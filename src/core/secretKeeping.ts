@@ -29,7 +29,7 @@ export function keepAfterEvent(
   switch (event.kind) {
     case 'asked': {
       const { ask } = event;
-      if (ask.kind === 'hostKey') return nothing;
+      if (ask.kind !== 'passphrase' && ask.kind !== 'password') return nothing;
       const answers = new Map(keeping.get(ask.connection));
       const last = answers.get(secretName(ask));
       if (!last) return nothing;

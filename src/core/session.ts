@@ -6,6 +6,12 @@ import { printSpec, type ForwardSpec } from './forwardSpec.js';
 import { connectionOf, connectionRun, planTunnels, type ConnectionId } from './plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
 
+/**
+ * What the user wants of a tunnel: to run on its port or not at all, to run on the next free port from its own upwards, to
+ * listen no more while its clients finish, or to be stopped.
+ */
+export type Wish = 'exact' | 'nextFree' | 'drain' | 'stop';
+
 /** A forward that the user has put on the list, running or not. */
 export interface Tunnel {
   /** Made of destination and spec: the same forward asked for twice is one tunnel. */
@@ -13,7 +19,7 @@ export interface Tunnel {
   destination: Destination;
   spec: ForwardSpec;
   label?: string;
-  running: boolean;
+  wish: Wish;
   /** Its last start came with the window, not from a hand. */
   automatic: boolean;
   /** The number of its last start, which no other start has: what is seen of an earlier one is not taken for this one's. */
@@ -44,20 +50,30 @@ export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automat
   const list = added.reduce<Wanted>((list, tunnel) => {
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
-      return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, running: true, automatic, run: 0 }] };
+      return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, wish: 'exact', automatic, run: 0 }] };
     return change(list, [id], (other) => ({ ...other, ...(tunnel.label !== undefined && { label: tunnel.label }) }));
   }, wanted);
   return restartTunnels(list, added.map(tunnelId), automatic);
 }
 
-export function stopTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
-  return change(wanted, ids, (tunnel) => ({ ...tunnel, running: false }));
+export function isWanted({ wish }: Tunnel): boolean {
+  return wish === 'exact' || wish === 'nextFree';
 }
 
-/** Starts stopped ones, and starts again those that run. */
-export function restartTunnels(wanted: Wanted, ids: readonly string[], automatic = false): Wanted {
+/** `drain`: those that run listen no more, and their clients may finish. */
+export function stopTunnels(wanted: Wanted, ids: readonly string[], how: 'stop' | 'drain' = 'stop'): Wanted {
+  return change(wanted, ids, (tunnel) => ({ ...tunnel, wish: isWanted(tunnel) ? how : 'stop' }));
+}
+
+/** Starts stopped ones, and starts again those that run, on their own port or the next free one. */
+export function restartTunnels(
+  wanted: Wanted,
+  ids: readonly string[],
+  automatic = false,
+  wish: 'exact' | 'nextFree' = 'exact',
+): Wanted {
   const run = wanted.starts + 1;
-  return { ...change(wanted, ids, (tunnel) => ({ ...tunnel, running: true, automatic, run })), starts: run };
+  return { ...change(wanted, ids, (tunnel) => ({ ...tunnel, wish, automatic, run })), starts: run };
 }
 
 /** A new SSH connection for the running tunnels of the host. */
@@ -71,11 +87,11 @@ export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
 
 /** An empty label gives the default one back. */
 export function renameTunnel(wanted: Wanted, id: string, label: string): Wanted {
-  return change(wanted, [id], ({ id, destination, spec, running, automatic, run }) => ({
+  return change(wanted, [id], ({ id, destination, spec, wish, automatic, run }) => ({
     id,
     destination,
     spec,
-    running,
+    wish,
     automatic,
     run,
     ...(label !== '' && { label }),
@@ -138,11 +154,9 @@ export function createSession(engine: Engine, configFile: () => string | undefin
   };
   engine.onEvent((event) => {
     const snapshot = reduce(state.snapshot, event);
-    if (event.kind !== 'connectionFailed' || event.failure.kind !== 'cancelled')
-      return become({ ...state, snapshot }, event);
-    // Who cancels a question no longer wants what it was asked for.
-    const ids = tunnelsOf(state.wanted, event.connection).map(({ id }) => id);
-    want({ wanted: stopTunnels(state.wanted, ids), snapshot }, event);
+    const ended = endedBy(event, state.wanted);
+    if (ended.length === 0) return become({ ...state, snapshot }, event);
+    want({ wanted: stopTunnels(state.wanted, ended), snapshot }, event);
   });
   return {
     get state() {
@@ -155,6 +169,23 @@ export function createSession(engine: Engine, configFile: () => string | undefin
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** The tunnels that are no longer wanted: who cancels a question does not want what it was asked for; one has drained. */
+function endedBy(event: EngineEvent, wanted: Wanted): readonly string[] {
+  switch (event.kind) {
+    case 'connectionFailed':
+      if (event.failure.kind !== 'cancelled') return [];
+      return tunnelsOf(wanted, event.connection).map(({ id }) => id);
+    case 'listenFailed':
+      return event.failure.kind === 'cancelled' ? [event.forward] : [];
+    case 'drained':
+      return wanted.tunnels
+        .filter(({ id, run, wish }) => id === event.forward && run === event.run && wish === 'drain')
+        .map(({ id }) => id);
+    default:
+      return [];
+  }
 }
 
 /** The tunnels of one connection, in the order in which they were added. */

@@ -1,8 +1,8 @@
 // What is seen of the engine's work. `reduce` is the only writer.
-import type { Ask, BoundAddress, EngineEvent } from './engine.js';
+import type { Access, Ask, BoundAddress, EngineEvent } from './engine.js';
 import type { Failure } from './failure.js';
 import { connectionOf, type ConnectionId, type ForwardId } from './plan.js';
-import type { Tunnel } from './session.js';
+import { isWanted, type Tunnel } from './session.js';
 
 export type ConnectionSeen =
   | { kind: 'connecting'; attempt: number }
@@ -17,6 +17,8 @@ export type ForwardSeen =
       run: number;
       bound: readonly BoundAddress[];
       unbound: readonly Failure[];
+      asked: Access;
+      access: Access | 'unknown';
       /** of the last channel */ refused?: Failure;
     }
   | { kind: 'failed'; run: number; failure: Failure };
@@ -66,6 +68,8 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
         run: event.run,
         bound: event.bound,
         unbound: event.unbound,
+        asked: event.asked,
+        access: event.access,
       });
     case 'listenFailed':
       return forward(event.forward, { kind: 'failed', run: event.run, failure: event.failure });
@@ -75,9 +79,9 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     case 'channelFailed': {
       const seen = snapshot.forwards[event.forward];
       if (seen?.kind !== 'listening') return snapshot;
-      const { kind, run, bound, unbound } = seen;
-      const refused = event.kind === 'channelFailed' ? { refused: event.failure } : {};
-      return forward(event.forward, { kind, run, bound, unbound, ...refused });
+      const { refused, ...listening } = seen;
+      if (event.kind === 'channelFailed') return forward(event.forward, { ...listening, refused: event.failure });
+      return refused ? forward(event.forward, listening) : snapshot;
     }
     case 'asked':
       return { ...snapshot, asks: [...snapshot.asks, event.ask] };
@@ -87,6 +91,7 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
       const ended = { kind: 'failed', failure: { kind: 'engineEnded', detail: event.detail } } as const;
       return { ...emptySnapshot, ended };
     }
+    case 'drained':
     case 'logged':
       return snapshot;
   }
@@ -104,35 +109,48 @@ export function connectionSeen({ connections, ended }: Snapshot, id: ConnectionI
 /** The five states of a tunnel, with what each has to say. */
 export type TunnelState =
   | { kind: 'connecting'; ask?: Ask }
-  | { kind: 'ready'; bound: readonly BoundAddress[]; unbound: readonly Failure[]; refused?: Failure }
+  | {
+      kind: 'ready';
+      bound: readonly BoundAddress[];
+      unbound: readonly Failure[];
+      asked: Access;
+      access: Access | 'unknown';
+      refused?: Failure;
+    }
   | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number }
   | { kind: 'failed'; failure: Failure }
-  | { kind: 'stopped' };
+  | { kind: 'stopped'; /** Its last clients finish. */ draining: boolean };
 
 /** What a tunnel's connection and listener make together: it is ready only when both are up. */
 export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
-  if (!tunnel.running) return { kind: 'stopped' };
+  if (!isWanted(tunnel)) return { kind: 'stopped', draining: tunnel.wish === 'drain' };
   const id = connectionOf(tunnel);
   const connection = connectionSeen(snapshot, id);
   const forward = snapshot.forwards[tunnel.id];
   switch (connection?.kind) {
     case undefined:
-    case 'connecting': {
-      const ask = snapshot.asks.find((open) => open.connection === id);
-      return { kind: 'connecting', ...(ask && { ask }) };
-    }
+    case 'connecting':
+      return { kind: 'connecting', ...askOf(snapshot, (ask) => ask.connection === id) };
     case 'retrying':
       return connection;
     case 'failed':
       return connection;
     case 'ready':
-      if (forward?.run !== tunnel.run) return { kind: 'connecting' };
-      return forwardState(forward);
+      if (forward?.run === tunnel.run) return forwardState(forward);
+      return {
+        kind: 'connecting',
+        ...askOf(snapshot, (ask) => ask.kind === 'openToNetwork' && ask.forward === tunnel.id),
+      };
   }
+}
+
+function askOf({ asks }: Snapshot, isAbout: (ask: Ask) => boolean): { ask?: Ask } {
+  const ask = asks.find(isAbout);
+  return ask ? { ask } : {};
 }
 
 function forwardState(forward: ForwardSeen): TunnelState {
   if (forward.kind === 'failed') return { kind: 'failed', failure: forward.failure };
-  const { bound, unbound, refused } = forward;
-  return { kind: 'ready', bound, unbound, ...(refused && { refused }) };
+  const { bound, unbound, asked, access, refused } = forward;
+  return { kind: 'ready', bound, unbound, asked, access, ...(refused && { refused }) };
 }

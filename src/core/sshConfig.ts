@@ -34,6 +34,16 @@ export interface HostConfig {
   serverAliveInterval: number;
   serverAliveCountMax: number;
   exitOnForwardFailure: boolean;
+  /** Local and dynamic forwards without a bind address listen on all interfaces. */
+  gatewayPorts: boolean;
+  /** umask of Unix sockets that are made on this machine. */
+  streamLocalBindMask: number;
+  /** Removes what stands at a Unix socket's path before it listens there. */
+  streamLocalBindUnlink: boolean;
+  /** What a remote SOCKS forward may reach: `host:port` with `*` for any; absent: everything. */
+  permitRemoteOpen?: readonly string[];
+  /** What `%h` and the like stand for in the path of a Unix socket. */
+  tokens: Readonly<Record<string, string>>;
 }
 
 /** Names of RFC 4253 section 6 that the user allows, as `ssh -G` prints them. */
@@ -88,6 +98,11 @@ const overridable = new Set([
   'serveraliveinterval',
   'serveralivecountmax',
   'exitonforwardfailure',
+  'gatewayports',
+  'streamlocalbindmask',
+  'streamlocalbindunlink',
+  'permitremoteopen',
+  'bindaddress',
 ]);
 
 export function isOverridable(keyword: string): boolean {
@@ -208,6 +223,11 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     serverAliveInterval: seconds('serveraliveinterval', 0) || aliveIntervalSeconds,
     serverAliveCountMax: number('serveralivecountmax', 3),
     exitOnForwardFailure: yes('exitonforwardfailure', false),
+    gatewayPorts: yes('gatewayports', false),
+    streamLocalBindMask: mask(one('streamlocalbindmask') ?? '0177'),
+    streamLocalBindUnlink: yes('streamlocalbindunlink', false),
+    ...permitted(one('permitremoteopen') ?? 'any'),
+    tokens,
   };
 }
 
@@ -218,6 +238,17 @@ const defaultIdentities = [
   '~/.ssh/id_ed25519',
   '~/.ssh/id_ed25519_sk',
 ];
+
+function mask(value: string): number {
+  if (/^[0-7]{1,4}$/.test(value)) return parseInt(value, 8);
+  throw new Error(`streamlocalbindmask ${value}: expected an octal number`);
+}
+
+function permitted(value: string): Pick<HostConfig, 'permitRemoteOpen'> {
+  const words = splitWords(value);
+  if (words.length === 1 && words[0]!.toLowerCase() === 'any') return {};
+  return { permitRemoteOpen: words.length === 1 && words[0]!.toLowerCase() === 'none' ? [] : words };
+}
 
 /** The longest time that a timer of Node takes. */
 const longestSeconds = 2_147_483;

@@ -1,6 +1,6 @@
 // Every sentence that a person reads about a tunnel. A failure becomes one sentence of what failed and where, and one
 // of the next step.
-import type { BoundAddress } from './engine.js';
+import type { Access, BoundAddress } from './engine.js';
 import type { DestinationProblem, Failure, SpecProblem } from './failure.js';
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 
@@ -118,13 +118,29 @@ export function failureText(failure: Failure): string {
     case 'connectionLost':
       return lostText(failure);
     case 'portInUse':
-      return `${hostPort(failure.address, failure.port)} is already in use on this machine. Stop the program that uses it, or choose another port.`;
+      return failure.owner
+        ? `${hostPort(failure.address, failure.port)} is already in use on this machine by ${failure.owner.program} (pid ${failure.owner.pid}). Stop it, or choose another port.`
+        : `${hostPort(failure.address, failure.port)} is already in use on this machine. Stop the program that uses it, or choose another port.`;
     case 'portForbidden':
       return `${hostPort(failure.address, failure.port)} can’t be listened on: ports below 1024 are for administrators here. Choose a port above 1023.`;
     case 'addressUnavailable':
       return `${failure.address} is not an address of this machine, so nothing can listen there. Choose localhost or one of its addresses.`;
     case 'listenFailed':
       return `${hostPort(failure.address, failure.port)} can’t be listened on (${failure.code}).`;
+    case 'socketInUse':
+      return `A program listens on ${failure.path} already. Stop it, or choose another path.`;
+    case 'socketStale':
+      return `${failure.path} was left behind by a program that has ended. Remove the file, or set StreamLocalBindUnlink yes for this host in ssh_config.`;
+    case 'socketBlocked':
+      return `${failure.path} exists and is no socket, so nothing can listen there. Choose another path.`;
+    case 'socketFailed':
+      return socketText(failure);
+    case 'remoteRefused':
+      return remoteText(failure);
+    case 'targetFailed':
+      return targetFailedText(failure);
+    case 'targetNotPermitted':
+      return `${failure.target} may not be reached through this forward: PermitRemoteOpen in ssh_config does not name it.`;
     case 'channelRefused':
       return channelText(failure);
     case 'forwardsIncomplete':
@@ -195,11 +211,50 @@ function channelText({ target, host, refusal, detail }: Failure & { kind: 'chann
   }
 }
 
+function socketText({ path, code }: Failure & { kind: 'socketFailed' }): string {
+  switch (code) {
+    case 'ENOENT':
+      return `${path} can’t be listened on: its folder does not exist. Make the folder, or choose another path.`;
+    case 'EACCES':
+    case 'EPERM':
+      return `${path} can’t be listened on: you may not write to its folder. Choose another path.`;
+    default:
+      return `${path} can’t be listened on (${code}). Choose another path.`;
+  }
+}
+
+function remoteText({ host, user, listen, port, inUse }: Failure & { kind: 'remoteRefused' }): string {
+  if (inUse)
+    return `${listen} is already in use on ${host}. Stop the program that uses it there, or choose another port.`;
+  if (port > 0 && port < 1024 && user !== 'root')
+    return `${host} refused to listen on ${listen}: ports below 1024 are for root there. Choose a port above 1023.`;
+  return port === 0
+    ? `${host} refused to listen on ${listen}. It may forbid it (AllowTcpForwarding, AllowStreamLocalForwarding, PermitListen), or the port or socket is taken there.`
+    : `${host} refused to listen on ${listen}. It may forbid it (AllowTcpForwarding, PermitListen), or the port is taken there. Choose another one, or ask who runs it.`;
+}
+
+function targetFailedText({ target, code }: Failure & { kind: 'targetFailed' }): string {
+  switch (code) {
+    case 'ECONNREFUSED':
+      return `${target} refused the connection, as this machine sees it. Check that the service runs there.`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `${target} was not found by this machine. Check the name.`;
+    case 'ENOENT':
+      return `${target} does not exist on this machine. Check that the service runs.`;
+    case 'ETIMEDOUT':
+      return `${target} did not answer this machine.`;
+    default:
+      return `${target} can’t be reached from this machine (${code}).`;
+  }
+}
+
 /** Where a forward listens, as asked: `localhost:5432`, `*:5432`. */
 export function listenText(listen: Listen): string {
   if (listen.kind === 'unix') return listen.path;
-  if (listen.bind === undefined) return `localhost:${listen.port}`;
-  return hostPort(listen.bind === '' ? '*' : listen.bind, listen.port);
+  const port = listen.port === 0 ? 'auto' : String(listen.port);
+  if (listen.bind === undefined) return `localhost:${port}`;
+  return hostPort(listen.bind === '' ? '*' : listen.bind, port);
 }
 
 export function targetText(spec: ForwardSpec): string {
@@ -208,13 +263,37 @@ export function targetText(spec: ForwardSpec): string {
 }
 
 /** Who may connect to a listener; `machine` is where it listens. */
-export function accessText(listen: Listen, machine = 'this machine'): string {
-  if (listen.kind === 'unix') return `only you on ${machine}`;
-  return isLoopback(listen.bind) ? `only ${machine}` : `everyone on the network who reaches ${machine}`;
+export function accessText(access: Access | 'unknown', machine = 'this machine'): string {
+  switch (access) {
+    case 'user':
+      return `only you on ${machine}`;
+    case 'machine':
+      return `only ${machine}`;
+    case 'network':
+      return `everyone on the network who reaches ${machine}`;
+    case 'unknown':
+      return `what ${machine} made of it could not be found out`;
+  }
+}
+
+/** Who may connect by what is written: ssh_config's GatewayPorts and StreamLocalBindMask may say otherwise. */
+export function askedAccess({ listen }: ForwardSpec): Access {
+  if (listen.kind === 'unix') return 'user';
+  return isLoopback(listen.bind) ? 'machine' : 'network';
 }
 
 export function isLoopback(bind: string | undefined): boolean {
   return bind === undefined || /^(localhost|127(\.\d+){3}|::1)$/i.test(bind);
+}
+
+/** What to say when who can connect is not who was to; undefined when it is, or is not known. */
+export function accessProblem(asked: Access, access: Access | 'unknown', machine: string): string | undefined {
+  if (access === 'unknown' || access === asked) return undefined;
+  if (access === 'network')
+    return `${machine} opened it to the network although only ${machine} itself was to connect (GatewayPorts yes in its sshd_config). Stop it if that is not what you want.`;
+  if (asked === 'network')
+    return `Only ${machine} itself can connect: it did not open it to the network as asked (GatewayPorts in its sshd_config).`;
+  return undefined;
 }
 
 /** What a forward will do, for the line below an input: `127.0.0.1:5000 on this machine → db:5432, as web01 sees it`. */
@@ -225,21 +304,17 @@ export function effectText(spec: ForwardSpec, host: string): string {
     spec.kind === 'dynamic' || spec.target.kind === 'socks'
       ? `SOCKS proxy, as ${viewer} sees the network`
       : `${printEndpoint(spec.target)}, as ${viewer} sees it`;
-  const open = isRemote || isLoopbackListen(spec.listen) ? '' : '. Open to the network!';
+  const open = askedAccess(spec) === 'network' ? `. Open to ${isRemote ? `${host}’s` : 'the'} network!` : '';
   return `${listenText(spec.listen)} on ${listener} → ${end}${open}`;
-}
-
-function isLoopbackListen(listen: Listen): boolean {
-  return listen.kind === 'unix' || isLoopback(listen.bind);
 }
 
 /** The addresses really bound: `127.0.0.1:5432, [::1]:5432`. */
 export function boundText(bound: readonly BoundAddress[]): string {
-  return bound.map(({ address, port }) => hostPort(address, port)).join(', ');
+  return bound.map((one) => (one.kind === 'unix' ? one.path : hostPort(one.address, one.port))).join(', ');
 }
 
 /** `127.0.0.1:80`, `[::1]:80`. */
-export function hostPort(host: string, port: number): string {
+export function hostPort(host: string, port: number | string): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

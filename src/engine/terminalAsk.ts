@@ -21,6 +21,9 @@ export async function askTerminal(ask: Ask): Promise<Reply> {
       return { kind: 'secret', secret: await question(`Passphrase of ${ask.path}: `, false) };
     case 'password':
       return { kind: 'secret', secret: await question(`Password of ${ask.user}@${ask.host}: `, false) };
+    case 'openToNetwork':
+      // Who wrote the bind address on the command line has said so.
+      return { kind: 'allow' };
   }
 }
 
