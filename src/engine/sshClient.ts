@@ -1,10 +1,10 @@
 // The only importer of ssh2 1.17.0, and the only place that touches its private parts (each with its reason).
 import type { Socket } from 'node:net';
-import { BaseAgent, Client, createAgent, utils, type ClientChannel, type ParsedKey } from 'ssh2';
+import { BaseAgent, Client, createAgent, utils, type Channel, type ParsedKey } from 'ssh2';
 import { FailureError, errorCode, failureOf, type ChannelRefusal, type Failure } from '../core/failure.js';
 import type { Algorithms } from '../core/sshConfig.js';
 
-export type SshChannel = ClientChannel;
+export type SshChannel = Channel;
 
 /** A key that can be offered: `sign` is called only when the server has said that it would take this key. */
 export interface Identity {
@@ -49,6 +49,15 @@ export interface SshSession {
    * FailureError of kind channelRefused.
    */
   openTcp(target: { host: string; port: number }, origin: { address: string; port: number }): Promise<SshChannel>;
+  /** Opens a direct-streamlocal@openssh.com channel (OpenSSH PROTOCOL section 2.4) to a socket of the server; throws as openTcp. */
+  openUnix(path: string): Promise<SshChannel>;
+  /**
+   * Asks the server to listen (tcpip-forward, RFC 4254 section 7.1). `address` as the protocol has it: `localhost`, an empty
+   * one for all interfaces, or an address; port 0: the server chooses. Rejects with ListenRefused.
+   */
+  listenTcp(address: string, port: number, onChannel: (incoming: IncomingChannel) => void): Promise<RemoteListener>;
+  /** The same at a path (streamlocal-forward@openssh.com). The server leaves the file behind when it stops listening. */
+  listenUnix(path: string, onChannel: (incoming: IncomingChannel) => void): Promise<RemoteListener>;
   /** Whether the connection has enough to send for now; if so, `resume` is called once when it takes more. */
   hold(resume: () => void): boolean;
   /** Called once when the connection is gone, before any channel ends; with undefined after `close`. */
@@ -56,6 +65,28 @@ export interface SshSession {
   /** Says goodbye and closes the socket; resolves when it is closed. */
   close(): Promise<void>;
 }
+
+/** A connection to a listener on the server; nothing is accepted that was not asked for. */
+export interface IncomingChannel {
+  /** The client as the server sees it; absent for a Unix socket. */
+  origin?: { address: string; port: number };
+  /** Undefined when the session has gone meanwhile. */
+  accept(): SshChannel | undefined;
+  /** Refuses it: the server closes its client. */
+  reject(): void;
+}
+
+export interface RemoteListener {
+  /** 1 to 65535; 0 for a socket. */
+  port: number;
+  /** What the server said while it answered (SSH_MSG_DEBUG). */
+  notes: readonly string[];
+  /** Resolves when the server listens no more, or is gone. */
+  close(): Promise<void>;
+}
+
+/** The server refused to listen. */
+export class ListenRefused extends Error {}
 
 export interface SessionEnd {
   reason: 'closed' | 'keepalive' | 'reset' | 'disconnected';
@@ -145,7 +176,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
   return new Promise((resolve, reject) => {
     const client = new Client();
     const internals = client as unknown as Internals;
-    const endListeners: ((end: SessionEnd | undefined) => void)[] = [];
+    const endListeners = new Set<(end: SessionEnd | undefined) => void>();
     const waiting = new Set<() => void>();
     let phase: 'handshake' | 'authentication' | 'ready' | 'closing' | 'ended' = 'handshake';
     let verdict: { blob: Buffer } | { failure: Failure } | undefined;
@@ -213,6 +244,67 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       if (phase === 'handshake') phase = 'authentication';
     });
 
+    /** By what was asked for: address and port, or path. */
+    const acceptors = new Map<string, (incoming: IncomingChannel) => void>();
+    /** What the server said since it answered the last request to listen. */
+    let notes: string[] = [];
+
+    /** Resolves with the server's answer, or with nothing when the connection ends before it comes. */
+    const answerOf = <T>(ask: (answer: (given: T) => void) => void) =>
+      new Promise<T | undefined>((resolve) => {
+        const settle = (given?: T) => {
+          endListeners.delete(gone);
+          resolve(given);
+        };
+        const gone = () => settle();
+        endListeners.add(gone);
+        try {
+          ask(settle);
+        } catch {
+          settle();
+        }
+      });
+    const listenOnServer = async (
+      keyOf: (port: number) => string,
+      onChannel: (incoming: IncomingChannel) => void,
+      ask: (answer: (error: Error | undefined, port?: number) => void) => void,
+    ) => {
+      const answer = await answerOf<{ error: Error | undefined; port: number; said: string[] }>((given) =>
+        ask((error, port = 0) => {
+          // At once: the first channel may stand behind the answer in the same packet.
+          if (!error) acceptors.set(keyOf(port), onChannel);
+          given({ error, port, said: notes });
+          notes = [];
+        }),
+      );
+      if (!answer || answer.error) throw new ListenRefused(answer?.error?.message ?? 'the connection is gone');
+      return answer;
+    };
+    const stopListening = async (key: string, ask: (done: () => void) => void): Promise<void> => {
+      acceptors.delete(key);
+      if (phase === 'ready') await answerOf<void>(ask);
+    };
+    const offer = (key: string, origin: IncomingChannel['origin'], accept: () => Channel, reject: () => void) => {
+      const onChannel = acceptors.get(key);
+      if (!onChannel) return reject();
+      onChannel({
+        ...(origin && { origin }),
+        accept: () => {
+          if (phase !== 'ready') return undefined;
+          const channel = accept();
+          channel?.on('error', () => {});
+          return channel;
+        },
+        reject: () => {
+          if (phase === 'ready') reject();
+        },
+      });
+    };
+    client.on('tcp connection', ({ destIP, destPort, srcIP, srcPort }, accept, reject) =>
+      offer(tcpKey(destIP, destPort), { address: srcIP, port: srcPort }, accept, reject),
+    );
+    client.on('unix connection', ({ socketPath }, accept, reject) => offer(socketPath, undefined, accept, reject));
+
     const hostVerifier = (blob: Buffer, verify: (accepted: boolean) => void) => {
       // Asked again at every rekey: only the same key passes.
       if (verdict) {
@@ -257,33 +349,41 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     });
 
     const session: SshSession = {
-      openTcp: (target, origin) =>
-        new Promise((opened, refused) => {
-          const refuse = (refusal: ChannelRefusal, detail: string) =>
-            refused(new FailureError({ kind: 'channelRefused', target: '', host: '', refusal, detail }));
-          try {
-            client.forwardOut(
-              origin.address,
-              origin.port,
-              target.host,
-              target.port,
-              (error: SshError | undefined, channel) => {
-                if (error)
-                  return refuse(refusalOf(error.reason), error.message.replace(/^\(SSH\) Channel open failure: /, ''));
-                channel.on('error', () => {});
-                opened(channel);
-              },
-            );
-          } catch (error) {
-            refuse('other', error instanceof Error ? error.message : String(error));
-          }
-        }),
+      openTcp: ({ host, port }, origin) =>
+        openChannel((opened) => client.forwardOut(origin.address, origin.port, host, port, opened)),
+      openUnix: (path) => openChannel((opened) => client.openssh_forwardOutStreamLocal(path, opened)),
+      listenTcp: async (address, port, onChannel) => {
+        const bound = await listenOnServer(
+          (real) => tcpKey(address, real),
+          onChannel,
+          (answer) => client.forwardIn(address, port, answer),
+        );
+        return {
+          port: bound.port,
+          notes: bound.said,
+          close: () =>
+            stopListening(tcpKey(address, bound.port), (done) => client.unforwardIn(address, bound.port, () => done())),
+        };
+      },
+      listenUnix: async (path, onChannel) => {
+        const { said } = await listenOnServer(
+          () => path,
+          onChannel,
+          (answer) => client.openssh_forwardInStreamLocal(path, ((error?: Error) => answer(error)) as never),
+        );
+        return {
+          port: 0,
+          notes: said,
+          close: () =>
+            stopListening(path, (done) => client.openssh_unforwardInStreamLocal(path, (() => done()) as never)),
+        };
+      },
       hold(resume) {
         if (!socket.writableNeedDrain) return false;
         waiting.add(resume);
         return true;
       },
-      onEnd: (listener) => endListeners.push(listener),
+      onEnd: (listener) => void endListeners.add(listener),
       close: () =>
         new Promise((closed) => {
           if (socket.destroyed) return closed();
@@ -307,7 +407,10 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       keepaliveCountMax: options.keepaliveCount,
       strictVendor: false,
       debug: (text) => {
-        if (/^Debug output from server/.test(text)) options.log(text);
+        const [, said] = /^Debug output from server: (.*)$/s.exec(text) ?? [];
+        if (said === undefined) return;
+        if (notes.length < mostNotes) notes.push(said);
+        options.log(text);
       },
     });
     // ssh2 forgets the server's answer to an agent's key (which methods are left, and whether the step was right).
@@ -318,6 +421,31 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       authState.partial = partial;
       onFailure(protocol, methods, partial);
     };
+  });
+}
+
+/** What the server says between two answers: one that never stops must not fill the memory. */
+const mostNotes = 20;
+
+function tcpKey(address: string, port: number): string {
+  return `${address} ${port}`;
+}
+
+function openChannel(
+  open: (opened: (error: SshError | undefined, channel: Channel) => void) => void,
+): Promise<SshChannel> {
+  return new Promise((opened, refused) => {
+    const refuse = (refusal: ChannelRefusal, detail: string) =>
+      refused(new FailureError({ kind: 'channelRefused', target: '', host: '', refusal, detail }));
+    try {
+      open((error, channel) => {
+        if (error) return refuse(refusalOf(error.reason), error.message.replace(/^\(SSH\) Channel open failure: /, ''));
+        channel.on('error', () => {});
+        opened(channel);
+      });
+    } catch (error) {
+      refuse('other', error instanceof Error ? error.message : String(error));
+    }
   });
 }
 
