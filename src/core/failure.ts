@@ -39,9 +39,13 @@ export type Failure =
   | { kind: 'badDestination'; text: string; at: number; problem: DestinationProblem }
   | { kind: 'notSupportedYet'; what: string }
   | { kind: 'sshConfig'; detail: string }
+  /** ProxyJump leads back to `hop`, or on for ever. */
+  | { kind: 'jumpLoop'; host: string; hop: string }
   | { kind: 'hostNotFound'; host: string }
   | { kind: 'connectFailed'; host: string; port: number; code: string }
   | { kind: 'connectTimeout'; host: string; port: number; seconds: number }
+  /** The jump host `hop` did not connect on to the next host, `target`. */
+  | { kind: 'hopRefused'; hop: string; target: string; refusal: ChannelRefusal; detail: string }
   /** `said`: the first line that it sent instead of SSH's; printable. */
   | { kind: 'notSsh'; host: string; port: number; said: string }
   | { kind: 'handshakeFailed'; host: string; detail: string }

@@ -76,12 +76,16 @@ export function failureText(failure: Failure): string {
       return `${failure.what} is not supported yet by this version.`;
     case 'sshConfig':
       return `ssh_config can’t be used: ${closed(failure.detail)}`;
+    case 'jumpLoop':
+      return `${failure.host} can’t be reached: its jump hosts lead through ${failure.hop} again and again. Mend ProxyJump in ssh_config.`;
     case 'hostNotFound':
       return `${failure.host} was not found. Check the name and your network or VPN.`;
     case 'connectFailed':
       return `${withPort(failure)} ${connectReason(failure.code)}`;
     case 'connectTimeout':
       return `${withPort(failure)} did not answer within ${failure.seconds} s. Check the address and your network or VPN.`;
+    case 'hopRefused':
+      return hopText(failure);
     case 'notSsh':
       // sshd's own words before it hangs up: too many connections (MaxStartups), or a penalty (PerSourcePenalties).
       if (/^Exceeded MaxStartups|^Not allowed at this time/.test(failure.said))
@@ -246,6 +250,23 @@ function targetFailedText({ target, code }: Failure & { kind: 'targetFailed' }):
       return `${target} did not answer this machine.`;
     default:
       return `${target} can’t be reached from this machine (${code}).`;
+  }
+}
+
+function hopText({ hop, target, refusal, detail }: Failure & { kind: 'hopRefused' }): string {
+  switch (refusal) {
+    case 'prohibited':
+      return `${hop} forbids connecting on to ${target}. Ask who runs it about AllowTcpForwarding and PermitOpen.`;
+    case 'connectFailed':
+      if (/refused/i.test(detail))
+        return `${target} refused the connection, as ${hop} sees it. Check that an SSH server runs there and the port is right.`;
+      return `${target} can’t be reached from ${hop}${detail ? ` (${detail})` : ''}. Check the name and the port.`;
+    case 'unknownType':
+      return `${hop} offers no way on to ${target}. Ask who runs it.`;
+    case 'resourceShortage':
+      return `${hop} has no room for another connection to ${target}. Try again later.`;
+    case 'other':
+      return `${hop} did not connect on to ${target}${detail ? ` (${detail})` : ''}.`;
   }
 }
 

@@ -33,12 +33,19 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     [{ kind: 'sshConfig', detail: 'line 7: Bad port' }, 'line 7'],
     [{ kind: 'sshConfig', detail: 'line 7: Bad port.\n' }, 'line 7'],
   ],
+  jumpLoop: [[{ kind: 'jumpLoop', host: 'db01', hop: 'bastion' }, 'db01', 'bastion', 'ProxyJump']],
   hostNotFound: [[{ kind: 'hostNotFound', host: 'web01' }, 'web01']],
   connectFailed: ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EPERM'].map((code) => [
     { kind: 'connectFailed', host: '::1', port: 2222, code },
     '[::1]:2222',
   ]),
   connectTimeout: [[{ kind: 'connectTimeout', host: 'web01', port: 22, seconds: 20 }, 'web01:22', '20 s']],
+  hopRefused: refusals.flatMap((refusal) =>
+    ['', 'Connection refused', 'Name or service not known'].map(
+      (detail) =>
+        [{ kind: 'hopRefused', hop: 'bastion', target: 'db01:22', refusal, detail }, 'bastion', 'db01:22'] as const,
+    ),
+  ),
   notSsh: [
     [{ kind: 'notSsh', host: 'web01', port: 80, said: 'HTTP/1.1 400' }, 'web01:80', 'HTTP/1.1 400', 'Check the port'],
     [{ kind: 'notSsh', host: 'web01', port: 22, said: 'Exceeded MaxStartups' }, 'web01:22', 'Try again later'],
@@ -155,6 +162,14 @@ describe('failureText', () => {
         detail: 'Connection refused',
       },
       'db:5432 refused the connection, as web01 sees it. Check that the service runs there.',
+    ],
+    [
+      { kind: 'hopRefused', hop: 'bastion', target: 'db01:22', refusal: 'connectFailed', detail: 'Connection refused' },
+      'db01:22 refused the connection, as bastion sees it. Check that an SSH server runs there and the port is right.',
+    ],
+    [
+      { kind: 'hopRefused', hop: 'bastion', target: 'db01:22', refusal: 'prohibited', detail: 'open failed' },
+      'bastion forbids connecting on to db01:22. Ask who runs it about AllowTcpForwarding and PermitOpen.',
     ],
     [
       { kind: 'connectionLost', host: 'web01', reason: 'disconnected', detail: 'Timeout, client not responding.' },
