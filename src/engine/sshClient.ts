@@ -1,5 +1,5 @@
 // The only importer of ssh2 1.17.0, and the only place that touches its private parts (each with its reason).
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { BaseAgent, Client, createAgent, utils, type Channel, type ParsedKey } from 'ssh2';
 import { FailureError, errorCode, failureOf, type ChannelRefusal, type Failure } from '../core/failure.js';
 import type { Algorithms } from '../core/sshConfig.js';
@@ -27,8 +27,8 @@ export interface AuthState {
 }
 
 export interface SshOptions {
-  /** Connected, no-delay set; owned by the session from now on. */
-  socket: Socket;
+  /** Connected, no-delay set, or a channelSocket; owned by the session from now on. */
+  socket: Duplex;
   user: string;
   /** Key types that known_hosts has for the host, best first: asked for before all others. */
   knownKeyTypes: readonly string[];
@@ -91,6 +91,8 @@ export class ListenRefused extends Error {}
 export interface SessionEnd {
   reason: 'closed' | 'keepalive' | 'reset' | 'disconnected';
   detail?: string;
+  /** Which of the hosts on the way is gone; absent: this session's own. */
+  host?: string;
 }
 
 /** Why a session did not come up; the caller knows the host's name and makes the failure. */
