@@ -29,7 +29,7 @@ async function main(words: readonly string[]): Promise<number> {
       {
         id,
         host,
-        forwards: specs.map((spec, index) => ({ id: String(index), spec, run: 0 })),
+        forwards: specs.map((spec, index) => ({ id: String(index), spec, run: 0, wish: 'exact' as const })),
         run: 0,
         reconnect: false,
       },

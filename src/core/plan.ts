@@ -60,6 +60,10 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
   };
 }
 
+export function isWanted({ wish }: Pick<Tunnel, 'wish'>): boolean {
+  return wish === 'exact' || wish === 'nextFree';
+}
+
 /** How often the user asked for a new connection. A host may be called `constructor`, too. */
 export function connectionRun({ connectionRuns }: Wanted, id: ConnectionId): number {
   return Object.hasOwn(connectionRuns, id) ? connectionRuns[id]! : 0;

@@ -2,10 +2,10 @@
 // compare all of it at once.
 import { printDestination } from './destination.js';
 import type { Failure } from './failure.js';
-import { connectionOf, type ConnectionId } from './plan.js';
+import { connectionOf, isWanted, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
-import { isWanted, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
+import { tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
 import {
   accessProblem,

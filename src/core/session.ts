@@ -3,7 +3,7 @@
 import { printDestination, type Destination } from './destination.js';
 import type { Ask, Engine, EngineEvent, Reply } from './engine.js';
 import { printSpec, type ForwardSpec } from './forwardSpec.js';
-import { connectionOf, connectionRun, planTunnels, type ConnectionId } from './plan.js';
+import { connectionOf, connectionRun, isWanted, planTunnels, type ConnectionId } from './plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
 
 /**
@@ -54,10 +54,6 @@ export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automat
     return change(list, [id], (other) => ({ ...other, ...(tunnel.label !== undefined && { label: tunnel.label }) }));
   }, wanted);
   return restartTunnels(list, added.map(tunnelId), automatic);
-}
-
-export function isWanted({ wish }: Tunnel): boolean {
-  return wish === 'exact' || wish === 'nextFree';
 }
 
 /** `drain`: those that run listen no more, and their clients may finish. */

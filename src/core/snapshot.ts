@@ -1,8 +1,8 @@
 // What is seen of the engine's work. `reduce` is the only writer.
 import type { Access, Ask, BoundAddress, EngineEvent } from './engine.js';
 import type { Failure } from './failure.js';
-import { connectionOf, type ConnectionId, type ForwardId } from './plan.js';
-import { isWanted, type Tunnel } from './session.js';
+import { connectionOf, isWanted, type ConnectionId, type ForwardId } from './plan.js';
+import type { Tunnel } from './session.js';
 
 export type ConnectionSeen =
   | { kind: 'connecting'; attempt: number }

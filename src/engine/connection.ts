@@ -1,13 +1,13 @@
 // One SSH connection and its forwards: dial, listen; dial again when it breaks.
 import { backoff } from '../core/backoff.js';
-import type { EngineEvent, Reply } from '../core/engine.js';
+import type { Client, EngineEvent, Reply } from '../core/engine.js';
 import { failureOf, type Failure } from '../core/failure.js';
 import type { PlannedConnection, PlannedForward } from '../core/plan.js';
-import { serverText } from '../core/sshConfig.js';
+import { serverText, type HostConfig } from '../core/sshConfig.js';
 import { failureText } from '../core/wording.js';
 import { dialHost, type Dial, type Memory } from './dial.js';
 import type { AskUser, Question } from './hostKeyCheck.js';
-import { openLocalForward, type LocalForward } from './localForward.js';
+import { openForward, type Forward } from './forward.js';
 import type { SshSession } from './sshClient.js';
 
 export interface ConnectionContext {
@@ -20,6 +20,9 @@ export interface Connection {
   readonly planned: PlannedConnection;
   /** Takes over a changed plan; `free` resolves when the ports that others give up are free. */
   update(planned: PlannedConnection, free: Promise<void>): void;
+  /** Who is connected through a forward; undefined when it is not one of this connection's. */
+  clients(forward: string): readonly Client[] | undefined;
+  disconnect(forward: string, client: number): void;
   close(): Promise<void>;
 }
 
@@ -28,12 +31,15 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const { emit } = context;
   const host = first.host.destination.host;
   const memory: Memory = { secrets: new Map(), acceptedKeys: new Set() };
-  const forwards = new Map<string, LocalForward>();
+  const forwards = new Map<string, Forward>();
+  /** Those that listen no more, while their clients finish. */
+  const draining = new Set<Forward>();
   /** Closings under way: a port is asked for again only when they are done. */
   const closings = new Set<Promise<void>>();
   let planned = first;
   let portsFree = free;
   let session: SshSession | undefined;
+  let config: HostConfig | undefined;
   let dialling: Dial | undefined;
   let retry: NodeJS.Timeout | undefined;
   let failed = false;
@@ -42,21 +48,40 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
 
   const log = (text: string) => emit({ kind: 'logged', level: 'debug', text: `${id}: ${text}` });
 
-  const closeForward = (forward: LocalForward) => {
-    forwards.delete(forward.planned.id);
-    const closing = forward.close().finally(() => closings.delete(closing));
+  const whileClosing = (work: Promise<void>) => {
+    const closing = work.finally(() => closings.delete(closing));
     closings.add(closing);
+  };
+  const closeForward = (forward: Forward) => {
+    forwards.delete(forward.planned.id);
+    whileClosing(forward.close());
   };
   const closeForwards = async () => {
     for (const forward of [...forwards.values()]) closeForward(forward);
+    for (const forward of draining) forward.clients.cutAll();
     await Promise.all(closings);
   };
+  const drained = ({ id, run }: PlannedForward) => emit({ kind: 'drained', forward: id, run });
+  const drainForward = (forward: Forward) => {
+    forwards.delete(forward.planned.id);
+    draining.add(forward);
+    const done = () => {
+      draining.delete(forward);
+      drained(forward.planned);
+    };
+    whileClosing(forward.drain(done));
+  };
 
-  const openForward = async (wanted: PlannedForward): Promise<void> => {
+  const startForward = async (wanted: PlannedForward): Promise<void> => {
+    if (wanted.wish === 'drain') return;
     await portsFree;
     await Promise.all(closings);
-    if (closed || failed || !planned.forwards.includes(wanted) || forwards.has(wanted.id)) return;
-    forwards.set(wanted.id, openLocalForward(wanted, { host, session: () => session, emit, log }));
+    if (closed || failed || !session || !config || !planned.forwards.includes(wanted) || forwards.has(wanted.id))
+      return;
+    forwards.set(
+      wanted.id,
+      openForward(wanted, session, { host, config, session: () => session, emit, ask: context.ask, log }),
+    );
   };
 
   const giveUp = async (failure: Failure) => {
@@ -66,13 +91,14 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     emit({ kind: 'connectionFailed', connection: id, failure });
     const dead = session;
     session = undefined;
+    for (const forward of forwards.values()) forward.detach();
     await Promise.all([closeForwards(), dead?.close()]);
   };
 
   /** The connection was up and is gone. */
   const lost = (failure: Failure) => {
     session = undefined;
-    for (const forward of forwards.values()) forward.cutAll();
+    for (const forward of [...forwards.values(), ...draining]) forward.detach();
     if (closed || failed) return;
     if (!planned.reconnect) void giveUp(failure);
     else again(failure, 1);
@@ -102,17 +128,19 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     };
     dialHost(planned.host, dial, ask, memory, log)
       .then(
-        async ({ session: opened, config }) => {
+        async ({ session: opened, config: resolved }) => {
           if (dialling !== dial) return opened.close();
           dialling = undefined;
           session = opened;
+          config = resolved;
           everReady = true;
           opened.onEnd((end) => {
             if (end && session === opened) lost({ kind: 'connectionLost', host, ...end });
           });
-          emit({ kind: 'connected', connection: id, server: serverText(config) });
-          await Promise.all(planned.forwards.map(openForward));
-          if (!config.exitOnForwardFailure) return;
+          emit({ kind: 'connected', connection: id, server: serverText(resolved) });
+          for (const forward of forwards.values()) forward.attach(opened);
+          await Promise.all(planned.forwards.map(startForward));
+          if (!resolved.exitOnForwardFailure) return;
           const results = await Promise.all([...forwards.values()].map((forward) => forward.opened));
           const failures = results.filter((failure) => failure !== undefined);
           if (failures.length > 0 && session === opened) await giveUp({ kind: 'forwardsIncomplete', failures });
@@ -148,9 +176,14 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       portsFree = nowFree;
       for (const forward of [...forwards.values()]) {
         const wanted = next.forwards.find((other) => other.id === forward.planned.id);
-        if (wanted && !restart && wanted.run === forward.planned.run) continue;
-        closeForward(forward);
+        if (wanted?.wish === 'drain') drainForward(forward);
+        else if (restart || wanted?.run !== forward.planned.run) closeForward(forward);
       }
+      for (const forward of draining)
+        if (!next.forwards.some((other) => other.id === forward.planned.id)) forward.clients.cutAll();
+      for (const wanted of next.forwards)
+        if (wanted.wish === 'drain' && ![...draining].some((forward) => forward.planned.id === wanted.id))
+          drained(wanted);
       if (restart || (idle && asksForMore)) {
         dialling?.abort.abort();
         dialling = undefined;
@@ -159,18 +192,22 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         void old?.close();
         start(1);
       } else if (session) {
-        for (const wanted of next.forwards) void openForward(wanted);
+        for (const wanted of next.forwards) void startForward(wanted);
       }
     },
+    clients: (forward) => forwards.get(forward)?.clients.list(),
+    disconnect: (forward, client) => forwards.get(forward)?.clients.disconnect(client),
     async close() {
       closed = true;
       clearTimeout(retry);
       const abandoned = dialling;
       dialling = undefined;
       abandoned?.abort.abort();
-      await closeForwards();
       const old = session;
       session = undefined;
+      // Nothing on the server has to be cancelled one by one: it goes with the connection.
+      for (const forward of forwards.values()) forward.detach();
+      await closeForwards();
       await old?.close();
       memory.secrets.clear();
       memory.acceptedKeys.clear();

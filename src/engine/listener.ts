@@ -1,8 +1,10 @@
 // Listening on this machine. Ports are acquired, never probed: a port is free when it could be bound.
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { lookup } from 'node:dns/promises';
-import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, isIP, type AddressInfo, type ListenOptions, type Server, type Socket } from 'node:net';
 import type { BoundAddress } from '../core/engine.js';
 import { errorCode, FailureError, type Failure } from '../core/failure.js';
+import { findPortOwner } from './portOwner.js';
 
 export interface Listener {
   bound: readonly BoundAddress[];
@@ -12,71 +14,110 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-interface Candidate {
+/** What is done with a listener's connections: handed on paused, half-open allowed, no-delay set. */
+export interface ListenHandlers {
+  onSocket(socket: Socket): void;
+  log(text: string): void;
+}
+
+export interface Candidate {
   address: string;
   /** A machine without this family or address is no surprise to the user. */
   optional: boolean;
 }
 
-/** What a bind address means (ssh(1), -L): the addresses to bind. Rejects with a FailureError for an unknown name. */
-async function candidates(bind: string | undefined, port: number): Promise<Candidate[]> {
-  if (bind === undefined || bind.toLowerCase() === 'localhost')
-    return [
-      { address: '127.0.0.1', optional: false },
-      { address: '::1', optional: true },
-    ];
-  if (bind === '' || bind === '*')
-    return [
-      { address: '0.0.0.0', optional: false },
-      { address: '::', optional: true },
-    ];
-  if (isIP(bind)) return [{ address: bind, optional: false }];
-  try {
-    const found = await lookup(bind, { all: true });
-    return found.map(({ address }) => ({ address, optional: false }));
-  } catch {
-    throw new FailureError({ kind: 'addressUnavailable', address: bind, port });
+/**
+ * What a bind address means (ssh(1), -L): the addresses to bind. `family` is AddressFamily's. Rejects with a
+ * FailureError for a name that nothing is known of.
+ */
+export async function resolveBind(
+  bind: string | undefined,
+  port: number,
+  { gatewayPorts, family }: { gatewayPorts: boolean; family: 0 | 4 | 6 },
+): Promise<readonly Candidate[]> {
+  const both = (four: string, six: string): Candidate[] => [
+    { address: four, optional: false },
+    { address: six, optional: family !== 6 },
+  ];
+  const ofFamily = (all: readonly Candidate[]) => all.filter(({ address }) => family === 0 || isIP(address) === family);
+  if (bind === '' || bind === '*' || (bind === undefined && gatewayPorts)) return ofFamily(both('0.0.0.0', '::'));
+  if (bind === undefined || bind.toLowerCase() === 'localhost') return ofFamily(both('127.0.0.1', '::1'));
+  const found = isIP(bind) ? [{ address: bind }] : await lookup(bind, { all: true }).catch(() => []);
+  const all = ofFamily(found.map(({ address }) => ({ address, optional: false })));
+  if (all.length === 0) throw new FailureError({ kind: 'addressUnavailable', address: bind, port });
+  // A hosts file may name an address twice.
+  return all.filter(({ address }, index) => all.findIndex((other) => other.address === address) === index);
+}
+
+/** How far above its own port a forward looks for a free one. */
+const portsTried = 100;
+
+/**
+ * Binds the addresses: one is enough, as in ssh; the others are told in `unbound`. Port 0 is any free port, the same for
+ * all addresses; `nextFree` takes the first port from `port` upwards that all can have. Throws the FailureError of the
+ * first address if none could be bound.
+ */
+export async function listenTcp(
+  candidates: readonly Candidate[],
+  port: number,
+  nextFree: boolean,
+  handlers: ListenHandlers,
+): Promise<Listener> {
+  const last = nextFree || port === 0 ? portsTried : 0;
+  for (let tried = 0; ; tried++) {
+    const here = port === 0 ? 0 : port + tried;
+    const attempt = await bindAll(candidates, here, handlers);
+    const isTaken = attempt.unbound.some(({ kind }) => kind === 'portInUse');
+    if (!isTaken || tried === last || here === 65535) return settled(attempt, candidates, here);
+    await attempt.close();
   }
 }
 
-/**
- * Binds every address that `bind` means and hands each accepted connection on: paused, half-open allowed, no-delay.
- * One address is enough, as in ssh; the others are told in `unbound`. Throws the FailureError of the first if none is.
- */
-export async function listen(
-  bind: string | undefined,
-  port: number,
-  onSocket: (socket: Socket) => void,
-  log: (text: string) => void,
-): Promise<Listener> {
+async function settled(attempt: Listener, candidates: readonly Candidate[], port: number): Promise<Listener> {
+  const unbound = await Promise.all(attempt.unbound.map(withOwner));
+  if (attempt.bound.length > 0) return { ...attempt, unbound };
+  const address = candidates[0]?.address ?? 'localhost';
+  throw new FailureError(unbound[0] ?? { kind: 'addressUnavailable', address, port });
+}
+
+async function withOwner(failure: Failure): Promise<Failure> {
+  if (failure.kind !== 'portInUse') return failure;
+  const owner = await findPortOwner(failure.address, failure.port);
+  return owner ? { ...failure, owner } : failure;
+}
+
+async function bindAll(candidates: readonly Candidate[], port: number, handlers: ListenHandlers): Promise<Listener> {
   const servers: Server[] = [];
   const bound: BoundAddress[] = [];
   const unbound: Failure[] = [];
-  const close = async () => {
-    await Promise.all(servers.map((server) => new Promise<void>((closed) => server.close(() => closed()))));
-  };
-  for (const { address, optional } of await candidates(bind, port)) {
+  let real = port;
+  for (const { address, optional } of candidates) {
     try {
-      const server = await bindOne(address, port, onSocket, log);
+      // ipv6Only: the wildcards are bound one by one, so that each can be told.
+      const server = await bindOne({ host: address, port: real, ipv6Only: true }, `${address}:${real}`, handlers);
       servers.push(server);
-      const { family, address: real, port: realPort } = server.address() as AddressInfo;
-      bound.push({ address: real, family: family === 'IPv6' ? 6 : 4, port: realPort });
+      const { address: realAddress, port: realPort } = server.address() as AddressInfo;
+      real = realPort;
+      bound.push({ kind: 'tcp', address: realAddress, port: realPort });
     } catch (error) {
       const code = errorCode(error);
       const missing = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL'].includes(code);
-      if (!(missing && optional)) unbound.push(listenFailure(address, port, code));
+      if (!(missing && optional)) unbound.push(listenFailure(address, real, code));
     }
   }
-  if (bound.length === 0)
-    throw new FailureError(unbound[0] ?? { kind: 'addressUnavailable', address: bind ?? 'localhost', port });
-  return { bound, unbound, close };
+  return { bound, unbound, close: () => closeAll(servers) };
 }
 
+async function closeAll(servers: readonly Server[]): Promise<void> {
+  await Promise.all(servers.map((server) => new Promise<void>((closed) => server.close(() => closed()))));
+}
+
+/** `atOnce` runs in the tick of the bind, before anybody could connect. */
 function bindOne(
-  address: string,
-  port: number,
-  onSocket: (socket: Socket) => void,
-  log: (text: string) => void,
+  where: ListenOptions,
+  name: string,
+  { onSocket, log }: ListenHandlers,
+  atOnce: () => void = () => {},
 ): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => {});
@@ -84,12 +125,13 @@ function bindOne(
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // ipv6Only: the wildcards are bound one by one, so that each can be told.
-    server.listen({ host: address, port, ipv6Only: true, exclusive: true, backlog: 4096 }, () => {
+    server.listen({ ...where, exclusive: true, backlog: 4096 }, () => {
       server.removeListener('error', reject);
-      server.on('error', (error) => log(`Listening on ${address}:${port}: ${errorCode(error)}`));
+      server.on('error', (error) => log(`Listening on ${name}: ${errorCode(error)}`));
       resolve(server);
     });
+    // Not so when the bind failed: the error comes in the next tick.
+    if (server.listening) atOnce();
   });
 }
 
@@ -106,4 +148,58 @@ function listenFailure(address: string, port: number, code: string): Failure {
     default:
       return { kind: 'listenFailed', address, port, code };
   }
+}
+
+/**
+ * Listens on a Unix socket, on Windows a named pipe. `mask` is StreamLocalBindMask; with `unlink` what stands there is
+ * removed first. The file goes when it is closed. Throws a FailureError.
+ */
+export async function listenUnix(
+  path: string,
+  { mask, unlink }: { mask: number; unlink: boolean },
+  handlers: ListenHandlers,
+): Promise<Listener> {
+  const isPipe = process.platform === 'win32';
+  const at = pipePath(path);
+  try {
+    if (unlink && !isPipe) removeIfThere(at);
+    // A worker thread can't set its umask.
+    const restrict = () => {
+      if (!isPipe) chmodSync(at, 0o777 & ~mask);
+    };
+    const server = await bindOne({ path: at }, path, handlers, restrict);
+    return { bound: [{ kind: 'unix', path }], unbound: [], close: () => closeAll([server]) };
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'EADDRINUSE') throw new FailureError({ kind: await standing(at), path });
+    throw new FailureError({ kind: 'socketFailed', path, code });
+  }
+}
+
+/** Windows has named pipes in their place: `//./pipe/name` as Windows itself writes it. */
+export function pipePath(path: string): string {
+  return process.platform === 'win32' ? path.replaceAll('/', '\\') : path;
+}
+
+/** Only a socket goes: somebody's file is not ours to lose. */
+function removeIfThere(path: string): void {
+  try {
+    if (lstatSync(path).isSocket()) unlinkSync(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** What keeps a path from being listened on. */
+function standing(path: string): Promise<'socketInUse' | 'socketStale' | 'socketBlocked'> {
+  if (process.platform !== 'win32' && !lstatSync(path, { throwIfNoEntry: false })?.isSocket())
+    return Promise.resolve('socketBlocked');
+  return new Promise((resolve) => {
+    const client = connect({ path });
+    client.on('error', (error) => resolve(errorCode(error) === 'ECONNREFUSED' ? 'socketStale' : 'socketInUse'));
+    client.on('connect', () => {
+      resolve('socketInUse');
+      client.destroy();
+    });
+  });
 }

@@ -1,126 +1,103 @@
-// ssh -L: listens on this machine and opens a channel for each connection.
+// ssh -L and -D: listens on this machine and opens a channel for each connection.
 import type { Socket } from 'node:net';
-import type { EngineEvent } from '../core/engine.js';
-import { FailureError, failureOf, type Failure } from '../core/failure.js';
-import type { ForwardSpec } from '../core/forwardSpec.js';
-import { unsupportedForward, type PlannedForward } from '../core/plan.js';
-import { hostPort } from '../core/wording.js';
-import { listen } from './listener.js';
-import { join } from './pump.js';
-import { createScope } from './scope.js';
+import type { Access } from '../core/engine.js';
+import { printEndpoint, type Endpoint, type Listen } from '../core/forwardSpec.js';
+import { proxyReply, type ProxyRequest } from '../core/socks.js';
+import { expandPath } from '../core/sshConfig.js';
+import { hostPort, isLoopback } from '../core/wording.js';
+import { peerText, refusalOf, type ClientEntry } from './clients.js';
+import type { ListeningOpener } from './forward.js';
+import { listenTcp, listenUnix, resolveBind, type Listener } from './listener.js';
+import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
+import { join, reset } from './pump.js';
 import type { SshSession } from './sshClient.js';
+import { localUser } from './sshFiles.js';
 
-export interface ForwardContext {
-  /** The host's name as typed, for messages. */
-  host: string;
-  /** The session of the moment; undefined while the connection is down. */
-  session(): SshSession | undefined;
-  emit(event: EngineEvent): void;
-  log(text: string): void;
-}
+export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clients, allow, context) => {
+  const { config, host } = context;
+  let listener: Listener | undefined;
 
-export interface LocalForward {
-  readonly planned: PlannedForward;
-  /** Whether it listens, or why not. */
-  readonly opened: Promise<Failure | undefined>;
-  /** Resets the clients that are connected now, since their channels are gone; goes on listening. */
-  cutAll(): void;
-  /** Stops listening, resets the clients, and resolves when the port is free. */
-  close(): Promise<void>;
-}
-
-export function openLocalForward(planned: PlannedForward, context: ForwardContext): LocalForward {
-  const { id, spec, run } = planned;
-  const clients = new Set<() => void>();
-  const scope = createScope((error) => context.log(`Closing ${id}: ${String(error)}`));
-  let lastFailure: string | undefined;
-
-  const report = (failure: Failure | undefined) => {
-    // Each connection has a result; only a change is news.
-    const text = failure && JSON.stringify(failure);
-    if (text === lastFailure) return;
-    lastFailure = text;
-    context.emit(failure ? { kind: 'channelFailed', forward: id, failure } : { kind: 'channelOpened', forward: id });
+  const onSocket = (socket: Socket) => {
+    const client = clients.add(peerText(socket), () => reset(socket));
+    socket.once('close', client.gone);
+    const session = context.session();
+    if (!session) reset(socket);
+    else if (spec.kind === 'dynamic') void serveProxy(socket, client, session);
+    else if (spec.target.kind !== 'socks') void connect(socket, client, session, spec.target);
   };
 
-  const serve = async (socket: Socket, target: { host: string; port: number }) => {
-    const session = context.session();
-    if (!session) {
-      socket.resetAndDestroy();
-      return;
-    }
-    let cut = (): void => {
-      socket.resetAndDestroy();
-    };
-    const abandon = () => cut();
-    clients.add(abandon);
+  const serveProxy = async (socket: Socket, client: ClientEntry, session: SshSession) => {
+    const request = await readProxyRequest(socket, ({ kind }) => context.log(`${id}: refused a client (${kind})`));
+    if (!request) return;
+    client.target(hostPort(request.host, request.port));
+    await connect(socket, client, session, { kind: 'tcp', host: request.host, port: request.port }, request);
+  };
+
+  /** Opens the channel, tells the client of a proxy what came of it, and joins the two. */
+  const connect = async (
+    socket: Socket,
+    client: ClientEntry,
+    session: SshSession,
+    target: Endpoint,
+    request?: ProxyRequest,
+  ): Promise<void> => {
     try {
       const origin = { address: socket.remoteAddress ?? '127.0.0.1', port: socket.remotePort ?? 0 };
-      const channel = await session.openTcp(target, origin);
+      const channel =
+        target.kind === 'tcp'
+          ? await session.openTcp(target, origin)
+          : await session.openUnix(expandPath(target.path, config.tokens, localUser()));
       if (socket.destroyed) {
-        clients.delete(abandon);
         channel.close();
         channel.resume();
         return;
       }
-      const joined = join(
-        socket,
-        channel,
-        (resume) => session.hold(resume),
-        () => clients.delete(abandon),
-      );
-      cut = () => joined.cut();
-      report(undefined);
+      if (request) socket.write(proxyReply(request, 'connected'));
+      socket.removeListener('close', client.gone);
+      const joined = join(socket, channel, (resume) => session.hold(resume), client.gone);
+      client.joined(socket, () => joined.cut());
+      clients.report(undefined);
     } catch (error) {
-      clients.delete(abandon);
-      socket.resetAndDestroy();
       // A channel that was refused since the whole connection went is told by the connection.
-      if (context.session() !== session) return;
-      const failure = failureOf(error);
-      report(
-        failure.kind === 'channelRefused'
-          ? { ...failure, target: hostPort(target.host, target.port), host: context.host }
-          : failure,
-      );
+      if (context.session() !== session) return reset(socket);
+      const failure = refusalOf(error, printEndpoint(target), host);
+      clients.report(failure);
+      if (request) endWith(socket, proxyReply(request, outcomeOf(failure)));
+      else reset(socket);
     }
   };
 
-  const cutAll = () => {
-    for (const cut of [...clients]) cut();
-    clients.clear();
-  };
-
-  const open = async (): Promise<Failure | undefined> => {
-    try {
-      const { listen: at, target } = supported(spec);
-      const listener = await listen(at.bind, at.port, (socket) => void serve(socket, target), context.log);
-      scope.own(() => listener.close());
-      scope.own(cutAll);
-      context.emit({ kind: 'listening', forward: id, run, bound: listener.bound, unbound: listener.unbound });
-      return undefined;
-    } catch (error) {
-      const failure = failureOf(error);
-      context.emit({ kind: 'listenFailed', forward: id, run, failure });
-      return failure;
+  const open = async (at: Listen): Promise<{ opened: Listener; access: Access }> => {
+    const handlers = { onSocket, log: context.log };
+    if (at.kind === 'unix') {
+      const path = expandPath(at.path, config.tokens, localUser());
+      const mask = config.streamLocalBindMask;
+      const opened = await listenUnix(path, { mask, unlink: config.streamLocalBindUnlink }, handlers);
+      return { opened, access: (mask & 0o077) === 0o077 ? 'user' : 'machine' };
     }
+    const candidates = await resolveBind(at.bind, at.port, {
+      gatewayPorts: config.gatewayPorts,
+      family: config.addressFamily,
+    });
+    const open = candidates.map(({ address }) => address).filter((address) => !isLoopback(address));
+    if (open.length > 0) await allow(open);
+    const opened = await listenTcp(candidates, at.port, wish === 'nextFree', handlers);
+    const isOpen = opened.bound.some((one) => one.kind === 'tcp' && !isLoopback(one.address));
+    return { opened, access: isOpen ? 'network' : 'machine' };
   };
 
-  const opened = open();
   return {
-    planned,
-    opened,
-    cutAll,
-    async close() {
-      await opened;
-      await scope.close();
-      context.emit({ kind: 'forwardClosed', forward: id });
+    async listen() {
+      // It outlives the session: clients that come while SSH is down are told so.
+      if (listener) return;
+      const { opened, access } = await open(spec.listen);
+      listener = opened;
+      const { bound, unbound } = opened;
+      context.emit({ kind: 'listening', forward: id, run, bound, unbound, asked: access, access });
+    },
+    detach() {},
+    async stop() {
+      await listener?.close();
     },
   };
-}
-
-/** The parts of a spec that this version runs; throws a FailureError for the rest. */
-function supported(spec: ForwardSpec) {
-  if (spec.kind === 'local' && spec.listen.kind === 'tcp' && spec.target.kind === 'tcp')
-    return { listen: spec.listen, target: spec.target };
-  throw new FailureError(unsupportedForward(spec) ?? { kind: 'unexpected', detail: spec.kind });
-}
+};

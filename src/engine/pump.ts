@@ -56,7 +56,7 @@ export function join(
     if (channel.writableFinished) channel.close();
     socket.end();
   });
-  channel.on('error', () => socket.resetAndDestroy());
+  channel.on('error', () => reset(socket));
   channel.on('close', () => {
     channelClosed = true;
     settle();
@@ -89,12 +89,23 @@ export function join(
     channel.on('data', () => {});
     channel.resume();
   });
+  // Either may have been read before, and paused.
   socket.resume();
+  channel.resume();
 
   return {
     cut() {
-      socket.resetAndDestroy();
+      reset(socket);
       channel.close();
     },
   };
+}
+
+/** Closes at once, so that the peer can't take what it got for the whole. A Unix socket has no reset: it ends. */
+export function reset(socket: Socket): void {
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    socket.destroy();
+  }
 }

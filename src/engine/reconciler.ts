@@ -75,6 +75,13 @@ export function createEngine(): Engine {
       return () => listeners.delete(listener);
     },
     hosts: readHosts,
+    clients(forward) {
+      const found = [...connections.values()].map((connection) => connection.clients(forward)).find((list) => list);
+      return Promise.resolve(found ?? []);
+    },
+    disconnect(forward, client) {
+      for (const connection of connections.values()) connection.disconnect(forward, client);
+    },
     async close() {
       apply({ connections: [] });
       await Promise.all(closings.values());

@@ -60,8 +60,8 @@ export interface SshSession {
   listenUnix(path: string, onChannel: (incoming: IncomingChannel) => void): Promise<RemoteListener>;
   /** Whether the connection has enough to send for now; if so, `resume` is called once when it takes more. */
   hold(resume: () => void): boolean;
-  /** Called once when the connection is gone, before any channel ends; with undefined after `close`. */
-  onEnd(listener: (failure: SessionEnd | undefined) => void): void;
+  /** Called once when the connection is gone, before any channel ends; with undefined after `close`. Returns what undoes it. */
+  onEnd(listener: (failure: SessionEnd | undefined) => void): () => void;
   /** Says goodbye and closes the socket; resolves when it is closed. */
   close(): Promise<void>;
 }
@@ -284,7 +284,11 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     };
     const stopListening = async (key: string, ask: (done: () => void) => void): Promise<void> => {
       acceptors.delete(key);
-      if (phase === 'ready') await answerOf<void>(ask);
+      if (phase !== 'ready') return;
+      let late: NodeJS.Timeout | undefined;
+      const given = new Promise<void>((resolve) => (late = setTimeout(resolve, cancelMs)));
+      await Promise.race([answerOf<void>(ask), given]);
+      clearTimeout(late);
     };
     const offer = (key: string, origin: IncomingChannel['origin'], accept: () => Channel, reject: () => void) => {
       const onChannel = acceptors.get(key);
@@ -385,7 +389,10 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         waiting.add(resume);
         return true;
       },
-      onEnd: (listener) => void endListeners.add(listener),
+      onEnd(listener) {
+        endListeners.add(listener);
+        return () => endListeners.delete(listener);
+      },
       close: () =>
         new Promise((closed) => {
           if (socket.destroyed) return closed();
@@ -425,6 +432,9 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     };
   });
 }
+
+/** How long a server may take to stop listening before it is given up, in milliseconds. */
+const cancelMs = 2_000;
 
 /** What the server says between two answers: one that never stops must not fill the memory. */
 const mostNotes = 20;

@@ -25,6 +25,14 @@ port.on('message', (message: ToWorker) => {
         () => send({ kind: 'hosts', request: message.request, hosts: [] }),
       );
       break;
+    case 'clients':
+      void engine
+        .clients(message.forward)
+        .then((clients) => send({ kind: 'clients', request: message.request, clients }));
+      break;
+    case 'disconnect':
+      engine.disconnect(message.forward, message.client);
+      break;
     case 'close':
       void engine.close().then(() => {
         send({ kind: 'closed' });

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { Ask, Reply } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
-import { hostKeyPrompt, secretPrompt, waitingText } from '../core/prompt.js';
+import { hostKeyPrompt, networkPrompt, secretPrompt, waitingText } from '../core/prompt.js';
 import type { GivenSecret, SecretAsk } from '../core/secretKeeping.js';
 import type { Session } from '../core/session.js';
 import type { Turns } from '../core/turns.js';
@@ -24,12 +24,31 @@ export function answerAsks(
   const answer = async (ask: Ask): Promise<void> => {
     let reply: Reply = { kind: 'cancel' };
     try {
-      reply = ask.kind === 'hostKey' ? await hostKeyReply(ask) : await secretReply(ask);
+      reply = await replyTo(ask);
     } catch (error) {
       log.error(failureText(failureOf(error)));
     }
     if (isOpen(ask)) session.answer(ask, reply);
   };
+
+  const replyTo = (ask: Ask): Promise<Reply> => {
+    switch (ask.kind) {
+      case 'hostKey':
+        return hostKeyReply(ask);
+      case 'openToNetwork':
+        return networkReply(ask);
+      case 'passphrase':
+      case 'password':
+        return secretReply(ask);
+    }
+  };
+
+  const networkReply = (ask: Ask & { kind: 'openToNetwork' }): Promise<Reply> =>
+    turns.wait(async () => {
+      const { title, detail } = networkPrompt(ask);
+      const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, 'Open to the Network');
+      return pressed === undefined ? { kind: 'cancel' } : { kind: 'allow' };
+    });
 
   /** A modal can't be closed by us: should the question settle meanwhile, its answer is ignored. */
   const hostKeyReply = (ask: Ask & { kind: 'hostKey' }): Promise<Reply> =>

@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import { printDestination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec } from '../core/forwardSpec.js';
-import { connectionOf } from '../core/plan.js';
+import { connectionOf, isWanted } from '../core/plan.js';
 import type { PresetRow, Status } from '../core/present.js';
 import { presetTunnels } from '../core/preset.js';
 import {
@@ -189,7 +189,7 @@ export function registerCommands({
 
     [commands.stopOrRemove](given: unknown = { kind: 'selection' }, selected?: unknown) {
       const rows = subjectsOf(given, selected) ?? [];
-      const running = rows.flatMap(tunnelsOfSubject).filter((tunnel) => tunnel.running);
+      const running = rows.flatMap(tunnelsOfSubject).filter(isWanted);
       if (running.length > 0) return session.update((wanted) => stopTunnels(wanted, running.map(idOf)));
       const stopped = rows.filter(({ kind }) => kind !== 'preset').flatMap(tunnelsOfSubject);
       session.update((wanted) => removeTunnels(wanted, stopped.map(idOf)));
@@ -198,7 +198,7 @@ export function registerCommands({
     async [commands.restart](given?: unknown, selected?: unknown) {
       const tunnels = await tunnelsFor('Restart Tunnel', given, selected);
       const rows = subjectsOf(given, selected) ?? [];
-      const running = tunnels.filter((tunnel) => tunnel.running);
+      const running = tunnels.filter(isWanted);
       const ids = (running.length > 0 ? running : tunnels).map(idOf);
       const connections = [
         ...rows.flatMap((row) => (row.kind === 'connection' && tunnelsOfSubject(row).length > 0 ? [row.id] : [])),

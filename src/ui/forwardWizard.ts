@@ -2,7 +2,6 @@ import * as vscode from 'vscode';
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Failure } from '../core/failure.js';
 import { parseAnswer, type ForwardSpec } from '../core/forwardSpec.js';
-import { unsupportedForward } from '../core/plan.js';
 import type { NewTunnel } from '../core/session.js';
 import { effectText, failureText } from '../core/wording.js';
 import { withoutLinks } from './messages.js';
@@ -48,14 +47,8 @@ export async function askForward(
 export function readForward(answers: WizardAnswers): { ok: true; tunnel: NewTunnel } | { ok: false; failure: Failure } {
   const host = parseDestination(answers.host);
   if (!host.ok) return host;
-  const forward = readSpec(answers.forward);
+  const forward = parseAnswer(answers.forward);
   return forward.ok ? { ok: true, tunnel: { destination: host.destination, spec: forward.spec } } : forward;
-}
-
-function readSpec(text: string): { ok: true; spec: ForwardSpec } | { ok: false; failure: Failure } {
-  const result = parseAnswer(text);
-  const unsupported = result.ok ? unsupportedForward(result.spec) : undefined;
-  return unsupported ? { ok: false, failure: unsupported } : result;
 }
 
 type HostItem = vscode.QuickPickItem & { destination?: Destination };
@@ -181,7 +174,7 @@ function askSpec(destination: Destination, answers: WizardAnswers): Promise<Step
       input.hide();
     });
     input.onDidAccept(() => {
-      const result = readSpec(input.value);
+      const result = parseAnswer(input.value);
       if (!result.ok) {
         input.validationMessage = verdict(input.value, host);
         return;
@@ -199,7 +192,7 @@ function askSpec(destination: Destination, answers: WizardAnswers): Promise<Step
 
 /** What it will do, or what is wrong and where. */
 function verdict(text: string, host: string): vscode.InputBoxValidationMessage {
-  const result = readSpec(text);
+  const result = parseAnswer(text);
   return {
     message: withoutLinks(result.ok ? effectText(result.spec, host) : failureText(result.failure)),
     severity: result.ok ? vscode.InputBoxValidationSeverity.Info : vscode.InputBoxValidationSeverity.Error,

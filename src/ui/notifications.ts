@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { decideNotices, type Notice } from '../core/notice.js';
-import { browserUrl, localAddress } from '../core/present.js';
+import { browserUrl, clientAddress } from '../core/present.js';
 import { tunnelState } from '../core/snapshot.js';
 import type { Session } from '../core/session.js';
 import { commands } from './contributions.js';
@@ -31,7 +31,7 @@ export function createNotifications(session: Session, messages: Messages): Notif
     const isOne = rows.length === 1 && tunnel !== undefined;
     switch (kind) {
       case 'ready': {
-        const address = isOne ? localAddress(tunnel, tunnelState(tunnel, session.state.snapshot)) : undefined;
+        const address = isOne ? clientAddress(tunnel, tunnelState(tunnel, session.state.snapshot)) : undefined;
         if (!tunnel || address === undefined) return [];
         const copy = run('Copy Address', commands.copyAddress, row);
         return browserUrl(tunnel, address) ? [run('Open in Browser', commands.openInBrowser, row), copy] : [copy];

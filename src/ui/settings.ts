@@ -1,8 +1,6 @@
 import * as vscode from 'vscode';
-import { unsupportedForward } from '../core/plan.js';
 import { parsePresets, withPreset, type Preset, type PresetProblem, type StoredPreset } from '../core/preset.js';
 import type { PresetScope } from '../core/preset.js';
-import { failureText } from '../core/wording.js';
 import { settings } from './contributions.js';
 
 /** The ssh_config file that the user chose, with `home` for a leading `~`; undefined: ssh's own. */
@@ -19,25 +17,8 @@ export interface ReadPresets {
 
 /** The presets of all settings files: those of the workspace first. */
 export function readPresets(): ReadPresets {
-  const read = presetValues().map(({ scope, value }) => {
-    const { presets, problems } = parsePresets(value, scope);
-    const unsupported = presets.flatMap((preset) => unsupportedIn(preset, value));
-    return {
-      presets: presets.filter(({ forwards }) => !forwards.some(unsupportedForward)),
-      problems: [...problems, ...unsupported],
-    };
-  });
+  const read = presetValues().map(({ scope, value }) => parsePresets(value, scope));
   return { presets: read.flatMap(({ presets }) => presets), problems: read.flatMap(({ problems }) => problems) };
-}
-
-function unsupportedIn({ name, forwards, scope }: Preset, value: unknown): PresetProblem[] {
-  const index = (value as readonly { name?: unknown }[]).findIndex(
-    (entry) => typeof entry?.name === 'string' && entry.name.trim() === name,
-  );
-  return forwards.flatMap((spec, number) => {
-    const failure = unsupportedForward(spec);
-    return failure ? [{ place: `presets[${index}].forwards[${number}]`, message: failureText(failure), scope }] : [];
-  });
 }
 
 function presetValues(): { scope: PresetScope; value: unknown }[] {

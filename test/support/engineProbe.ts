@@ -75,7 +75,7 @@ export function planned(
   return {
     id: destination,
     host: { destination: parsed.destination, options, ...(configFile !== undefined && { configFile }) },
-    forwards: forwards.map((text) => ({ id: text, spec: mustParseSpec(text), run: 0 })),
+    forwards: forwards.map((text) => ({ id: text, spec: mustParseSpec(text), run: 0, wish: 'exact' })),
     run: 0,
     reconnect: true,
     ...rest,

@@ -1,0 +1,93 @@
+// The clients of one forward: who they are, what came of the last one, and their end.
+import type { Socket } from 'node:net';
+import type { Client, EngineEvent } from '../core/engine.js';
+import { failureOf, type Failure } from '../core/failure.js';
+import { hostPort } from '../core/wording.js';
+
+export interface Clients {
+  /** Registers a client whose other side is being opened. `cut` ends it abruptly, at any time. */
+  add(peer: string, cut: () => void): ClientEntry;
+  list(): readonly Client[];
+  disconnect(id: number): void;
+  cutAll(): void;
+  /** Calls back when there is no client left, at once if there is none. */
+  whenGone(then: () => void): void;
+  /** Tells what came of the last connection to the target; only a change is news. */
+  report(failure: Failure | undefined): void;
+}
+
+export interface ClientEntry {
+  /** It carries data now: bytes are counted at `socket`; `isTarget` when that is the target's end. */
+  joined(socket: Socket, cut: () => void, isTarget?: boolean): void;
+  /** Where it asked to go. */
+  target(text: string): void;
+  setCut(cut: () => void): void;
+  readonly gone: () => void;
+}
+
+interface Entry {
+  peer: string;
+  target?: string;
+  since: number;
+  cut: () => void;
+  counted?: { socket: Socket; isTarget: boolean };
+}
+
+export function createClients(forward: string, emit: (event: EngineEvent) => void): Clients {
+  const entries = new Map<number, Entry>();
+  const waiting: (() => void)[] = [];
+  let numbers = 0;
+  let lastReport: string | undefined;
+
+  const cutAll = () => {
+    for (const { cut } of [...entries.values()]) cut();
+  };
+  return {
+    add(peer, cut) {
+      const id = ++numbers;
+      const entry: Entry = { peer, since: Date.now(), cut };
+      entries.set(id, entry);
+      return {
+        joined(socket, nextCut, isTarget = false) {
+          entry.counted = { socket, isTarget };
+          entry.cut = nextCut;
+        },
+        target: (text) => (entry.target = text),
+        setCut: (next) => (entry.cut = next),
+        gone: () => {
+          if (entries.delete(id) && entries.size === 0) for (const then of waiting.splice(0)) then();
+        },
+      };
+    },
+    // Node counts the bytes of a socket anyway: nothing is counted here until somebody looks.
+    list: () =>
+      [...entries].map(([id, { peer, target, since, counted }]) => {
+        const { bytesRead: read = 0, bytesWritten: written = 0 } = counted?.socket ?? {};
+        const [sent, received] = counted?.isTarget ? [written, read] : [read, written];
+        return { id, peer, ...(target !== undefined && { target }), sent, received, since };
+      }),
+    disconnect: (id) => entries.get(id)?.cut(),
+    cutAll,
+    whenGone(then) {
+      if (entries.size === 0) then();
+      else waiting.push(then);
+    },
+    report(failure) {
+      const text = failure && JSON.stringify(failure);
+      if (text === lastReport) return;
+      lastReport = text;
+      emit(failure ? { kind: 'channelFailed', forward, failure } : { kind: 'channelOpened', forward });
+    },
+  };
+}
+
+/** Where a client of this machine comes from. */
+export function peerText({ remoteAddress, remotePort }: Socket): string {
+  return remoteAddress === undefined ? '' : hostPort(remoteAddress, remotePort ?? 0);
+}
+
+/** A refusal with the names that the channel did not know. */
+export function refusalOf(error: unknown, target: string, host: string): Failure {
+  const failure = failureOf(error);
+  return failure.kind === 'channelRefused' ? { ...failure, target, host } : failure;
+}

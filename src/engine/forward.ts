@@ -1,0 +1,123 @@
+// What every kind of forward has: clients, a listener that it owns, an end in peace or at once.
+import type { Ask, EngineEvent, Reply } from '../core/engine.js';
+import { FailureError, failureOf, type Failure } from '../core/failure.js';
+import type { ForwardKind } from '../core/forwardSpec.js';
+import type { PlannedForward } from '../core/plan.js';
+import type { HostConfig } from '../core/sshConfig.js';
+import { createClients, type Clients } from './clients.js';
+import { openLocalForward } from './localForward.js';
+import { openRemoteForward } from './remoteForward.js';
+import type { SshSession } from './sshClient.js';
+
+export interface ForwardContext {
+  /** The host's name as typed, for messages. */
+  host: string;
+  /** The options of the host, as of the last dial. */
+  config: HostConfig;
+  /** The session of the moment; undefined while the connection is down. */
+  session(): SshSession | undefined;
+  emit(event: EngineEvent): void;
+  /** Asks whether the network may be let in; `cancelled` withdraws the question. */
+  ask(question: NetworkQuestion, cancelled: AbortSignal): Promise<Reply>;
+  log(text: string): void;
+}
+
+type NetworkAsk = Ask & { kind: 'openToNetwork' };
+export type NetworkQuestion = Omit<NetworkAsk, 'id' | 'connection'>;
+
+/** What a kind of forward has to do; every method may be called at any time. */
+export interface Listening {
+  /** Listens, and emits `listening`; throws a FailureError. Called again for each new session. */
+  listen(session: SshSession): Promise<void>;
+  /** The SSH connection is gone. */
+  detach(): void;
+  /** Listens no more; resolves when the port is free. */
+  stop(): Promise<void>;
+}
+
+/** `allow` asks before the network is let in, and rejects with a FailureError when it shall not be. */
+export type ListeningOpener = (
+  planned: PlannedForward,
+  clients: Clients,
+  allow: (addresses: readonly string[]) => Promise<void>,
+  context: ForwardContext,
+) => Listening;
+
+export interface Forward {
+  readonly planned: PlannedForward;
+  readonly clients: Clients;
+  /** Whether it listened, or why not, the last time that it was to. */
+  readonly opened: Promise<Failure | undefined>;
+  /** The SSH connection is up, or up again. */
+  attach(session: SshSession): void;
+  /** It is gone, and its clients with it: they are reset. */
+  detach(): void;
+  /** Listens no more, and calls back when the last client has left. */
+  drain(then: () => void): Promise<void>;
+  /** Listens no more, resets the clients, and resolves when the port is free. */
+  close(): Promise<void>;
+}
+
+const openers: Readonly<Record<ForwardKind, ListeningOpener>> = {
+  local: openLocalForward,
+  dynamic: openLocalForward,
+  remote: openRemoteForward,
+};
+
+/** Opens a forward on a session that is up. */
+export function openForward(planned: PlannedForward, session: SshSession, context: ForwardContext): Forward {
+  const { id, run } = planned;
+  const clients = createClients(id, context.emit);
+  const ended = new AbortController();
+  let allowed = false;
+  const allow = async (addresses: readonly string[]) => {
+    if (allowed) return;
+    const { spec } = planned;
+    const reply = await context.ask({ kind: 'openToNetwork', forward: id, spec, addresses }, ended.signal);
+    if (reply.kind !== 'allow') throw new FailureError({ kind: 'cancelled' });
+    allowed = true;
+  };
+  const listening = openers[planned.spec.kind](planned, clients, allow, context);
+  let opened: Promise<Failure | undefined>;
+  /** One after the other: a session that comes while the last one's request is under way waits for its end. */
+  const attach = (to: SshSession, before: Promise<unknown>) => {
+    opened = before
+      .then(() => (ended.signal.aborted ? undefined : listening.listen(to)))
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          const failure = failureOf(error);
+          if (!ended.signal.aborted) context.emit({ kind: 'listenFailed', forward: id, run, failure });
+          return failure;
+        },
+      );
+  };
+  const stop = async () => {
+    ended.abort();
+    await opened;
+    await listening.stop();
+    context.emit({ kind: 'forwardClosed', forward: id });
+  };
+  attach(session, Promise.resolve());
+  return {
+    planned,
+    clients,
+    get opened() {
+      return opened;
+    },
+    attach: (to) => attach(to, opened),
+    detach() {
+      listening.detach();
+      clients.cutAll();
+    },
+    async drain(then) {
+      await stop();
+      clients.whenGone(then);
+    },
+    async close() {
+      clients.cutAll();
+      await stop();
+      clients.cutAll();
+    },
+  };
+}

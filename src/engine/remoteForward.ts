@@ -1,0 +1,164 @@
+// ssh -R: the server listens, and each of its connections is brought to a target that this machine reaches.
+import { connect, type Socket } from 'node:net';
+import type { BoundAddress } from '../core/engine.js';
+import { errorCode, FailureError, type Failure } from '../core/failure.js';
+import { printEndpoint, type Endpoint, type Listen } from '../core/forwardSpec.js';
+import { proxyReply, type ProxyRequest } from '../core/socks.js';
+import { permitsRemoteOpen } from '../core/permitRemoteOpen.js';
+import { expandPath } from '../core/sshConfig.js';
+import { askedAccess, hostPort, listenText } from '../core/wording.js';
+import type { ClientEntry } from './clients.js';
+import type { ListeningOpener } from './forward.js';
+import { pipePath } from './listener.js';
+import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
+import { join } from './pump.js';
+import { createServerAccess } from './serverAccess.js';
+import {
+  ListenRefused,
+  type IncomingChannel,
+  type RemoteListener,
+  type SshChannel,
+  type SshSession,
+} from './sshClient.js';
+import { localUser } from './sshFiles.js';
+
+export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, allow, context) => {
+  const { config, host } = context;
+  const target = spec.kind === 'remote' ? spec.target : undefined;
+  let listener: { session: SshSession; remote: RemoteListener } | undefined;
+
+  const serve = (session: SshSession, incoming: IncomingChannel) => {
+    const peer = incoming.origin ? hostPort(incoming.origin.address, incoming.origin.port) : '';
+    if (target?.kind === 'socks') void serveProxy(session, incoming, peer);
+    else if (target)
+      bring(
+        session,
+        incoming,
+        clients.add(peer, () => {}),
+        target,
+      );
+  };
+
+  const serveProxy = async (session: SshSession, incoming: IncomingChannel, peer: string) => {
+    const channel = incoming.accept();
+    if (!channel) return;
+    const client = clients.add(peer, () => channel.close());
+    channel.once('close', client.gone);
+    const request = await readProxyRequest(channel, ({ kind }) => context.log(`${id}: refused a client (${kind})`));
+    if (!request) return;
+    const name = hostPort(request.host, request.port);
+    client.target(name);
+    if (!permitsRemoteOpen(config.permitRemoteOpen, request.host, request.port)) {
+      const failure: Failure = { kind: 'targetNotPermitted', target: name };
+      clients.report(failure);
+      return endWith(channel, proxyReply(request, outcomeOf(failure)));
+    }
+    const accepted = { ...incoming, accept: () => channel, reject: () => channel.close() };
+    bring(session, accepted, client, { kind: 'tcp', host: request.host, port: request.port }, { channel, request });
+  };
+
+  /** Connects to the target first: a server's client is let in only when there is somebody to talk to. */
+  const bring = (
+    session: SshSession,
+    incoming: IncomingChannel,
+    client: ClientEntry,
+    to: Endpoint,
+    proxy?: { channel: SshChannel; request: ProxyRequest },
+  ) => {
+    const socket = dialTarget(to);
+    const refuse = () => {
+      socket.removeAllListeners().on('error', () => {});
+      socket.destroy();
+      client.gone();
+      incoming.reject();
+    };
+    client.setCut(refuse);
+    socket.once('error', (error) => {
+      if (context.session() !== session) return refuse();
+      const failure: Failure = { kind: 'targetFailed', target: printEndpoint(to), code: errorCode(error) };
+      clients.report(failure);
+      if (proxy) endWith(proxy.channel, proxyReply(proxy.request, outcomeOf(failure)));
+      else refuse();
+    });
+    socket.once('connect', () => {
+      const channel = context.session() === session ? incoming.accept() : undefined;
+      if (!channel) return refuse();
+      socket.removeAllListeners('error').removeAllListeners('connect');
+      if (proxy) {
+        channel.removeListener('close', client.gone);
+        channel.write(proxyReply(proxy.request, 'connected'));
+      }
+      const joined = join(socket, channel, (resume) => session.hold(resume), client.gone);
+      client.joined(socket, () => joined.cut(), true);
+      clients.report(undefined);
+    });
+  };
+
+  const dialTarget = (to: Endpoint): Socket => {
+    const options = { allowHalfOpen: true, noDelay: true };
+    if (to.kind === 'unix')
+      return connect({ ...options, path: pipePath(expandPath(to.path, config.tokens, localUser())) });
+    // As in ssh: one address after the other, and a slow one is waited for.
+    return connect({ ...options, host: to.host, port: to.port, autoSelectFamilyAttemptTimeout: 2500 });
+  };
+
+  const refusal = async (session: SshSession, at: Listen): Promise<Failure> => {
+    const base = { kind: 'remoteRefused', host, user: config.user, listen: listenText(at) } as const;
+    if (at.kind === 'unix') return { ...base, port: 0, inUse: false };
+    // What answers there has the port.
+    const place = { host: ['', '*', undefined, 'localhost'].includes(at.bind) ? '127.0.0.1' : at.bind!, port: at.port };
+    const inUse = await session.openTcp(place, { address: '127.0.0.1', port: 0 }).then(
+      (channel) => {
+        channel.resume();
+        channel.close();
+        return true;
+      },
+      () => false,
+    );
+    return { ...base, port: at.port, inUse };
+  };
+
+  return {
+    async listen(session) {
+      const at = spec.listen;
+      const asked = askedAccess(spec);
+      if (asked === 'network') await allow([]);
+      try {
+        if (at.kind === 'unix') {
+          const remote = await session.listenUnix(at.path, (incoming) => serve(session, incoming));
+          listener = { session, remote };
+          const bound: BoundAddress[] = [{ kind: 'unix', path: at.path }];
+          return context.emit({ kind: 'listening', forward: id, run, bound, unbound: [], asked, access: 'unknown' });
+        }
+        const address = askedAddress(at.bind);
+        const access = createServerAccess(session, address, (incoming) => serve(session, incoming));
+        const remote = await session.listenTcp(address, at.port, (incoming) => {
+          if (!access.offer(incoming)) serve(session, incoming);
+        });
+        listener = { session, remote };
+        const found = await access.find(remote);
+        if (listener?.session !== session) return;
+        context.emit({ kind: 'listening', forward: id, run, ...found, unbound: [], asked });
+      } catch (error) {
+        if (!(error instanceof ListenRefused)) throw error;
+        // The connection that went in the middle tells for itself.
+        if (context.session() === session) throw new FailureError(await refusal(session, at));
+      }
+    },
+    detach() {
+      if (listener) context.emit({ kind: 'forwardClosed', forward: id });
+      listener = undefined;
+    },
+    async stop() {
+      const last = listener;
+      listener = undefined;
+      await last?.remote.close();
+    },
+  };
+};
+
+/** What the protocol has for a bind address (RFC 4254 section 7.1; OpenSSH's channel_rfwd_bind_host). */
+function askedAddress(bind: string | undefined): string {
+  if (bind === undefined) return 'localhost';
+  return bind === '*' ? '' : bind;
+}
