@@ -1,89 +1,77 @@
-// Which host to connect to, as typed: `user@host`, `user@host:port`, `[::1]:2222`, `ssh://user@host:port`.
+// Which host to connect to, as typed: `user@host:port`, and with ssh's options for the way there:
+// `-J bastion -i ~/.ssh/work user@host`.
+import { quoteConfig } from './configWords.js';
+import { addToWay, isWayOption, type DestinationOption, type Way } from './destinationOption.js';
 import type { DestinationProblem, Failure } from './failure.js';
+import { parseHostAddress, printHostAddress, type HostAddress } from './hostAddress.js';
+import { placeOf, quoteShell, splitShell, type Word } from './shellWords.js';
+import { isSshOption, readSshWords } from './sshWords.js';
 
 /** A destination as written: the host may be an alias of ssh_config; what is absent comes from there. */
-export interface Destination {
-  host: string;
-  user?: string;
-  /** 1 to 65535 */
-  port?: number;
+export interface Destination extends HostAddress {
+  /** ssh's options for the way to the host, in a fixed order; absent when there are none. */
+  options?: readonly DestinationOption[];
 }
 export type DestinationResult =
   { ok: true; destination: Destination } | { ok: false; failure: Failure & { kind: 'badDestination' } };
 
-/** What ssh refuses in a name since it may reach a shell through ProxyCommand or Match exec (ssh.c, valid_hostname). */
-const forbidden = /[\s\p{Cc}'`"$\\;&<>|(){}]/u;
-/** As above, but DOMAIN\user is a user's name; ssh refuses a backslash at its end. */
-const forbiddenInUser = /[\s\p{Cc}'`"$;&<>|(){}]|\\$/u;
-
-/**
- * Parses a destination. As in ssh the user is what stands before the last `@`. A port behind the host is our addition
- * to ssh's plain form (a host's name holds no colon, so nothing that ssh can reach reads differently).
- */
+/** Parses a host, or a host with options in front of it or behind it, in the words that a shell makes of the text. */
 export function parseDestination(text: string): DestinationResult {
   const refuse = (at: number, problem: DestinationProblem): DestinationResult => ({
     ok: false,
-    failure: { kind: 'badDestination', text, at: Math.max(at, 0), problem },
+    failure: { kind: 'badDestination', text, at, problem },
   });
-  const lead = text.length - text.trimStart().length;
-  let rest = text.trim();
-  let offset = lead;
-  const isUri = /^ssh:\/\//i.test(rest);
-  if (isUri) {
-    rest = rest.slice(6);
-    offset += 6;
-    const slash = rest.indexOf('/');
-    if (slash >= 0 && slash < rest.length - 1) return refuse(offset + slash, { kind: 'path' });
-    if (slash >= 0) rest = rest.slice(0, slash);
+  if (!/(^|\s)-/.test(text)) {
+    const host = parseHostAddress(text);
+    return host.ok ? { ok: true, destination: host.address } : refuse(host.at, host.problem);
   }
-  const at = rest.lastIndexOf('@');
-  const writtenUser = at < 0 ? undefined : rest.slice(0, at);
-  const user = writtenUser !== undefined && isUri ? decode(writtenUser) : writtenUser;
-  const isDecoded = user !== writtenUser;
-  const address = rest.slice(at + 1);
-  const addressAt = offset + at + 1;
-  if (user === '') return refuse(offset, { kind: 'userMissing' });
-  if (user?.startsWith('-')) return refuse(offset, { kind: 'leadingDash' });
-  // Behind %2F a user could hide a text that reads as a URI itself.
-  const badUser = user === undefined ? null : ((isDecoded ? /\//.exec(user) : null) ?? forbiddenInUser.exec(user));
-  if (badUser) return refuse(isDecoded ? offset : offset + badUser.index, { kind: 'character', character: badUser[0] });
-
-  let host = address;
-  let port: string | undefined;
-  if (address.startsWith('[')) {
-    const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(address);
-    if (!bracketed) return refuse(addressAt, { kind: 'bracket' });
-    host = bracketed[1]!;
-    port = bracketed[2];
-  } else if (address.indexOf(':') === address.lastIndexOf(':') && address.includes(':')) {
-    host = address.slice(0, address.indexOf(':'));
-    port = address.slice(address.indexOf(':') + 1);
+  const split = splitShell(text);
+  if (!split.ok) {
+    const { at, problem } = split;
+    return refuse(at, problem.kind === 'substitution' ? { kind: 'character', character: text[at]! } : problem);
   }
-  if (host === '') return refuse(addressAt, { kind: 'hostMissing' });
-  if (host.startsWith('-')) return refuse(addressAt, { kind: 'leadingDash' });
-  const hostAt = addressAt + (address.startsWith('[') ? 1 : 0);
-  const badHost = forbidden.exec(host);
-  if (badHost) return refuse(hostAt + badHost.index, { kind: 'character', character: badHost[0] });
-  if (/[[\]]/.test(host)) return refuse(addressAt, { kind: 'bracket' });
-  const number = port === undefined ? undefined : /^\d+$/.test(port) ? Number(port) : 0;
-  if (number !== undefined && (number < 1 || number > 65535))
-    return refuse(offset + rest.length - (port ?? '').length, { kind: 'port', text: port ?? '' });
-  return {
-    ok: true,
-    destination: { host, ...(user !== undefined && { user }), ...(number !== undefined && { port: number }) },
-  };
+  const words: Word[] = [];
+  for (const token of split.tokens) {
+    if (token.kind !== 'word') return refuse(token.at, { kind: 'character', character: token.text[0]! });
+    words.push(token.word);
+  }
+  const { items, command } = readSshWords(words);
+  if (command[0]) return refuse(placeOf(command[0]), { kind: 'word', text: command[0].text });
+  let way: Way = {};
+  for (const item of items) {
+    if (item.kind === 'option' && !isWayOption(item.letter)) {
+      const { letter } = item;
+      const reason = /[LRDg]/.test(letter) ? 'forward' : isSshOption(letter) ? 'needless' : 'unknown';
+      return refuse(item.at, { kind: 'option', option: `-${letter}`, reason });
+    }
+    const added = addToWay(way, item);
+    if (!added.ok) return refuse(added.at, added.problem);
+    way = added.way;
+  }
+  const { host, ...rest } = way;
+  if (host === undefined) return refuse(text.length, { kind: 'hostMissing' });
+  return { ok: true, destination: { host, ...rest } };
 }
 
-/** `user@host:port` with what was given; reading it again gives the same destination. */
-export function printDestination({ host, user, port }: Destination): string {
-  const name = host.includes(':') ? `[${host}]` : host;
-  return `${user === undefined ? '' : `${user}@`}${name}${port === undefined ? '' : `:${port}`}`;
+/** The options and `user@host:port`, with what was given; reading it again gives the same destination. */
+export function printDestination({ options = [], ...address }: Destination): string {
+  const host = printHostAddress(address);
+  if (options.length === 0) return host;
+  return [...options.flatMap(printOption), host].map(quoteShell).join(' ');
 }
 
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
+/** The words of an option as ssh takes them: `-J bastion`, `-4`, `-o ConnectTimeout=5`. */
+export function printOption([keyword, value]: DestinationOption): readonly string[] {
+  switch (keyword) {
+    case 'ProxyJump':
+      return ['-J', value];
+    case 'IdentityFile':
+      return ['-i', value];
+    case 'BindAddress':
+      return ['-b', value];
+    case 'AddressFamily':
+      if (value !== 'any') return [value === 'inet' ? '-4' : '-6'];
   }
+  const isList = keyword === 'PermitRemoteOpen';
+  return ['-o', `${keyword}=${isList ? value : quoteConfig(value)}`];
 }

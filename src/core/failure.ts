@@ -27,7 +27,14 @@ export type DestinationProblem =
   | { kind: 'character'; character: string }
   | { kind: 'port'; text: string }
   | { kind: 'bracket' }
-  | { kind: 'path' };
+  | { kind: 'path' }
+  /** An option that is none for the way to a host, or a keyword of `-o`. */
+  | { kind: 'option'; option: string; reason: 'hostKey' | 'program' | 'forward' | 'elsewhere' | 'needless' | 'unknown' }
+  | { kind: 'optionValue'; option: string; text: string }
+  | { kind: 'jumpTwice' }
+  | { kind: 'word'; text: string }
+  | { kind: 'quote' }
+  | { kind: 'backslash' };
 
 import type { PortOwner } from './portOwner.js';
 

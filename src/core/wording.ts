@@ -62,6 +62,37 @@ export function destinationProblem(problem: DestinationProblem): string {
       return 'write an IPv6 address with a port as [address]:port';
     case 'path':
       return 'nothing may follow the host and port';
+    case 'option':
+      return optionProblem(problem);
+    case 'optionValue':
+      return problem.text === ''
+        ? `${problem.option} needs a value`
+        : `${quoted(problem.text)} is not a value of ${problem.option}`;
+    case 'jumpTwice':
+      return '-J may come once; write several jump hosts with commas, first hop first';
+    case 'word':
+      return `nothing but options may stand beside the host; ${quoted(problem.text)} is too much`;
+    case 'quote':
+      return 'closing quote missing';
+    case 'backslash':
+      return 'a backslash at the end, with nothing behind it';
+  }
+}
+
+function optionProblem({ option, reason }: DestinationProblem & { kind: 'option' }): string {
+  switch (reason) {
+    case 'hostKey':
+      return `${option} can’t be set here: host keys are always checked`;
+    case 'program':
+      return `${option} can’t be set here since it names a program to run; set it in your ssh_config`;
+    case 'forward':
+      return `${option} is about forwards, not about the host; leave it out here`;
+    case 'elsewhere':
+      return `${option} can’t be set here; set it in your ssh_config`;
+    case 'needless':
+      return `${option} says nothing about the host; leave it out here`;
+    case 'unknown':
+      return `ssh has no option ${option}`;
   }
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { userInfo } from 'node:os';
 import fc from 'fast-check';
-import { parseDestination, printDestination, type Destination } from '../../src/core/destination.js';
+import { parseDestination, printDestination, printOption, type Destination } from '../../src/core/destination.js';
 import type { DestinationProblem } from '../../src/core/failure.js';
+import { quoteShell } from '../../src/core/shellWords.js';
 import { askEach, hasOpenSsh, run } from '../support/openSsh.js';
 
 /** The destination, or the place and problem of the refusal. */
@@ -36,6 +37,44 @@ describe('parseDestination', () => {
     ['ssh://bob%40example.com@web01', { host: 'web01', user: 'bob@example.com' }],
     ['ssh://100%@web01', { host: 'web01', user: '100%' }],
     ['ssh://[::1]:2222', { host: '::1', port: 2222 }],
+    // ssh's options, in the words of a shell
+    ['-p 2222 web01', { host: 'web01', port: 2222 }],
+    ['web01 -p2222 -l bob', { host: 'web01', user: 'bob', port: 2222 }],
+    ['-p 2222 -l alice bob@web01:22', { host: 'web01', user: 'alice', port: 2222 }],
+    ['bob@web01:22 -p 2222 -l alice', { host: 'web01', user: 'bob', port: 22 }],
+    ['-o Port=3 -p 4 -o User=zed -l bob web01', { host: 'web01', user: 'zed', port: 3 }],
+    ['  -J bastion\tweb01 ', { host: 'web01', options: [['ProxyJump', 'bastion']] }],
+    ['-J NONE web01', { host: 'web01', options: [['ProxyJump', 'none']] }],
+    [
+      '-Jssh://ann%40x@a:22/,b@[::1]:2222,[::2] web01',
+      { host: 'web01', options: [['ProxyJump', 'ann@x@a:22,b@[::1]:2222,[::2]']] },
+    ],
+    ['-i "~/my keys/id" web01', { host: 'web01', options: [['IdentityFile', '~/my keys/id']] }],
+    [
+      "-i/b -i '/a' -o IdentityFile=/b -o 'IdentityFile \"/c d\"' web01",
+      { host: 'web01', options: [['IdentityFile', '/b'], ['IdentityFile', '/a'], ['IdentityFile', '/c d']] }, // prettier-ignore
+    ],
+    ['-i C:\\Users\\ann\\id web01', { host: 'web01', options: [['IdentityFile', 'C:\\Users\\ann\\id']] }],
+    ['-i $HOME/id web01', { host: 'web01', options: [['IdentityFile', '${HOME}/id']] }],
+    ['-46 web01', { host: 'web01', options: [['AddressFamily', 'inet6']] }],
+    ['-4 -o AddressFamily=any web01', { host: 'web01', options: [['AddressFamily', 'inet']] }],
+    ['-b 127.0.0.1 -b 127.0.0.2 -o BindAddress=127.0.0.3 web01', { host: 'web01', options: [['BindAddress', '127.0.0.2']] }], // prettier-ignore
+    [
+      '-o connecttimeout=1m -oIdentitiesOnly=TRUE -o " ProxyJump = a " -o serveraliveinterval=5 CORP\\\\bob@web01',
+      {
+        host: 'web01',
+        user: 'CORP\\bob',
+        options: [
+          ['ProxyJump', 'a'],
+          ['IdentitiesOnly', 'yes'],
+          ['ConnectTimeout', '1m'],
+          ['ServerAliveInterval', '5'],
+        ],
+      },
+    ],
+    ['-o "PermitRemoteOpen=a:1  [::1]:*" web01', { host: 'web01', options: [['PermitRemoteOpen', 'a:1 [::1]:*']] }],
+    ['-o StreamLocalBindMask=0111 -- web01', { host: 'web01', options: [['StreamLocalBindMask', '0111']] }],
+    ['-p 22 web01 # the old one', { host: 'web01', port: 22 }],
   ];
   for (const [text, destination] of accepted) it(`reads “${text}”`, () => assert.deepEqual(answer(text), destination));
 
@@ -50,9 +89,8 @@ describe('parseDestination', () => {
     ['ssh://', 6, { kind: 'hostMissing' }],
     ['@web01', 0, { kind: 'userMissing' }],
     ['ssh://@web01', 6, { kind: 'userMissing' }],
-    ['-oProxyCommand=x', 0, { kind: 'leadingDash' }],
     ['bob@-web01', 4, { kind: 'leadingDash' }],
-    ['-bob@web01', 0, { kind: 'leadingDash' }],
+    ['-bob@web01', 10, { kind: 'hostMissing' }],
     ['ssh://%2Dbob@web01', 6, { kind: 'leadingDash' }],
     ['web 01', 3, character(' ')],
     ['ssh web01', 3, character(' ')],
@@ -81,6 +119,48 @@ describe('parseDestination', () => {
     ['web]:22', 0, { kind: 'bracket' }],
     ['a]:b:c', 0, { kind: 'bracket' }],
     ['ssh://web01/home', 11, { kind: 'path' }],
+    ['-J bastion', 10, { kind: 'hostMissing' }],
+    ['web01 -J', 6, { kind: 'optionValue', option: '-J', text: '' }],
+    ['-i "" web01', 0, { kind: 'optionValue', option: '-i', text: '' }],
+    ['-J a -J b web01', 5, { kind: 'jumpTwice' }],
+    ['-J a,,b web01', 5, { kind: 'hostMissing' }],
+    ['-J "a,b c" web01', 7, character(' ')],
+    ['-J a,b:99999 web01', 7, badPort('99999')],
+    ['-J "a,-x" web01', 6, { kind: 'leadingDash' }],
+    ['-J a,b@::1 web01', 5, { kind: 'bracket' }],
+    ["-J 'a;b' web01", 5, character(';')],
+    ['-p 70000 web01', 3, badPort('70000')],
+    ['-p22x web01', 2, badPort('22x')],
+    ['-l b\\;ob web01', 4, character(';')],
+    ['-l ssh://x web01', 7, character('/')],
+    ['-l -x web01', 3, { kind: 'leadingDash' }],
+    ['-4 web01 db01', 9, { kind: 'word', text: 'db01' }],
+    ['-4 -- web01 -p 22', 12, { kind: 'word', text: '-p' }],
+    ['-4 web\\ 01', 6, character(' ')],
+    ['-4 web01; reboot', 8, character(';')],
+    ['-4 web01 > x', 9, character('>')],
+    ['-4 web$(reboot)', 6, character('$')],
+    ['-4 web$HOST', 6, character('$')],
+    ['-i "~/my key web01', 3, { kind: 'quote' }],
+    ['-4 web01\\', 8, { kind: 'backslash' }],
+    ['-N web01', 0, { kind: 'option', option: '-N', reason: 'needless' }],
+    ['-4NL 80:a:80 web01', 2, { kind: 'option', option: '-N', reason: 'needless' }],
+    ['-L 80:a:80 web01', 0, { kind: 'option', option: '-L', reason: 'forward' }],
+    ['-Z web01', 0, { kind: 'option', option: '-Z', reason: 'unknown' }],
+    ['-oProxyCommand=x', 2, { kind: 'option', option: 'ProxyCommand', reason: 'program' }],
+    ['-o "ProxyCommand nc a 22" web01', 4, { kind: 'option', option: 'ProxyCommand', reason: 'program' }],
+    ['-o StrictHostKeyChecking=no web01', 3, { kind: 'option', option: 'StrictHostKeyChecking', reason: 'hostKey' }],
+    ['-o UserKnownHostsFile=/dev/null web01', 3, { kind: 'option', option: 'UserKnownHostsFile', reason: 'hostKey' }],
+    ['-o localforward="80 a:80" web01', 3, { kind: 'option', option: 'localforward', reason: 'forward' }],
+    ['-o Compression=yes web01', 3, { kind: 'option', option: 'Compression', reason: 'elsewhere' }],
+    ['-o =yes web01', 3, { kind: 'optionValue', option: '-o', text: '=yes' }],
+    ['-o ConnectTimeout= web01', 18, { kind: 'optionValue', option: 'ConnectTimeout', text: '' }],
+    ['-o ConnectTimeout=soon web01', 18, { kind: 'optionValue', option: 'ConnectTimeout', text: 'soon' }],
+    ['-o IdentitiesOnly=maybe web01', 18, { kind: 'optionValue', option: 'IdentitiesOnly', text: 'maybe' }],
+    ['-o "IdentityAgent=/a b" web01', 18, { kind: 'optionValue', option: 'IdentityAgent', text: '/a b' }],
+    ["-o 'IdentityAgent=\"/a b' web01", 18, { kind: 'optionValue', option: 'IdentityAgent', text: '"/a b' }],
+    ['-i "/a\nProxyCommand x" web01', 4, { kind: 'optionValue', option: 'IdentityFile', text: '/a\nProxyCommand x' }],
+    ['-o "HostName=a;b" web01', 13, { kind: 'optionValue', option: 'HostName', text: 'a;b' }],
   ];
   for (const [text, at, problem] of refused)
     it(`refuses ${JSON.stringify(text)}: ${problem.kind} at ${at}`, () =>
@@ -103,12 +183,48 @@ describe('parseDestination', () => {
     });
     assert.deepEqual(texts.map(answer), theirs);
   });
+
+  it('understands options, their order and their values as ssh does', async function () {
+    if (!hasOpenSsh) this.skip();
+    const options = ['-p 2222', '-l alice', '-oPort=3', '-o User=zed', '-J a,u@b:22', '-J none', '-J a:b:c', '-o ProxyJump=c', '-J ssh://u@a:5', '-4', '-6', '-46', '-o AddressFamily=INET6', '-o AddressFamily=4', '-b 127.0.0.2', '-o "BindAddress 127.0.0.3"', '-o IdentityFile="/etc/hosts"', `-o 'IdentityFile "/etc/passwd"'`, '-i/etc/group', '-o IdentitiesOnly=true', '-o HostName=real', '-o hostkeyalias=x', '-o ConnectTimeout=7', '-o ConnectTimeout=x', '-o ServerAliveCountMax=2', '-o NumberOfPasswordPrompts=1', '-o ExitOnForwardFailure=yes', '-o StreamLocalBindMask=111', '-o StreamLocalBindMask=8', '-o StreamLocalBindUnlink=yes', '-o "PermitRemoteOpen=a:1 b:2"', '-o PreferredAuthentications=password', `-o 'IdentityAgent="/a b"'`]; // prettier-ignore
+    const some = fc.array(fc.constantFrom(...options), { maxLength: 4 });
+    const host = fc.constantFrom('web01', 'bob@web01', 'ssh://bob@web01:9', '-- web01');
+    const texts = fc
+      .sample(
+        // Behind `-- host` stands a command.
+        fc
+          .tuple(some, host, some)
+          .map(([front, host, behind]) => (host.startsWith('--') ? [...front, host] : [...front, host, ...behind])),
+        { numRuns: 150, seed: Number(process.env['SSH_TUNNELS_SEED'] ?? Date.now() % 2 ** 31) },
+      )
+      .map((words) => words.join(' '));
+    const ask = async (text: string) => {
+      const { code, stdout } = await run('sh', ['-c', `exec ssh -G -F /dev/null ${text}`]);
+      return code === 0 ? stdout : undefined;
+    };
+    const asked = await askEach(texts, async (text) => {
+      const read = parseDestination(text);
+      return { text, ours: read.ok ? await ask(sshArguments(read.destination)) : undefined, theirs: await ask(text) };
+    });
+    for (const { text, ours, theirs } of asked) assert.equal(ours, theirs, text);
+    const accepted = asked.filter(({ theirs }) => theirs !== undefined).length;
+    assert.ok(accepted > 40 && accepted < 150, `${accepted} were accepted`);
+  });
 });
+
+/** A destination without the port behind its host, which ssh does not take. */
+function sshArguments({ host, user, port, options = [] }: Destination): string {
+  const words = [...options.flatMap(printOption), host];
+  if (user !== undefined) words.unshift('-l', user);
+  if (port !== undefined) words.unshift('-p', String(port));
+  return words.map(quoteShell).join(' ');
+}
 
 describe('printDestination', () => {
   const texts = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.string({ unit: fc.constantFrom(...'ab1:@[]%/\\-.+ $ü\t') }),
+    fc.array(fc.constantFrom('-J ', '-i ', '-o ', '-4', ' ', ' ', '-p 22', '-l ', "'", '"', 'ProxyJump=', 'IdentityFile=', 'IdentityAgent ', 'PermitRemoteOpen=', 'a:1', '/a b', '#', ',', '\\', 'web01', 'web01', '$x', '\u00a0', 'C:\\'), {maxLength: 9}).map((parts) => parts.join('')), // prettier-ignore
     fc.array(fc.constantFrom('ssh://', 'bob', '@', 'web01', ':', '22', '[::1]', '[', ']', '%2F', '%40', '/', ' ', '\\'), {maxLength: 8}).map((parts) => parts.join('')), // prettier-ignore
   );
 
@@ -130,11 +246,37 @@ describe('printDestination', () => {
     assert.ok(read > 500, `${read} were accepted`);
   });
 
+  it('prints options so that they read back, whatever their values hold', () => {
+    const value = fc.string({ unit: fc.constantFrom(...'ab ~/\\\'"#$%=`,;&ü-'), minLength: 1, maxLength: 9 });
+    const files = fc.array(fc.tuple(fc.constantFrom('IdentityFile', 'IdentityAgent'), value), { maxLength: 3 });
+    const user = fc.option(fc.constantFrom('bob', 'CORP\\bob', 'a@b', 'bob#', '~'), { nil: undefined });
+    fc.assert(
+      fc.property(files, user, (options, user) => {
+        const words = [...options.flatMap(printOption), `${user === undefined ? '' : `${user}@`}web01`];
+        const text = `-p 22 ${words.map(quoteShell).join(' ')}`;
+        const result = parseDestination(text);
+        assert.ok(result.ok, text);
+        const kept = result.destination.options ?? [];
+        for (const [keyword, text] of options)
+          assert.ok(
+            kept.some((option) => option[0] === keyword && (keyword === 'IdentityAgent' || option[1] === text)),
+          );
+        assert.deepEqual(answer(printDestination(result.destination)), result.destination);
+      }),
+    );
+  });
+
   const table: [Destination, string][] = [
     [{ host: 'web01' }, 'web01'],
     [{ host: 'web01', user: 'bob', port: 2222 }, 'bob@web01:2222'],
     [{ host: '::1' }, '[::1]'],
     [{ host: '::1', user: 'bob', port: 22 }, 'bob@[::1]:22'],
+    [{ host: 'web01', options: [['ProxyJump', 'bastion']] }, '-J bastion web01'],
+    [{ host: '::1', port: 22, options: [['AddressFamily', 'inet6']] }, "-6 '[::1]:22'"],
+    [
+      { host: 'web01', user: 'bob', options: [['IdentityFile', '~/my keys/id'], ['IdentityAgent', '/a b'], ['AddressFamily', 'any']] },
+      `-i '~/my keys/id' -o 'IdentityAgent="/a b"' -o AddressFamily=any bob@web01`,
+    ], // prettier-ignore
   ];
   for (const [destination, text] of table)
     it(`prints “${text}”`, () => assert.equal(printDestination(destination), text));

@@ -87,7 +87,7 @@ describe('parsePresets', () => {
     [
       'a host that is a command',
       [{ ...stored, host: '-oProxyCommand=x' }],
-      ['presets[0].host: a name can’t begin with -'],
+      ['presets[0].host: ProxyCommand can’t be set here since it names a program to run; set it in your ssh_config'],
     ],
     ['a port of the host', [{ ...stored, host: 'web01:0' }], ['presets[0].host: “0” is not a port (1 to 65535)']],
     [

@@ -211,6 +211,12 @@ describe('the problems of a text', () => {
     port: { kind: 'port', text: '0' },
     bracket: { kind: 'bracket' },
     path: { kind: 'path' },
+    option: { kind: 'option', option: 'ProxyCommand', reason: 'program' },
+    optionValue: { kind: 'optionValue', option: 'ConnectTimeout', text: 'soon' },
+    jumpTwice: { kind: 'jumpTwice' },
+    word: { kind: 'word', text: 'uptime' },
+    quote: { kind: 'quote' },
+    backslash: { kind: 'backslash' },
   };
 
   it('are told apart, in words that can stand inside a sentence', () => {
@@ -218,6 +224,10 @@ describe('the problems of a text', () => {
       ...Object.values(ofSpec).map(specProblem),
       ...Object.values(ofDestination).map(destinationProblem),
       destinationProblem({ kind: 'character', character: ' ' }),
+      destinationProblem({ kind: 'optionValue', option: '-p', text: '' }),
+      ...(['hostKey', 'forward', 'elsewhere', 'needless', 'unknown'] as const).map((reason) =>
+        destinationProblem({ kind: 'option', option: '-X', reason }),
+      ),
       specProblem({ kind: 'option', option: '' }),
       specProblem({ kind: 'variable', name: '' }),
     ];
@@ -270,8 +280,8 @@ describe('addresses', () => {
     assert.equal(hostPort('::1', 80), '[::1]:80');
     assert.equal(
       boundText([
-        { address: '127.0.0.1', family: 4, port: 80 },
-        { address: '::1', family: 6, port: 80 },
+        { kind: 'tcp', address: '127.0.0.1', port: 80 },
+        { kind: 'tcp', address: '::1', port: 80 },
       ]),
       '127.0.0.1:80, [::1]:80',
     );
