@@ -32,7 +32,7 @@ export type Access = 'user' | 'machine' | 'network';
 
 /** A connection through a forward. */
 export interface Client {
-  /** Its number within the forward, from 1. */
+  /** A number that no other client of this engine has. */
   id: number;
   /** Where it comes from: `127.0.0.1:50100`, or nothing where a Unix socket does not tell. */
   peer: string;

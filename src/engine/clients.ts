@@ -33,10 +33,11 @@ interface Entry {
   counted?: { socket: Socket; isTarget: boolean };
 }
 
+let numbers = 0;
+
 export function createClients(forward: string, emit: (event: EngineEvent) => void): Clients {
   const entries = new Map<number, Entry>();
   const waiting: (() => void)[] = [];
-  let numbers = 0;
   let lastReport: string | undefined;
 
   const cutAll = () => {

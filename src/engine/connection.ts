@@ -46,6 +46,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   let closed = false;
   let everReady = false;
 
+  /** A forward that was started again has two: the clients of the one before may still finish. */
+  const running = (id: string) => [...draining, ...forwards.values()].filter((forward) => forward.planned.id === id);
   const log = (text: string) => emit({ kind: 'logged', level: 'debug', text: `${id}: ${text}` });
 
   const whileClosing = (work: Promise<void>) => {
@@ -195,8 +197,13 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         for (const wanted of next.forwards) void startForward(wanted);
       }
     },
-    clients: (forward) => forwards.get(forward)?.clients.list(),
-    disconnect: (forward, client) => forwards.get(forward)?.clients.disconnect(client),
+    clients(forward) {
+      const own = running(forward);
+      return own.length > 0 ? own.flatMap(({ clients }) => clients.list()) : undefined;
+    },
+    disconnect(forward, client) {
+      for (const { clients } of running(forward)) clients.disconnect(client);
+    },
     async close() {
       closed = true;
       clearTimeout(retry);
