@@ -57,7 +57,18 @@ export function parseDestination(text: string): DestinationResult {
 export function printDestination({ options = [], ...address }: Destination): string {
   const host = printHostAddress(address);
   if (options.length === 0) return host;
-  return [...options.flatMap(printOption), host].map(quoteShell).join(' ');
+  return [...printOptions(options), quoteShell(host)].join(' ');
+}
+
+/** The options as words of a shell. A home directory stays bare in `-i`, where ssh knows it as well as any shell. */
+export function printOptions(options: readonly DestinationOption[]): string[] {
+  return options
+    .flatMap(printOption)
+    .map((word, index, words) =>
+      words[index - 1] === '-i' && word.startsWith('~/') && quoteShell(word.slice(1)) === word.slice(1)
+        ? word
+        : quoteShell(word),
+    );
 }
 
 /** The words of an option as ssh takes them: `-J bastion`, `-4`, `-o ConnectTimeout=5`. */

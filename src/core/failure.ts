@@ -8,6 +8,7 @@ export type SpecProblem =
   | { kind: 'bracket' }
   | { kind: 'bracketTail' }
   | { kind: 'backslash' }
+  | { kind: 'quote' }
   | { kind: 'variable'; name: string }
   | { kind: 'variableSyntax' }
   | { kind: 'tooManyFields' }

@@ -1,7 +1,9 @@
 // The one grammar of forwards: what `ssh -L`, `-R` and `-D` take, presets hold and the Forward Port field accepts.
 // Source: ssh(1) and ssh_config(5), compared with `ssh -G` by test/core/forwardSpec.test.ts.
+import { splitConfig } from './configWords.js';
 import type { Failure, SpecProblem } from './failure.js';
 import { servicePort } from './servicePort.js';
+import { placeOf, plainWord } from './shellWords.js';
 
 /** One end of a forward. `port` is 1 to 65535 for a target and 0 to 65535 for a listener (0: the listening side chooses). */
 export type Endpoint = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string };
@@ -25,6 +27,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const longestPath = 107;
 /** Bytes of netdb.h's NI_MAXHOST without its end mark. */
 const longestHost = 1024;
+
+/** Written for the port to listen on: any that is free. */
+const automatic = 'auto';
 
 const optionOf = { local: '-L', remote: '-R', dynamic: '-D' } as const;
 const kindOf: Readonly<Record<string, ForwardKind>> = { '-L': 'local', '-R': 'remote', '-D': 'dynamic' };
@@ -60,12 +65,50 @@ function attempt(text: string, parse: () => ForwardSpec): SpecResult {
   }
 }
 
-/** Parses the argument of `-L`, `-R` or `-D`. `env` resolves `${NAME}`; a name that is not set is an error, as in ssh. */
-export function parseForward(kind: ForwardKind, text: string, env: Environment = {}): SpecResult {
-  return attempt(text, () => parseArgument(kind, expand(text, env), text.length));
+/**
+ * Parses the argument of `-L`, `-R` or `-D` as ssh does. `env` resolves `${NAME}`; a name that is not set is an error.
+ * With `auto` the word may stand for the port that -L or -D listens on, which is ours: it becomes port 0.
+ */
+export function parseForward(
+  kind: ForwardKind,
+  text: string,
+  env: Environment = {},
+  { auto = false }: { auto?: boolean } = {},
+): SpecResult {
+  return attempt(text, () => parseArgument(kind, expand(text, env), text.length, auto));
 }
 
-/** Parses a forward with its option, as presets hold it: `-L 5432:db:5432`, `-L5432:db:5432`. */
+/**
+ * Parses what follows `LocalForward`, `RemoteForward` or `DynamicForward` in ssh_config: the listening end and, but for
+ * SOCKS, the target as a second word. ssh joins the two with a colon, and so do we.
+ */
+export function parseConfigForward(kind: ForwardKind, text: string, env: Environment = {}): SpecResult {
+  const refuse = (at: number, problem: SpecProblem): SpecResult => ({
+    ok: false,
+    failure: { kind: 'badSpec', text, at, problem },
+  });
+  const words = splitConfig(plainWord(text));
+  if (!words) return refuse(text.search(/["']/), { kind: 'quote' });
+  const [listen, target, extra] = words;
+  if (!listen?.text) return refuse(listen ? placeOf(listen) : text.length, { kind: 'empty' });
+  const tooMany = kind === 'dynamic' ? target : extra;
+  if (tooMany) return refuse(placeOf(tooMany), { kind: 'blank' });
+  if (kind === 'local' && !target?.text) return refuse(text.length, { kind: 'targetMissing' });
+  const joined = target?.text ? `${listen.text}:${target.text}` : listen.text;
+  const places = [...listen.places, ...(target?.text ? target.places : [])];
+  const result = parseForward(kind, joined, env);
+  if (!result.ok) return refuse(places[Math.min(result.failure.at, places.length - 1)]!, result.failure.problem);
+  // Two words are no SOCKS, and one alone is read as that of DynamicForward is, which has room for two fields.
+  const { spec } = result;
+  if (spec.kind !== 'remote') return result;
+  const isShort =
+    spec.target.kind === 'socks' ||
+    (spec.target.kind === 'unix' && (spec.listen.kind === 'unix' || spec.listen.bind === undefined));
+  const isSound = target?.text ? spec.target.kind !== 'socks' : isShort;
+  return isSound ? result : refuse(text.length, { kind: 'targetMissing' });
+}
+
+/** Parses a forward with its option, as presets hold it: `-L 5432:db:5432`, `-L5432:db:5432`, `-L auto:db:5432`. */
 export function parseSpec(text: string, env: Environment = {}): SpecResult {
   return attempt(text, () => {
     const option = /^\s*(-\S)\s*/.exec(text);
@@ -77,13 +120,14 @@ export function parseSpec(text: string, env: Environment = {}): SpecResult {
       kind,
       expand(text.slice(0, end), env).filter(({ at }) => at >= option[0].length),
       end,
+      true,
     );
   });
 }
 
 /**
  * Parses what a person types into Forward Port: ssh's spelling, with or without `-L`, and the plain answers
- * `5432` (the same port here and on the server), `5000:5432` (here:there), `db:5432` (the same port here).
+ * `5432` (the same port here and on the server), `5000:5432` and `auto:5432` (here:there), `db:5432` (the same port here).
  */
 export function parseAnswer(text: string, env: Environment = {}): SpecResult {
   if (/^\s*-/.test(text)) return parseSpec(text, env);
@@ -95,8 +139,8 @@ export function parseAnswer(text: string, env: Environment = {}): SpecResult {
     const [first, second] = fields;
     if (!first) throw new SpecError(0, { kind: 'empty' });
     if (fields.length === 1) {
-      if (first.isPath) throw new SpecError(end, { kind: 'targetMissing' });
-      const port = listenPort('local', first);
+      if (first.isPath || first.text === automatic) throw new SpecError(end, { kind: 'targetMissing' });
+      const port = listenPort('local', first, false);
       return {
         kind: 'local',
         listen: { kind: 'tcp', bind: undefined, port },
@@ -106,23 +150,41 @@ export function parseAnswer(text: string, env: Environment = {}): SpecResult {
     if (fields.length === 2 && !first.isPath && !second!.isPath) {
       const port = targetPort(second!);
       // `5000:5432` as kubectl and docker write it; a host whose name is a bare number does not exist.
-      if (/^\d+$/.test(first.text))
+      if (/^\d+$/.test(first.text) || first.text === automatic)
         return {
           kind: 'local',
-          listen: { kind: 'tcp', bind: undefined, port: listenPort('local', first) },
+          listen: { kind: 'tcp', bind: undefined, port: listenPort('local', first, true) },
           target: { kind: 'tcp', host: 'localhost', port },
         };
       return { kind: 'local', listen: { kind: 'tcp', bind: undefined, port }, target: tcpTarget(first, second!) };
     }
-    return parseArgument('local', characters, end);
+    return parseArgument('local', characters, end, true);
   });
 }
 
 /** Prints the argument of `-L`, `-R` or `-D`; reading it again gives the same spec. */
 export function printForward(spec: ForwardSpec): string {
-  const listen = printListen(spec.listen);
-  if (spec.kind === 'dynamic' || spec.target.kind === 'socks') return listen;
-  return `${listen}:${printEndpoint(spec.target)}`;
+  return forwardWords(spec).join(':');
+}
+
+/** The listening end and, but for SOCKS, the target: the words of an ssh_config line before they are quoted. */
+export function forwardWords(spec: ForwardSpec): string[] {
+  const listen = printListen(spec.kind, spec.listen);
+  if (spec.kind === 'dynamic' || spec.target.kind === 'socks') return [listen];
+  return [listen, printEndpoint(spec.target)];
+}
+
+/** The line that `ssh -G` prints for a forward: `localforward 8080 [db]:80`, `remoteforward 1080 [socks]:0`. */
+export function printConfigForward(spec: ForwardSpec): string {
+  const ends: (Listen | Endpoint | { kind: 'socks' })[] =
+    spec.kind === 'dynamic' ? [spec.listen] : [spec.listen, spec.target];
+  const words = ends.map((end) => {
+    if (end.kind === 'unix') return end.path;
+    if (end.kind === 'socks') return '[socks]:0';
+    const host = 'host' in end ? end.host : end.bind;
+    return host === undefined ? String(end.port) : `[${host}]:${end.port}`;
+  });
+  return `${spec.kind}forward ${words.join(' ')}`;
 }
 
 /** Prints a forward as presets and command lines hold it: `-L 5432:db:5432`. */
@@ -135,9 +197,10 @@ export function printEndpoint(endpoint: Endpoint): string {
   return endpoint.kind === 'unix' ? printPath(endpoint.path) : `${printName(endpoint.host)}:${endpoint.port}`;
 }
 
-function printListen(listen: Listen): string {
+function printListen(kind: ForwardKind, listen: Listen): string {
   if (listen.kind === 'unix') return printPath(listen.path);
-  return listen.bind === undefined ? String(listen.port) : `${printName(listen.bind)}:${listen.port}`;
+  const port = listen.port === 0 && kind !== 'remote' ? automatic : String(listen.port);
+  return listen.bind === undefined ? port : `${printName(listen.bind)}:${port}`;
 }
 
 /** Brackets where they suffice, else backslashes; the one between `$` and `{` keeps `${` from being taken for a variable. */
@@ -202,17 +265,23 @@ function splitFields(characters: readonly Character[], end: number): Field[] {
       next++;
     }
     const blank = taken.find(({ text }) => /\s/.test(text));
-    fields.push({ text: taken.map(({ text }) => text).join(''), at, isPath, ...(blank && { blankAt: blank.at }) });
+    const text = taken.map(({ text }) => text).join('');
+    fields.push({ text, at, isPath: isPath || isPipe(text), ...(blank && { blankAt: blank.at }) });
   }
   return fields;
 }
 
-function parseArgument(kind: ForwardKind, written: readonly Character[], end: number): ForwardSpec {
+/** Windows' named pipes, which stand where Unix sockets stand elsewhere; `//./pipe/` is a path by its slashes. */
+function isPipe(text: string): boolean {
+  return /^\\\\[.?]\\pipe\\/i.test(text);
+}
+
+function parseArgument(kind: ForwardKind, written: readonly Character[], end: number, auto: boolean): ForwardSpec {
   const start = written.findIndex(({ text }) => !/[ \t-\r]/.test(text));
   if (start < 0) throw new SpecError(end, { kind: 'empty' });
   const fields = splitFields(written.slice(start), end);
   if (fields.length > 4) throw new SpecError(fields[4]!.at, { kind: 'tooManyFields' });
-  const { listen, rest } = takeListen(kind, fields);
+  const { listen, rest } = takeListen(kind, fields, auto);
   const [first, second, third] = rest;
   if (kind === 'dynamic') {
     if (first) throw new SpecError(first.at, { kind: 'tooManyFields' });
@@ -229,7 +298,11 @@ function parseArgument(kind: ForwardKind, written: readonly Character[], end: nu
 }
 
 /** The listening end takes one field (a port or a path) or two (bind address and port); how many is told by the count. */
-function takeListen(kind: ForwardKind, fields: readonly Field[]): { listen: Listen; rest: readonly Field[] } {
+function takeListen(
+  kind: ForwardKind,
+  fields: readonly Field[],
+  auto: boolean,
+): { listen: Listen; rest: readonly Field[] } {
   const [first, second] = fields as readonly [Field, ...Field[]];
   if (first.isPath) return { listen: { kind: 'unix', path: socketPath(first) }, rest: fields.slice(1) };
   const withBind =
@@ -238,13 +311,14 @@ function takeListen(kind: ForwardKind, fields: readonly Field[]): { listen: List
     (fields.length === 2 && !second!.isPath && kind !== 'local');
   if (withBind)
     return {
-      listen: { kind: 'tcp', bind: hostName(first), port: listenPort(kind, second!) },
+      listen: { kind: 'tcp', bind: hostName(first), port: listenPort(kind, second!, auto) },
       rest: fields.slice(2),
     };
-  return { listen: { kind: 'tcp', bind: undefined, port: listenPort(kind, first) }, rest: fields.slice(1) };
+  return { listen: { kind: 'tcp', bind: undefined, port: listenPort(kind, first, auto) }, rest: fields.slice(1) };
 }
 
-function listenPort(kind: ForwardKind, field: Field): number {
+function listenPort(kind: ForwardKind, field: Field, auto: boolean): number {
+  if (auto && kind !== 'remote' && field.text === automatic) return 0;
   const port = parsePort(field.text);
   if (port === undefined) throw badPort(field, { kind: 'listenPort', text: field.text });
   if (port === 0 && kind !== 'remote') throw new SpecError(field.at, { kind: 'listenPortZero' });
@@ -274,7 +348,7 @@ function hostName({ text, at, blankAt }: Field): string {
 }
 
 function socketPath({ text, at }: Field): string {
-  if (Buffer.byteLength(text) > longestPath) throw new SpecError(at, { kind: 'pathTooLong' });
+  if (!isPipe(text) && Buffer.byteLength(text) > longestPath) throw new SpecError(at, { kind: 'pathTooLong' });
   return text;
 }
 

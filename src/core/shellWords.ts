@@ -122,5 +122,5 @@ function matchAt(sticky: RegExp, text: string, at: number): string | undefined {
 
 /** The text as one word of a POSIX shell, quoted where it must be or where zsh would read a pattern. */
 export function quoteShell(text: string): string {
-  return /^[\w@%+=:,./~^-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return /^(?!~)[\w@%+=:,./~^-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -19,6 +19,8 @@ export function specProblem(problem: SpecProblem): string {
       return 'expected : after ]';
     case 'backslash':
       return 'nothing after the backslash';
+    case 'quote':
+      return 'a quote is not closed';
     case 'variable':
       return problem.name === '' ? 'no name between ${ and }' : `environment variable ${problem.name} is not set`;
     case 'variableSyntax':

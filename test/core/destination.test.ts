@@ -272,6 +272,7 @@ describe('printDestination', () => {
     [{ host: '::1' }, '[::1]'],
     [{ host: '::1', user: 'bob', port: 22 }, 'bob@[::1]:22'],
     [{ host: 'web01', options: [['ProxyJump', 'bastion']] }, '-J bastion web01'],
+    [{ host: 'web01', options: [['IdentityFile', '~/.ssh/work']] }, '-i ~/.ssh/work web01'],
     [{ host: '::1', port: 22, options: [['AddressFamily', 'inet6']] }, "-6 '[::1]:22'"],
     [
       { host: 'web01', user: 'bob', options: [['IdentityFile', '~/my keys/id'], ['IdentityAgent', '/a b'], ['AddressFamily', 'any']] },

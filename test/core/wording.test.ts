@@ -191,6 +191,7 @@ describe('the problems of a text', () => {
     bracket: { kind: 'bracket' },
     bracketTail: { kind: 'bracketTail' },
     backslash: { kind: 'backslash' },
+    quote: { kind: 'quote' },
     variable: { kind: 'variable', name: 'HOME' },
     variableSyntax: { kind: 'variableSyntax' },
     tooManyFields: { kind: 'tooManyFields' },

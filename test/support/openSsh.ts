@@ -25,6 +25,23 @@ export function run(program: string, args: readonly string[], env: NodeJS.Proces
   });
 }
 
+/**
+ * Runs many commands, fifty in one shell, which starts them several times faster than Node does. What they write stands
+ * in `stdout`, errors too; the shell hands on no variable whose name is none to it.
+ */
+export async function runAll(commands: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Ran[]> {
+  const groups = Array.from({ length: Math.ceil(commands.length / 50) }, (_, index) =>
+    commands.slice(index * 50, index * 50 + 50),
+  );
+  const ran = await askEach(groups, async (group) => {
+    const script = group.map((command) => `${command} 2>&1; printf '\\036%d\\036' $?`).join('\n');
+    const { stdout } = await run('sh', ['-c', script], env);
+    const parts = stdout.split('\x1e');
+    return group.map((_, index) => ({ code: Number(parts[2 * index + 1]), stdout: parts[2 * index]!, stderr: '' }));
+  });
+  return ran.flat();
+}
+
 /** Calls `ask` with each item, a few at a time; the answers stand in the items' order. */
 export async function askEach<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
   const answers: R[] = [];
