@@ -154,6 +154,8 @@ function ensureSystemPackages(): void {
     { name: 'openssh-server', programs: ['sshd'] },
     { name: 'openssh-client', programs: ['ssh', 'ssh-keygen', 'ssh-agent', 'ssh-add'] },
     { name: 'curl', programs: ['curl'] },
+    { name: 'lsof', programs: ['lsof'] },
+    ...(process.platform === 'linux' ? [{ name: 'iproute2', programs: ['ss'] }] : []),
   ];
   const missing = () => needed.filter(({ programs }) => !programs.every(isInstalled)).map(({ name }) => name);
   const isRoot = process.getuid?.() === 0;
