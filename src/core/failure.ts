@@ -37,6 +37,7 @@ export type DestinationProblem =
   | { kind: 'quote' }
   | { kind: 'backslash' };
 
+import type { Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
 
 /** Why the server did not open a channel (RFC 4254 section 5.1), or that it never answered. */
@@ -87,7 +88,7 @@ export type Failure =
   | { kind: 'socketInUse' | 'socketStale' | 'socketBlocked'; path: string }
   | { kind: 'socketFailed'; path: string; code: string }
   /** The server refused a remote forward. `inUse`: something answers there already. */
-  | { kind: 'remoteRefused'; host: string; user: string; listen: string; port: number; inUse: boolean }
+  | { kind: 'remoteRefused'; host: string; user: string; listen: Listen; inUse: boolean }
   /** A remote forward's target, as this machine sees it; `code` of the system. */
   | { kind: 'targetFailed'; target: string; code: string }
   | { kind: 'targetNotPermitted'; target: string }

@@ -1,13 +1,29 @@
 // What the user is told about without looking: what became of that which was just asked for, and what is down for good.
 import { connectionOf } from './plan.js';
-import { boundProblems, clientAddress, isElsewhere, readyText } from './present.js';
-import type { SessionState, Tunnel } from './session.js';
+import type { Failure } from './failure.js';
+import { isElsewhere, readyName, readyProblems, readyText, reasonText, tunnelName } from './present.js';
+import { portHolder, type SessionState, type Tunnel } from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
-import { failureText } from './wording.js';
+import { isWider } from './wording.js';
 
 export type Notice =
-  | { kind: 'ready'; tunnels: readonly string[]; text: string; /** something asked for is missing */ partly: boolean }
-  | { kind: 'failed'; tunnels: readonly string[]; text: string };
+  | {
+      kind: 'ready';
+      tunnels: readonly string[];
+      text: string;
+      /** Something is not as asked for: a warning. */
+      partly: boolean;
+      remedies: readonly Remedy[];
+    }
+  | { kind: 'failed'; tunnels: readonly string[]; text: string; remedies: readonly Remedy[] };
+
+/** What the user may do about it at once, the best first. `tunnels` are those of the notice that it is for. */
+export type Remedy =
+  /** Start them on the next free port. */
+  | { kind: 'nextFree'; tunnels: readonly string[] }
+  /** Stop another tunnel of this window, which has their port, and start them. */
+  | { kind: 'stopOther'; tunnels: readonly string[]; tunnel: string; name: string }
+  | { kind: 'stop'; tunnels: readonly string[] };
 
 export interface Noticed {
   notices: readonly Notice[];
@@ -28,13 +44,13 @@ export function decideNotices(before: SessionState, after: SessionState, asked: 
     is: tunnelState(tunnel, after.snapshot),
   }));
 
-  const failed = new Map<string, string[]>();
+  const failed = new Map<string, { tunnels: Tunnel[]; failure: Failure }>();
   for (const { tunnel, was, is } of seen) {
     if (is.kind !== 'failed' || is.failure.kind === 'cancelled') continue;
     if (was?.kind === 'failed' && was.failure === is.failure) continue;
-    if (isElsewhere(tunnel, is.failure)) continue;
-    const text = failureText(is.failure);
-    failed.set(text, [...(failed.get(text) ?? []), tunnel.id]);
+    if (isElsewhere(tunnel, is.failure, after)) continue;
+    const text = reasonText(is.failure, after);
+    failed.set(text, { tunnels: [...(failed.get(text)?.tunnels ?? []), tunnel], failure: is.failure });
   }
 
   const waiting = new Set(seen.filter(({ tunnel, is }) => asked.has(tunnel.id) && is.kind !== 'stopped').map(idOf));
@@ -46,11 +62,17 @@ export function decideNotices(before: SessionState, after: SessionState, asked: 
     if (!settledNow || !group.every(({ is }) => isSettled(is))) continue;
     for (const { tunnel } of group) waiting.delete(tunnel.id);
     const up = group.flatMap(({ tunnel, is }) => (is.kind === 'ready' ? [{ tunnel, state: is }] : []));
-    if (up.length > 0) ready.push(readyNotice(up));
+    if (up.length > 0) ready.push(readyNotice(up, after));
   }
 
   return {
-    notices: [...ready, ...[...failed].map(([text, tunnels]): Notice => ({ kind: 'failed', tunnels, text }))],
+    notices: [
+      ...ready,
+      ...[...failed].map(([text, { tunnels, failure }]): Notice => {
+        const ids = tunnels.map(({ id }) => id);
+        return { kind: 'failed', tunnels: ids, text, remedies: portRemedies(failure, ids, after) };
+      }),
+    ],
     asked: waiting,
   };
 }
@@ -65,17 +87,41 @@ function isSame(was: TunnelState | undefined, is: TunnelState): boolean {
   return was?.kind === is.kind && (is.kind !== 'failed' || (was.kind === 'failed' && was.failure === is.failure));
 }
 
-function readyNotice(up: readonly { tunnel: Tunnel; state: TunnelState & { kind: 'ready' } }[]): Notice {
-  const [first] = up;
-  const problems = [...new Set(up.flatMap(({ tunnel, state }) => boundProblems(state, tunnel.destination.host)))];
+function readyNotice(
+  up: readonly { tunnel: Tunnel; state: TunnelState & { kind: 'ready' } }[],
+  session: SessionState,
+): Notice {
+  const [first, ...more] = up;
+  const isOne = more.length === 0;
+  const problems = up.flatMap(({ tunnel, state }) => {
+    const of = isOne ? '' : `${tunnelName(tunnel, state)}: `;
+    return readyProblems(tunnel, state, session).map((problem) => `${of}${problem}`);
+  });
   const text =
-    up.length === 1 && first
+    isOne && first
       ? readyText(first.tunnel, first.state)
-      : `${up.length} tunnels are ready: ${up.map(({ tunnel, state }) => tunnel.label ?? clientAddress(tunnel, state) ?? tunnel.id).join(', ')}.`;
+      : `${up.length} tunnels are ready: ${up.map(({ tunnel, state }) => readyName(tunnel, state)).join(', ')}.`;
+  const wider = up.filter(({ tunnel, state }) => isWider(tunnel.spec, state)).map(idOf);
   return {
     kind: 'ready',
     tunnels: up.map(idOf),
     text: [text, ...problems].join(' '),
     partly: problems.length > 0,
+    remedies: [
+      ...up.flatMap(({ tunnel, state }) =>
+        state.unbound.flatMap((failure) => portRemedies(failure, [tunnel.id], session)),
+      ),
+      ...(wider.length > 0 ? [{ kind: 'stop', tunnels: wider } as const] : []),
+    ],
   };
+}
+
+/** What helps when a port is taken; a server has no next free port to offer. */
+function portRemedies(failure: Failure, tunnels: readonly string[], session: SessionState): Remedy[] {
+  const holder = portHolder(failure, session);
+  const name = holder && tunnelName(holder, tunnelState(holder, session.snapshot));
+  return [
+    ...(holder && name !== undefined ? [{ kind: 'stopOther', tunnels, tunnel: holder.id, name } as const] : []),
+    ...(failure.kind === 'portInUse' ? [{ kind: 'nextFree', tunnels } as const] : []),
+  ];
 }

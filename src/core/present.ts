@@ -1,19 +1,21 @@
 // What the views show, made from the state: rows of the tree, the status bar's line, the badge. Pure, so that a test can
 // compare all of it at once.
 import { printDestination } from './destination.js';
+import type { BoundAddress, Client } from './engine.js';
 import type { Failure } from './failure.js';
 import { connectionOf, isWanted, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
-import { tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
+import { portHolder, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
 import {
-  accessProblem,
   accessText,
   boundText,
   effectText,
   failureText,
   hostPort,
+  isLoopback,
+  listenedProblems,
   listenText,
   targetText,
 } from './wording.js';
@@ -36,6 +38,18 @@ export interface ForwardRow {
   address?: string;
   /** What Open in Browser opens. */
   url?: string;
+}
+
+/** A connection through a forward, below it. */
+export interface ClientRow {
+  kind: 'client';
+  /** The forward that it goes through. */
+  forward: string;
+  /** Its number within the forward. */
+  id: number;
+  label: string;
+  description: string;
+  tooltip: readonly string[];
 }
 
 export interface ConnectionRow {
@@ -108,16 +122,17 @@ export function present({ session, presets, problems, trusted }: Shown): Present
   const ready = [...states.values()].filter(({ kind }) => kind === 'ready').length;
   return {
     rows: group.rows.length > 0 ? [...connections, group] : connections,
-    ...(wanted.tunnels.length > 0 && { statusLine: statusLine(wanted.tunnels, states, ready) }),
+    ...(wanted.tunnels.length > 0 && { statusLine: statusLine(session, states, ready) }),
     ready,
   };
 }
 
 function connectionRow(
   id: ConnectionId,
-  { wanted, snapshot }: SessionState,
+  session: SessionState,
   states: ReadonlyMap<string, TunnelState>,
 ): ConnectionRow {
+  const { wanted, snapshot } = session;
   const tunnels = tunnelsOf(wanted, id);
   const running = tunnels.some(isWanted);
   const seen = running ? connectionSeen(snapshot, id) : undefined;
@@ -135,36 +150,28 @@ function connectionRow(
       ...(server ? [`Connected as ${server}`] : []),
       ...(failure ? [failure] : []),
     ],
-    forwards: tunnels.map((tunnel) => forwardRow(tunnel, states.get(tunnel.id)!)),
+    forwards: tunnels.map((tunnel) => forwardRow(tunnel, states.get(tunnel.id)!, session)),
   };
 }
 
-function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
-  const { spec } = tunnel;
-  const host = printDestination(tunnel.destination);
+function forwardRow(tunnel: Tunnel, state: TunnelState, session: SessionState): ForwardRow {
   const path = pathText(tunnel, state);
-  const machine = spec.kind === 'remote' ? host : 'this machine';
-  const problem = problemOf(state, host);
+  const problem = problemOf(tunnel, state, session);
   const address = clientAddress(tunnel, state);
   const url = address && browserUrl(tunnel, address);
   return {
     kind: 'forward',
     id: tunnel.id,
-    label: tunnel.label ?? path,
+    label: tunnelName(tunnel, state),
     // The state first: a narrow side bar cuts off what comes last.
-    description: [stateText(state), ...(tunnel.label === undefined ? [] : [path])].join(' · '),
+    description: [stateText(tunnel, state), ...(tunnel.label === undefined ? [] : [path])].join(' · '),
     status: state.kind,
     ...(problem !== undefined && { problem }),
     isOpen: state.kind === 'ready' && state.access === 'network',
     tooltip: [
-      `${path}, through ${host}`,
-      ...(state.kind === 'ready'
-        ? [
-            `Listens on ${boundText(state.bound)} of ${machine}${otherPortText(tunnel, state)}`,
-            `Who can connect: ${accessText(state.access, machine)}`,
-          ]
-        : []),
-      `State: ${stateText(state)}`,
+      `${path}, through ${printDestination(tunnel.destination)}`,
+      ...(state.kind === 'ready' ? listenedText(tunnel, state) : []),
+      `State: ${stateText(tunnel, state)}`,
       ...(problem === undefined ? [] : [problem]),
     ],
     ...(address !== undefined && { address }),
@@ -172,25 +179,52 @@ function forwardRow(tunnel: Tunnel, state: TunnelState): ForwardRow {
   };
 }
 
+type Ready = TunnelState & { kind: 'ready' };
+
+function listenedText(tunnel: Tunnel, state: Ready): string[] {
+  const { spec } = tunnel;
+  const machine = spec.kind === 'remote' ? tunnel.destination.host : 'this machine';
+  const instead = otherPortText(tunnel, state);
+  return [
+    `Listens on ${machine}: ${state.bound.map(interfaceText).join(', ')}`,
+    ...(instead === undefined ? [] : [instead]),
+    `Who can connect: ${accessText(state.access, machine, spec.listen.kind)}`,
+  ];
+}
+
+function interfaceText(bound: BoundAddress): string {
+  const text = boundText([bound]);
+  const isAll = bound.kind === 'tcp' && ['0.0.0.0', '::'].includes(bound.address);
+  return isAll ? `${text} (all ${bound.address === '::' ? 'IPv6' : 'IPv4'} addresses)` : text;
+}
+
 /** The state in words, short enough for a row. */
-function stateText(state: TunnelState): string {
+function stateText(tunnel: Tunnel, state: TunnelState): string {
   switch (state.kind) {
     case 'connecting':
       return state.ask ? 'connecting, waiting for you' : 'connecting';
-    case 'ready':
+    case 'ready': {
+      const ports = otherPort(tunnel, state);
       return [
         'ready',
+        ...(ports ? [`port ${ports.real} instead of ${ports.own}`] : []),
         ...(state.access === 'network' ? ['open to the network'] : []),
         ...(state.asked === 'network' && state.access === 'machine' ? ['not open to the network'] : []),
         ...(state.unbound.length > 0 ? ['partly bound'] : []),
         ...(state.refused ? ['last connection failed'] : []),
       ].join(', ');
+    }
     case 'stopped':
       return state.draining ? 'stopped, open connections finish' : 'stopped';
     case 'retrying':
     case 'failed':
       return state.kind;
   }
+}
+
+/** The name that the user gave, else where it listens → where it comes out, with the port that it really has. */
+export function tunnelName(tunnel: Tunnel, state: TunnelState): string {
+  return tunnel.label ?? pathText(tunnel, state);
 }
 
 /** `localhost:5432 → db:5432`; of a remote forward `on web01: localhost:8080 → localhost:3000`. With the real port. */
@@ -207,31 +241,43 @@ function realPort(state: TunnelState): number | undefined {
   return first?.kind === 'tcp' ? first.port : undefined;
 }
 
-/** Said when a tunnel runs on another port than its own. */
-function otherPortText({ spec: { listen } }: Tunnel, state: TunnelState): string {
-  const port = realPort(state);
-  if (listen.kind !== 'tcp' || listen.port === 0 || port === undefined || port === listen.port) return '';
-  return `, instead of ${listen.port} until it is started again`;
+/** Of a tunnel that took the next free port: the one that it has, and the one that is written. */
+function otherPort({ spec: { listen } }: Tunnel, state: TunnelState): { real: number; own: number } | undefined {
+  const real = realPort(state);
+  if (listen.kind === 'unix' || listen.port === 0 || real === undefined || real === listen.port) return undefined;
+  return { real, own: listen.port };
+}
+
+function otherPortText(tunnel: Tunnel, state: TunnelState): string | undefined {
+  const ports = otherPort(tunnel, state);
+  return ports && `It has port ${ports.real} instead of ${ports.own} until it is started again.`;
 }
 
 /** What the user should know of a tunnel that is ready: what could not be bound, and who can connect against expectation. */
-export function boundProblems(state: TunnelState & { kind: 'ready' }, machine: string): string[] {
-  const unbound = state.unbound.map(failureText);
-  if (unbound.length > 0) unbound.unshift(`Only ${boundText(state.bound)} could be bound.`);
-  const access = accessProblem(state.asked, state.access, machine);
-  return [...unbound, ...(access === undefined ? [] : [access])];
+export function readyProblems({ spec, destination }: Tunnel, state: Ready, session: SessionState): string[] {
+  return listenedProblems(spec, state, destination.host, (failure) => holderName(failure, session));
 }
 
-function problemOf(state: TunnelState, machine: string): string | undefined {
+/** A failure in words; a port that another tunnel of this window has is said to be that one's. */
+export function reasonText(failure: Failure, session: SessionState): string {
+  return failureText(failure, holderName(failure, session));
+}
+
+function holderName(failure: Failure, session: SessionState): string | undefined {
+  const holder = portHolder(failure, session);
+  return holder && tunnelName(holder, tunnelState(holder, session.snapshot));
+}
+
+function problemOf(tunnel: Tunnel, state: TunnelState, session: SessionState): string | undefined {
   switch (state.kind) {
     case 'ready': {
-      const all = [...boundProblems(state, machine), ...(state.refused ? [failureText(state.refused)] : [])];
+      const all = [...readyProblems(tunnel, state, session), ...(state.refused ? [failureText(state.refused)] : [])];
       return all.length > 0 ? all.join(' ') : undefined;
     }
     case 'retrying':
       return `${failureText(state.failure)} Trying again (attempt ${state.attempt}).`;
     case 'failed':
-      return failureText(state.failure);
+      return reasonText(state.failure, session);
     case 'connecting':
     case 'stopped':
       return undefined;
@@ -239,22 +285,33 @@ function problemOf(state: TunnelState, machine: string): string | undefined {
 }
 
 /**
- * `localhost:5432`: what a client connects to, on this machine or, for a remote forward, on the server. A listener on all
- * interfaces is reached by localhost too, but one that got only a part of what it asked for by what it got: the other part
- * may be another program's.
+ * `localhost:5432`: what a client connects to, on this machine or, for a remote forward, on the server; a socket's path.
+ * It is an address that the listener really has: of localhost another program may have a part, and a server may have
+ * bound something else than it was asked for. Undefined while the port is open.
  */
 export function clientAddress({ spec: { listen } }: Tunnel, state: TunnelState): string | undefined {
-  if (listen.kind === 'unix') return listen.path;
-  const [first] = state.kind === 'ready' ? state.bound : [];
-  const bound = first?.kind === 'tcp' ? first : undefined;
-  const port = bound?.port ?? listen.port;
+  const bound = state.kind === 'ready' ? state.bound : [];
+  const [first] = bound;
+  if (listen.kind === 'unix') return first?.kind === 'unix' ? first.path : listen.path;
+  const port = realPort(state) ?? listen.port;
   if (port === 0) return undefined;
+  const written = ['', '*'].includes(listen.bind ?? '') ? 'localhost' : listen.bind!;
+  const addresses = bound.flatMap((one) => (one.kind === 'tcp' ? [one.address] : []));
   const isPartly = state.kind === 'ready' && state.unbound.length > 0;
-  const place =
-    (isPartly ? bound?.address : undefined) ?? (['', '*'].includes(listen.bind ?? '') ? 'localhost' : listen.bind!);
+  const place = addresses.length > 0 && (isPartly || !isReached(written, addresses)) ? addresses[0]! : written;
   // A wildcard of one family is reached by that family's loopback.
-  const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1', '*': 'localhost' };
   return hostPort(wildcards[place] ?? place, port);
+}
+
+/** Whether a client that is told the written address comes to one of these. A name's addresses are not known here. */
+function isReached(written: string, addresses: readonly string[]): boolean {
+  const isName = !/^[\d.]+$|:/.test(written);
+  const isLocal = addresses.every((address) => isLoopback(address));
+  if (/^localhost$/i.test(written)) return !isLocal || addresses.some((address) => address !== '::1');
+  if (isName) return !isLocal;
+  const wildcard = written.includes(':') ? '::' : '0.0.0.0';
+  return addresses.some((address) => address === written || address === wildcard);
 }
 
 export function browserUrl({ spec }: Tunnel, address: string): string | undefined {
@@ -313,17 +370,18 @@ export function scopeText(scope: PresetScope): string {
 }
 
 /** A tunnel that starts with every window, and whose port is taken: most likely by the window before. */
-export function isElsewhere(tunnel: Tunnel, failure: Failure): boolean {
-  return tunnel.automatic && failure.kind === 'portInUse';
+export function isElsewhere(tunnel: Tunnel, failure: Failure, session: SessionState): boolean {
+  return tunnel.automatic && failure.kind === 'portInUse' && portHolder(failure, session) === undefined;
 }
 
-function statusLine(tunnels: readonly Tunnel[], states: ReadonlyMap<string, TunnelState>, ready: number): StatusLine {
+function statusLine(session: SessionState, states: ReadonlyMap<string, TunnelState>, ready: number): StatusLine {
+  const { tunnels } = session.wanted;
   const kinds = [...states.values()].map(({ kind }) => kind);
   const busy = kinds.includes('connecting') || kinds.includes('retrying');
   const failed = kinds.filter((kind) => kind === 'failed').length;
   const alarming = tunnels.some((tunnel) => {
     const state = states.get(tunnel.id)!;
-    return state.kind === 'failed' && !isElsewhere(tunnel, state.failure);
+    return state.kind === 'failed' && !isElsewhere(tunnel, state.failure, session);
   });
   return {
     text: `$(${busy ? 'sync~spin' : 'radio-tower'}) ${ready}`,
@@ -333,7 +391,7 @@ function statusLine(tunnels: readonly Tunnel[], states: ReadonlyMap<string, Tunn
       return [
         tunnel.spec.kind === 'remote' ? `${tunnel.destination.host}: ${listen}` : listen,
         `${targetText(tunnel.spec)} (${printDestination(tunnel.destination)})`,
-        stateText(state),
+        stateText(tunnel, state),
       ] as const;
     }),
     isError: alarming,
@@ -346,11 +404,66 @@ function statusLine(tunnels: readonly Tunnel[], states: ReadonlyMap<string, Tunn
 }
 
 /** The words of a notification for a tunnel that has just become ready. */
-export function readyText(tunnel: Tunnel, state: TunnelState & { kind: 'ready' }): string {
+export function readyText(tunnel: Tunnel, state: Ready): string {
   const name = tunnel.label === undefined ? '' : `${tunnel.label}: `;
   const host = printDestination(tunnel.destination);
-  const isRemote = tunnel.spec.kind === 'remote';
-  const where = `${boundText(state.bound)}${isRemote ? ` on ${host}` : ''} → ${targetText(tunnel.spec)} (via ${host})`;
-  const isExpected = state.access === 'network' && state.asked === 'network';
-  return `${name}${where} is ready.${isExpected ? ' Open to the network.' : ''}`;
+  const bound = boundText(state.bound);
+  const where =
+    tunnel.spec.kind === 'remote'
+      ? `${bound} on ${host} → ${targetText(tunnel.spec)}`
+      : `${bound} → ${targetText(tunnel.spec)} (via ${host})`;
+  const instead = otherPortText(tunnel, state);
+  const isOpen = state.access === 'network' && state.asked === 'network';
+  return [
+    `${name}${where} is ready.`,
+    ...(instead === undefined ? [] : [instead]),
+    ...(isOpen ? ['Open to the network.'] : []),
+  ].join(' ');
+}
+
+/** A tunnel among several that are ready: its name, and its address where that does not tell the port that was chosen. */
+export function readyName(tunnel: Tunnel, state: Ready): string {
+  const address = clientAddress(tunnel, state) ?? tunnel.id;
+  if (tunnel.label === undefined) return address;
+  const { listen } = tunnel.spec;
+  const isChosen = listen.kind === 'tcp' && listen.port !== realPort(state);
+  return isChosen ? `${tunnel.label} (${address})` : tunnel.label;
+}
+
+/** The rows of a forward's clients, the oldest first. `now` in ms since 1970. */
+export function clientRows(forward: string, clients: readonly Client[], now: number): ClientRow[] {
+  return clients.map(({ id, peer, target, sent, received, since }) => {
+    const age = ageText(now - since);
+    return {
+      kind: 'client',
+      forward,
+      id,
+      label: `${peer || 'a local process'}${target === undefined ? '' : ` → ${target}`}`,
+      description: `↑ ${bytesText(sent)} ↓ ${bytesText(received)} · ${age}`,
+      tooltip: [
+        peer ? `From ${peer}` : 'From a local process: a Unix socket does not tell which',
+        ...(target === undefined ? [] : [`To ${target}`]),
+        `${bytesText(sent)} sent to the target, ${bytesText(received)} received from it`,
+        `Open for ${age}`,
+      ],
+    };
+  });
+}
+
+/** `340 KB`: three digits at most, in steps of 1000. */
+function bytesText(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  let value = bytes;
+  // What would be rounded to 1000 belongs to the next.
+  for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1000;
+  return `${value < 9.95 && unit > 0 ? Number(value.toFixed(1)) : Math.round(value)} ${units[unit]}`;
+}
+
+/** `5 min`: the biggest unit that is full. */
+function ageText(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
 }

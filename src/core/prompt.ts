@@ -3,7 +3,7 @@ import { printDestination } from './destination.js';
 import type { Ask } from './engine.js';
 import { scopeText } from './present.js';
 import type { Preset } from './preset.js';
-import { accessText, askedAccess, effectText, hostPort, listenText, targetText } from './wording.js';
+import { accessText, askedAccess, effectText, hostPort, targetText } from './wording.js';
 
 export interface Prompt {
   title: string;
@@ -47,12 +47,58 @@ export function waitingText(ask: Ask & { kind: 'passphrase' | 'password' }): str
 }
 
 /** Asked once before a forward is opened to the network. */
-export function networkPrompt({ connection, spec, addresses }: Ask & { kind: 'openToNetwork' }): Prompt {
-  const where = spec.kind === 'remote' ? connection : 'this machine';
-  const bound = addresses.length > 0 ? ` (${addresses.join(', ')})` : '';
+export function networkPrompt({ spec, connection, addresses }: NetworkAsk): Prompt {
+  const isRemote = spec.kind === 'remote';
+  const machine = isRemote ? connection : 'this machine';
+  const { listen } = spec;
+  const place = listen.kind === 'unix' ? listen.path : listen.port === 0 ? 'a free port' : `port ${listen.port}`;
+  const on = addresses.length > 0 ? ` (${addresses.join(', ')})` : '';
+  const [through, login] = isRemote
+    ? ['this machine', '']
+    : [connection, ` They need no login: it is yours on ${connection} that is used.`];
+  const isProxy = spec.kind === 'dynamic' || spec.target.kind === 'socks';
+  const use = isProxy
+    ? `connect to everything that ${through} reaches`
+    : `connect to ${targetText(spec)} through ${through}`;
+  const isWritten = listen.kind === 'unix' || listen.bind !== undefined;
+  const keep = isWritten
+    ? `To keep it to ${machine} itself, leave out the bind address or write localhost.`
+    : `ssh_config asks for it (GatewayPorts yes). To keep it to ${machine} itself, write localhost as the bind address.`;
   return {
-    title: `Open ${listenText(spec.listen)} on ${where} to the network?`,
-    detail: `Everyone on the network who reaches ${where}${bound} can then connect to ${targetText(spec)}, without a password of yours. To keep it to ${where} itself, leave out the bind address or write localhost.\n\nYou are asked once for this forward.`,
+    title: `Open ${place} on ${machine} to the network?`,
+    detail: `Everyone on the network who reaches ${machine}${on} could then ${use}.${login} ${keep}\n\nYou are asked once for this forward.`,
+  };
+}
+
+type NetworkAsk = Ask & { kind: 'openToNetwork' };
+
+/**
+ * What a permission to open a forward to the network is remembered by. It holds when the machine's own addresses change,
+ * and not when all of them are to be bound instead of some.
+ */
+export function networkConsentKey({ forward, addresses }: NetworkAsk): string {
+  const isAll = addresses.length === 0 || addresses.some((address) => address === '0.0.0.0' || address === '::');
+  return `${forward} on ${isAll ? 'all' : 'some'} addresses`;
+}
+
+export interface StopPrompt extends Prompt {
+  /** `how` is for `stopTunnels`; the first does no harm. */
+  choices: readonly { how: 'drain' | 'stop'; label: string; description: string }[];
+}
+
+/** Asked before tunnels are stopped that `count` connections, at least one, are open through. */
+export function stopPrompt(tunnelNames: readonly string[], count: number): StopPrompt {
+  const isOne = count === 1;
+  const it = isOne ? 'It' : 'Them';
+  const [name, ...more] = tunnelNames;
+  const through = name !== undefined && more.length === 0 ? name : `${tunnelNames.length} tunnels`;
+  return {
+    title: `${isOne ? '1 connection is' : `${count} connections are`} open through ${through}. Let ${it.toLowerCase()} finish?`,
+    detail: 'New connections are refused at once either way.',
+    choices: [
+      { how: 'drain', label: `Let ${it} Finish`, description: `${isOne ? 'It goes' : 'They go'} on to the end` },
+      { how: 'stop', label: `Cut ${it} Now`, description: 'A transfer that is under way breaks off' },
+    ],
   };
 }
 
@@ -60,7 +106,7 @@ export function networkPrompt({ connection, spec, addresses }: Ask & { kind: 'op
 export function consentPrompt({ name, scope, destination, forwards, autoStart }: Preset): Prompt {
   const host = printDestination(destination);
   const opens = forwards.map((spec) => {
-    const access = accessText(askedAccess(spec), spec.kind === 'remote' ? host : undefined);
+    const access = accessText(askedAccess(spec), spec.kind === 'remote' ? host : 'this machine', spec.listen.kind);
     return `• ${effectText(spec, host)}\n   Who can connect: ${access}`;
   });
   return {

@@ -2,6 +2,7 @@
 // to the engine again.
 import { printDestination, type Destination } from './destination.js';
 import type { Ask, Engine, EngineEvent, Reply } from './engine.js';
+import type { Failure } from './failure.js';
 import { printSpec, type ForwardSpec } from './forwardSpec.js';
 import { connectionOf, connectionRun, isWanted, planTunnels, type ConnectionId } from './plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
@@ -152,7 +153,10 @@ export function createSession(engine: Engine, configFile: () => string | undefin
     const snapshot = reduce(state.snapshot, event);
     const ended = endedBy(event, state.wanted);
     if (ended.length === 0) return become({ ...state, snapshot }, event);
-    want({ wanted: stopTunnels(state.wanted, ended), snapshot }, event);
+    const next = { wanted: stopTunnels(state.wanted, ended), snapshot };
+    // A plan would start the next engine: that is for the user to want.
+    if (event.kind === 'engineEnded') become(next, event);
+    else want(next, event);
   });
   return {
     get state() {
@@ -179,9 +183,44 @@ function endedBy(event: EngineEvent, wanted: Wanted): readonly string[] {
       return wanted.tunnels
         .filter(({ id, run, wish }) => id === event.forward && run === event.run && wish === 'drain')
         .map(({ id }) => id);
+    // Their clients went with it.
+    case 'engineEnded':
+      return wanted.tunnels.filter(({ wish }) => wish === 'drain').map(({ id }) => id);
     default:
       return [];
   }
+}
+
+/** The tunnel of this window that has the port which a failure says is in use. */
+export function portHolder(failure: Failure, { wanted, snapshot }: SessionState): Tunnel | undefined {
+  return wanted.tunnels.find((tunnel) => {
+    const seen = snapshot.forwards[tunnel.id];
+    if (!isWanted(tunnel) || seen?.kind !== 'listening') return false;
+    const isRemote = tunnel.spec.kind === 'remote';
+    return seen.bound.some((bound) => {
+      if (bound.kind === 'unix') return false;
+      switch (failure.kind) {
+        case 'portInUse':
+          return !isRemote && bound.port === failure.port && overlap(bound.address, failure.address);
+        case 'remoteRefused':
+          return (
+            isRemote &&
+            failure.inUse &&
+            failure.listen.kind === 'tcp' &&
+            bound.port === failure.listen.port &&
+            tunnel.destination.host === failure.host
+          );
+        default:
+          return false;
+      }
+    });
+  });
+}
+
+/** The wildcard of a family has all its addresses, and no other: each is bound apart. */
+function overlap(a: string, b: string): boolean {
+  if (a.includes(':') !== b.includes(':')) return false;
+  return a === b || [a, b].some((address) => address === '0.0.0.0' || address === '::');
 }
 
 /** The tunnels of one connection, in the order in which they were added. */

@@ -3,6 +3,7 @@
 import type { Access, BoundAddress } from './engine.js';
 import type { DestinationProblem, Failure, SpecProblem } from './failure.js';
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
+import type { PortOwner } from './portOwner.js';
 
 /** What is wrong with a forward's text: `target port missing`. */
 export function specProblem(problem: SpecProblem): string {
@@ -98,8 +99,11 @@ function optionProblem({ option, reason }: DestinationProblem & { kind: 'option'
   }
 }
 
-/** What failed, where, and the next step, in one or two sentences. */
-export function failureText(failure: Failure): string {
+/**
+ * What failed, where, and the next step, in one to three sentences. `holder` is the name of our own tunnel that has the
+ * port.
+ */
+export function failureText(failure: Failure, holder?: string): string {
   switch (failure.kind) {
     case 'badSpec':
       return `${quoted(failure.text)}: ${specProblem(failure.problem)}${place(failure)}.`;
@@ -155,15 +159,15 @@ export function failureText(failure: Failure): string {
     case 'connectionLost':
       return lostText(failure);
     case 'portInUse':
-      return failure.owner
-        ? `${hostPort(failure.address, failure.port)} is already in use on this machine by ${failure.owner.program} (pid ${failure.owner.pid}). Stop it, or choose another port.`
-        : `${hostPort(failure.address, failure.port)} is already in use on this machine. Stop the program that uses it, or choose another port.`;
+      return `${hostPort(failure.address, failure.port)} is already in use on this machine${byOwner(failure, holder)}. ${stopOwner(failure, holder)}, or choose another port.`;
     case 'portForbidden':
-      return `${hostPort(failure.address, failure.port)} can’t be listened on: ports below 1024 are for administrators here. Choose a port above 1023.`;
+      return failure.port < 1024
+        ? `${hostPort(failure.address, failure.port)} can’t be listened on: ports below 1024 are for administrators here. Choose a port above 1023.`
+        : `${hostPort(failure.address, failure.port)} can’t be listened on: this machine keeps it for something else. Choose another port.`;
     case 'addressUnavailable':
       return `${failure.address} is not an address of this machine, so nothing can listen there. Choose localhost or one of its addresses.`;
     case 'listenFailed':
-      return `${hostPort(failure.address, failure.port)} can’t be listened on (${failure.code}).`;
+      return `${hostPort(failure.address, failure.port)} can’t be listened on (${failure.code}). Choose another port.`;
     case 'socketInUse':
       return `A program listens on ${failure.path} already. Stop it, or choose another path.`;
     case 'socketStale':
@@ -173,15 +177,15 @@ export function failureText(failure: Failure): string {
     case 'socketFailed':
       return socketText(failure);
     case 'remoteRefused':
-      return remoteText(failure);
+      return remoteText(failure, holder);
     case 'targetFailed':
       return targetFailedText(failure);
     case 'targetNotPermitted':
-      return `${failure.target} may not be reached through this forward: PermitRemoteOpen in ssh_config does not name it.`;
+      return `${failure.target} may not be reached through this forward: PermitRemoteOpen in ssh_config does not name it. Add it there if it should.`;
     case 'channelRefused':
       return channelText(failure);
     case 'forwardsIncomplete':
-      return failure.failures.map(failureText).join(' ');
+      return failure.failures.map((each) => failureText(each)).join(' ');
     case 'workspaceUntrusted':
       return 'This workspace is not trusted, so its presets don’t start. Trust the workspace first.';
     case 'engineEnded':
@@ -232,20 +236,109 @@ function lostText({ host, reason, detail }: Failure & { kind: 'connectionLost' }
 }
 
 function channelText({ target, host, refusal, detail }: Failure & { kind: 'channelRefused' }): string {
+  const isPath = target.includes('/');
   switch (refusal) {
     case 'prohibited':
-      return `${host} forbids forwarding to ${target}. Ask who runs it about AllowTcpForwarding and PermitOpen.`;
+      return `${host} forbids forwarding to ${target} (${isPath ? 'AllowStreamLocalForwarding' : 'PermitOpen or AllowTcpForwarding'} in its sshd_config). Ask who runs it.`;
     case 'connectFailed':
-      if (/refused/i.test(detail))
-        return `${target} refused the connection, as ${host} sees it. Check that the service runs there.`;
-      return `${target} can’t be reached from ${host}${detail ? ` (${detail})` : ''}.`;
+      return unreachedText(target, host, unreachedBecause(detail), detail);
     case 'unknownType':
-      return `${host} does not know this kind of forward.`;
+      return isPath
+        ? `${host} can’t forward to Unix sockets such as ${target}: its SSH server does not know how. Choose a host and port.`
+        : `${host} can’t forward to ${target}: its SSH server does not know this kind of forward. Ask who runs it.`;
     case 'resourceShortage':
-      return `${host} has no room for another connection to ${target}.`;
+      return `${host} has no room for another connection to ${target}. Close some, or try again later.`;
     case 'other':
-      return `${host} did not open a connection to ${target}${detail ? ` (${detail})` : ''}.`;
+      return `${host} did not open a connection to ${target}${detail ? ` (${detail})` : ''}. Try again, or ask who runs it.`;
   }
+}
+
+/** Why a target could not be connected to; `silent`: whoever tried does not say. */
+type Unreached =
+  'refused' | 'notFound' | 'lookupFailed' | 'timedOut' | 'noRoute' | 'missing' | 'denied' | 'silent' | 'other';
+
+/**
+ * What sshd says of a target that it can't connect to is all that tells why: strerror(3), or gai_strerror(3) of glibc,
+ * musl and BSD for a name. A Unix socket, or a network that it has no route to, is an "open failed" (channels.c).
+ */
+const saidByServer: readonly (readonly [RegExp, Unreached])[] = [
+  [/refused/i, 'refused'],
+  [/timed out/i, 'timedOut'],
+  [/no route to host|network is (unreachable|down)|host is down|can't assign requested address/i, 'noRoute'],
+  [/temporary failure in name resolution|^try again$/i, 'lookupFailed'],
+  [/name or service not known|servname provided|no address associated|name does not resolve|no such host/i, 'notFound'],
+  [/no such file or directory/i, 'missing'],
+  [/permission denied|not permitted/i, 'denied'],
+  [/^(open failed)?$/i, 'silent'],
+];
+
+function unreachedBecause(detail: string): Unreached {
+  return saidByServer.find(([said]) => said.test(detail.trim()))?.[1] ?? 'other';
+}
+
+/** The codes of this machine's system. */
+const unreachedByCode: Readonly<Record<string, Unreached>> = {
+  ECONNREFUSED: 'refused',
+  ENOTFOUND: 'notFound',
+  EAI_AGAIN: 'lookupFailed',
+  ETIMEDOUT: 'timedOut',
+  EHOSTUNREACH: 'noRoute',
+  ENETUNREACH: 'noRoute',
+  EHOSTDOWN: 'noRoute',
+  ENOENT: 'missing',
+  EACCES: 'denied',
+  EPERM: 'denied',
+};
+
+/** `viewer` is the machine that tried: a server's name, or `this machine`. */
+function unreachedText(target: string, viewer: string, why: Unreached, detail: string): string {
+  const isPath = target.includes('/');
+  const name = target.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  switch (why) {
+    case 'refused':
+      return isPath
+        ? `Nobody listens on ${target} on ${viewer}. Start the service there.`
+        : `${target} refused the connection, as ${viewer} sees it. Check that the service runs there.`;
+    case 'notFound':
+      return `${name} was not found by ${viewer}, where the name is looked up. Check the name.`;
+    case 'lookupFailed':
+      return `${name} can’t be looked up on ${viewer} at the moment. Try again, or write its address.`;
+    case 'timedOut':
+      return `${target} did not answer ${viewer}. Check the address, and that no firewall is in between.`;
+    case 'noRoute':
+      return `${target} can’t be reached: ${viewer} has no route to it. Check the address, and the network or VPN of ${viewer}.`;
+    case 'missing':
+      return `${target} does not exist on ${viewer}. Check the path, and that the service runs.`;
+    case 'denied':
+      return isPath
+        ? `${target} on ${viewer} may not be opened by ${viewer === here ? 'you' : 'your user there'}. Ask who runs the service.`
+        : `${target} may not be connected to from ${viewer} (${detail}). Ask who runs the firewall there.`;
+    case 'silent':
+      return isPath
+        ? `${viewer} could not open ${target} and does not say why. Check that the service runs, that your user there may open it, and that sshd allows it (AllowStreamLocalForwarding).`
+        : `${viewer} could not connect to ${target} and does not say why; most likely it has no route there. Check the address.`;
+    case 'other':
+      return `${target} can’t be reached from ${viewer} (${detail}). Check the address.`;
+  }
+}
+
+/** How the sentences call the machine that the user sits at. */
+const here = 'this machine';
+
+type PortInUse = Failure & { kind: 'portInUse' };
+
+/** Who has a port, as the end of a clause: ` by node (pid 4242)`. */
+function byOwner({ owner }: PortInUse, holder: string | undefined): string {
+  if (holder !== undefined) return ` by the tunnel ${quoted(holder)} of this window`;
+  return owner ? ` by ${ownerText(owner)}` : '';
+}
+
+function stopOwner({ owner }: PortInUse, holder: string | undefined): string {
+  return holder !== undefined || owner ? 'Stop it' : 'Stop the program that uses it';
+}
+
+function ownerText({ program, pid }: PortOwner): string {
+  return `${program} (pid ${pid})`;
 }
 
 function socketText({ path, code }: Failure & { kind: 'socketFailed' }): string {
@@ -260,30 +353,26 @@ function socketText({ path, code }: Failure & { kind: 'socketFailed' }): string 
   }
 }
 
-function remoteText({ host, user, listen, port, inUse }: Failure & { kind: 'remoteRefused' }): string {
+function remoteText(
+  { host, user, listen, inUse }: Failure & { kind: 'remoteRefused' },
+  holder: string | undefined,
+): string {
+  if (listen.kind === 'unix')
+    return `${host} refused to listen on ${listen.path}. The file may be there already, its folder missing or not yours, or sshd forbids it (AllowStreamLocalForwarding). Remove the file there, or choose another path.`;
+  if (listen.port === 0)
+    return `${host} refused to choose a port${isLoopback(listen.bind) ? '' : ` on ${shownBind(listen.bind)}`}. It may forbid it (AllowTcpForwarding, PermitListen)${isLoopback(listen.bind) ? '' : ', or not have that address'}. Name a port that it permits, or ask who runs it.`;
+  const place = listenText(listen);
+  if (inUse && holder !== undefined)
+    return `${place} is already in use on ${host} by the tunnel ${quoted(holder)} of this window. Stop it, or choose another port.`;
   if (inUse)
-    return `${listen} is already in use on ${host}. Stop the program that uses it there, or choose another port.`;
-  if (port > 0 && port < 1024 && user !== 'root')
-    return `${host} refused to listen on ${listen}: ports below 1024 are for root there. Choose a port above 1023.`;
-  return port === 0
-    ? `${host} refused to listen on ${listen}. It may forbid it (AllowTcpForwarding, AllowStreamLocalForwarding, PermitListen), or the port or socket is taken there.`
-    : `${host} refused to listen on ${listen}. It may forbid it (AllowTcpForwarding, PermitListen), or the port is taken there. Choose another one, or ask who runs it.`;
+    return `${place} is already in use on ${host}, perhaps by a connection of yours that broke and that it still holds. Stop what uses it there, or choose another port.`;
+  if (listen.port < 1024 && user !== 'root')
+    return `${host} refused to listen on ${place}: ports below 1024 are for root there. Choose a port above 1023.`;
+  return `${host} refused to listen on ${place}. It may forbid it (AllowTcpForwarding, PermitListen), or the port is taken there. Choose another one, or ask who runs it.`;
 }
 
 function targetFailedText({ target, code }: Failure & { kind: 'targetFailed' }): string {
-  switch (code) {
-    case 'ECONNREFUSED':
-      return `${target} refused the connection, as this machine sees it. Check that the service runs there.`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `${target} was not found by this machine. Check the name.`;
-    case 'ENOENT':
-      return `${target} does not exist on this machine. Check that the service runs.`;
-    case 'ETIMEDOUT':
-      return `${target} did not answer this machine.`;
-    default:
-      return `${target} can’t be reached from this machine (${code}).`;
-  }
+  return unreachedText(target, here, unreachedByCode[code] ?? 'other', code);
 }
 
 function hopText({ hop, target, refusal, detail }: Failure & { kind: 'hopRefused' }): string {
@@ -307,8 +396,11 @@ function hopText({ hop, target, refusal, detail }: Failure & { kind: 'hopRefused
 export function listenText(listen: Listen): string {
   if (listen.kind === 'unix') return listen.path;
   const port = listen.port === 0 ? 'auto' : String(listen.port);
-  if (listen.bind === undefined) return `localhost:${port}`;
-  return hostPort(listen.bind === '' ? '*' : listen.bind, port);
+  return hostPort(shownBind(listen.bind), port);
+}
+
+function shownBind(bind: string | undefined): string {
+  return bind === '' ? '*' : (bind ?? 'localhost');
 }
 
 export function targetText(spec: ForwardSpec): string {
@@ -316,17 +408,19 @@ export function targetText(spec: ForwardSpec): string {
   return printEndpoint(spec.target);
 }
 
-/** Who may connect to a listener; `machine` is where it listens. */
-export function accessText(access: Access | 'unknown', machine = 'this machine'): string {
+/** Who may connect to a listener of `machine`, as the rest of `Who can connect: `. */
+export function accessText(access: Access | 'unknown', machine: string, listen: Listen['kind']): string {
   switch (access) {
     case 'user':
       return `only you on ${machine}`;
     case 'machine':
-      return `only ${machine}`;
+      return listen === 'tcp' ? `only ${machine}` : `you, and others on ${machine} whom StreamLocalBindMask lets in`;
     case 'network':
       return `everyone on the network who reaches ${machine}`;
     case 'unknown':
-      return `what ${machine} made of it could not be found out`;
+      return listen === 'tcp'
+        ? `not known: ${machine} decides (GatewayPorts in its sshd_config), and it could not be tried out`
+        : `only your user on ${machine}, unless StreamLocalBindMask in its sshd_config lets in others`;
   }
 }
 
@@ -340,14 +434,75 @@ export function isLoopback(bind: string | undefined): boolean {
   return bind === undefined || /^(localhost|127(\.\d+){3}|::1)$/i.test(bind);
 }
 
-/** What to say when who can connect is not who was to; undefined when it is, or is not known. */
-export function accessProblem(asked: Access, access: Access | 'unknown', machine: string): string | undefined {
-  if (access === 'unknown' || access === asked) return undefined;
-  if (access === 'network')
-    return `${machine} opened it to the network although only ${machine} itself was to connect (GatewayPorts yes in its sshd_config). Stop it if that is not what you want.`;
-  if (asked === 'network')
-    return `Only ${machine} itself can connect: it did not open it to the network as asked (GatewayPorts in its sshd_config).`;
+/** What a listener came to: the facts of a `listening` event. */
+export interface Listened {
+  bound: readonly BoundAddress[];
+  unbound: readonly Failure[];
+  asked: Access;
+  access: Access | 'unknown';
+}
+
+/** More can connect than was asked for: a server's GatewayPorts yes opens every remote forward on all its addresses. */
+export function isWider({ listen }: ForwardSpec, { bound, asked, access }: Listened): boolean {
+  if (access !== 'network' || listen.kind === 'unix') return false;
+  const isOneAddress = !['', '*', '0.0.0.0', '::'].includes(listen.bind ?? '');
+  return asked !== 'network' || (isOneAddress && bound.some(isWildcard));
+}
+
+/** What to say of a listener on `host` when who can connect is not who was to. */
+function accessProblem(spec: ForwardSpec, listened: Listened, host: string): string | undefined {
+  if (spec.listen.kind === 'unix') return undefined;
+  if (isWider(spec, listened)) {
+    const wanted = listened.asked === 'network' ? `${shownBind(spec.listen.bind)} alone` : `${host} alone`;
+    return `${host} opened it on all its addresses to the network, although you asked for ${wanted} (GatewayPorts yes in its sshd_config). Stop it if that must not be, and ask who runs ${host} for GatewayPorts clientspecified.`;
+  }
+  if (listened.asked === 'network' && listened.access === 'machine')
+    return `Only ${host} itself can connect, not the network as you asked (GatewayPorts no in its sshd_config). Ask who runs ${host} for GatewayPorts clientspecified, or leave out the bind address.`;
   return undefined;
+}
+
+/** What could not be bound although it was asked for. `holderOf` names our own tunnel that has a port. */
+function unboundProblem(
+  { listen }: ForwardSpec,
+  { bound, unbound }: Listened,
+  holderOf: (failure: Failure) => string | undefined,
+): string | undefined {
+  if (unbound.length === 0) return undefined;
+  const isLocalhost = listen.kind === 'tcp' && ['', '*', 'localhost'].includes(listen.bind?.toLowerCase() ?? '');
+  const said = unbound.map((failure) => {
+    const holder = holderOf(failure);
+    if (failure.kind !== 'portInUse') return failureText(failure);
+    const client = isLocalhost ? ` A client of localhost:${failure.port} may reach that instead.` : '';
+    return `${hostPort(failure.address, failure.port)} is in use${byOwner(failure, holder) || ' by another program'}.${client} Stop it, or choose another port.`;
+  });
+  return [`Only ${boundText(bound)} could be bound.`, ...said].join(' ');
+}
+
+/** sshd calls it success when one family could be bound (channels.c), and no word comes of the other. */
+function halfProblem({ kind, listen }: ForwardSpec, { bound }: Listened, host: string): string | undefined {
+  if (kind !== 'remote' || listen.kind === 'unix' || !['', '*', 'localhost'].includes(listen.bind ?? ''))
+    return undefined;
+  const [one, ...more] = bound;
+  if (one?.kind !== 'tcp' || one.address !== '::1' || more.length > 0) return undefined;
+  return `On ${host} only ${hostPort(one.address, one.port)} leads here: another program may have 127.0.0.1:${one.port} there. Choose another port.`;
+}
+
+/** What the user should know of a tunnel although it is ready, a sentence or two each; `host` names its server. */
+export function listenedProblems(
+  spec: ForwardSpec,
+  listened: Listened,
+  host: string,
+  holderOf: (failure: Failure) => string | undefined,
+): string[] {
+  return [
+    unboundProblem(spec, listened, holderOf),
+    halfProblem(spec, listened, host),
+    accessProblem(spec, listened, host),
+  ].flatMap((problem) => problem ?? []);
+}
+
+function isWildcard(bound: BoundAddress): boolean {
+  return bound.kind === 'tcp' && ['0.0.0.0', '::'].includes(bound.address);
 }
 
 /** What a forward will do, for the line below an input: `127.0.0.1:5000 on this machine → db:5432, as web01 sees it`. */

@@ -6,7 +6,7 @@ import { printEndpoint, type Endpoint, type Listen } from '../core/forwardSpec.j
 import { proxyReply, type ProxyRequest } from '../core/socks.js';
 import { permitsRemoteOpen } from '../core/permitRemoteOpen.js';
 import { expandPath } from '../core/sshConfig.js';
-import { askedAccess, hostPort, listenText } from '../core/wording.js';
+import { askedAccess, hostPort } from '../core/wording.js';
 import type { ClientEntry } from './clients.js';
 import type { ListeningOpener } from './forward.js';
 import { pipePath } from './listener.js';
@@ -103,8 +103,8 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
   };
 
   const refusal = async (session: SshSession, at: Listen): Promise<Failure> => {
-    const base = { kind: 'remoteRefused', host, user: config.user, listen: listenText(at) } as const;
-    if (at.kind === 'unix') return { ...base, port: 0, inUse: false };
+    const base = { kind: 'remoteRefused', host, user: config.user, listen: at } as const;
+    if (at.kind === 'unix') return { ...base, inUse: false };
     // What answers there has the port.
     const place = { host: ['', '*', undefined, 'localhost'].includes(at.bind) ? '127.0.0.1' : at.bind!, port: at.port };
     const inUse = await session.openTcp(place, { address: '127.0.0.1', port: 0 }).then(
@@ -115,7 +115,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       },
       () => false,
     );
-    return { ...base, port: at.port, inUse };
+    return { ...base, inUse };
   };
 
   return {
