@@ -16,10 +16,14 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
     case 'connectionClosed':
       return info(`${event.connection}: closed`);
     case 'listening': {
+      const { asked, access } = event;
       const unbound = event.unbound.map((failure) => ` ${failureText(failure)}`).join('');
+      const isOther = access !== 'unknown' && access !== asked;
+      const open = access === 'network' ? ' Open to the network.' : '';
+      const other = isOther ? ` Asked for was ${asked}, it is ${access}.` : '';
       return {
-        level: unbound ? 'warning' : 'info',
-        text: `${event.forward}: listening on ${boundText(event.bound)}.${unbound}`,
+        level: unbound || isOther ? 'warning' : 'info',
+        text: `${event.forward}: listening on ${boundText(event.bound)}.${open}${other}${unbound}`,
       };
     }
     case 'listenFailed':

@@ -52,7 +52,7 @@ export function networkPrompt({ spec, connection, addresses }: NetworkAsk): Prom
   const machine = isRemote ? connection : 'this machine';
   const { listen } = spec;
   const place = listen.kind === 'unix' ? listen.path : listen.port === 0 ? 'a free port' : `port ${listen.port}`;
-  const on = addresses.length > 0 ? ` (${addresses.join(', ')})` : '';
+  const binds = addresses.length > 0 ? `It will listen on ${addresses.join(' and ')}. ` : '';
   const [through, login] = isRemote
     ? ['this machine', '']
     : [connection, ` They need no login: it is yours on ${connection} that is used.`];
@@ -66,7 +66,7 @@ export function networkPrompt({ spec, connection, addresses }: NetworkAsk): Prom
     : `ssh_config asks for it (GatewayPorts yes). To keep it to ${machine} itself, write localhost as the bind address.`;
   return {
     title: `Open ${place} on ${machine} to the network?`,
-    detail: `Everyone on the network who reaches ${machine}${on} could then ${use}.${login} ${keep}\n\nYou are asked once for this forward.`,
+    detail: `${binds}Everyone on the network who reaches ${machine} could then ${use}.${login} ${keep}\n\nYou are asked once for this forward.`,
   };
 }
 

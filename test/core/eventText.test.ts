@@ -5,7 +5,15 @@ import type { Failure } from '../../src/core/failure.js';
 
 const refused: Failure = { kind: 'connectFailed', host: 'web01', port: 22, code: 'ECONNREFUSED' };
 const ask: Ask = { id: '7', connection: 'web01', kind: 'password', user: 'alice', host: 'web01', port: 22, attempt: 1 };
-const bound = [{ address: '127.0.0.1', family: 4, port: 5432 }] as const;
+const listening = {
+  kind: 'listening',
+  forward: 'f',
+  run: 1,
+  unbound: [],
+  asked: 'machine',
+  access: 'machine',
+} as const;
+const bound = [{ kind: 'tcp', address: '127.0.0.1', port: 5432 }] as const;
 
 describe('a line of the log', () => {
   const lines: [EngineEvent, string | undefined][] = [
@@ -17,7 +25,32 @@ describe('a line of the log', () => {
     ],
     [{ kind: 'connectionFailed', connection: 'web01', failure: refused }, 'error web01: failed. web01:22 refused'],
     [{ kind: 'connectionFailed', connection: 'web01', failure: { kind: 'cancelled' } }, 'info web01: cancelled'],
-    [{ kind: 'listening', forward: 'f', run: 1, bound, unbound: [] }, 'info f: listening on 127.0.0.1:5432.'],
+    [{ ...listening, bound }, 'info f: listening on 127.0.0.1:5432.'],
+    [{ ...listening, bound: [{ kind: 'unix', path: '/run/f' }], access: 'unknown' }, 'info f: listening on /run/f.'],
+    [
+      { ...listening, bound, unbound: [{ kind: 'portInUse', address: '::1', port: 5432 }] },
+      'warning f: listening on 127.0.0.1:5432. [::1]:5432 is already in use',
+    ],
+    [
+      { ...listening, bound, asked: 'network', access: 'network' },
+      'info f: listening on 127.0.0.1:5432. Open to the network.',
+    ],
+    [
+      { ...listening, bound, access: 'network' },
+      'warning f: listening on 127.0.0.1:5432. Open to the network. Asked for was machine, it is network.',
+    ],
+    [
+      { ...listening, bound, asked: 'network' },
+      'warning f: listening on 127.0.0.1:5432. Asked for was network, it is machine.',
+    ],
+    [{ kind: 'forwardClosed', forward: 'f' }, 'info f: stopped listening'],
+    [{ kind: 'drained', forward: 'f', run: 1 }, 'info f: its last client has left'],
+    [{ kind: 'channelOpened', forward: 'f' }, undefined],
+    [
+      { kind: 'channelFailed', forward: 'f', failure: { kind: 'targetNotPermitted', target: 'db:1' } },
+      'warning f: db:1 may not be reached',
+    ],
+    [{ kind: 'connectionClosed', connection: 'web01' }, 'info web01: closed'],
     [
       { kind: 'listenFailed', forward: 'f', run: 1, failure: { kind: 'portInUse', address: '::1', port: 1 } },
       'error f: failed. [::1]:1 is',
@@ -31,6 +64,7 @@ describe('a line of the log', () => {
     it(`tells of ${event.kind}${expected === undefined ? ' nothing' : ` “${expected}”`}`, () => {
       const said = eventText(event);
       if (expected === undefined) assert.equal(said, undefined);
+      else if (expected.endsWith('.')) assert.equal(said && `${said.level} ${said.text}`, expected);
       else assert.ok(said && `${said.level} ${said.text}`.startsWith(expected), JSON.stringify(said));
     });
 });

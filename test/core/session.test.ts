@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Ask, Engine, EngineEvent, Reply } from '../../src/core/engine.js';
-import { connectionOf, planTunnels, unsupportedForward, type Plan } from '../../src/core/plan.js';
+import type { Failure } from '../../src/core/failure.js';
+import { connectionOf, isWanted, planTunnels, type Plan } from '../../src/core/plan.js';
 import {
   createSession,
   nothingWanted,
+  portHolder,
   removeTunnels,
   renameTunnel,
   restartConnection,
@@ -17,6 +19,7 @@ import {
   type SessionState,
   type Tunnel,
   type Wanted,
+  type Wish,
 } from '../../src/core/session.js';
 import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
@@ -33,10 +36,10 @@ const site = newTunnel(web01, '-L 8080:localhost:80', 'Site');
 const proxy = newTunnel(web02, '-D 1080');
 const [dbId, siteId, proxyId] = [db, site, proxy].map(tunnelId) as [string, string, string];
 
-const listed = (tunnel: NewTunnel, run: number, running = true): Tunnel => ({
+const listed = (tunnel: NewTunnel, run: number, wish: Wish = 'exact'): Tunnel => ({
   ...tunnel,
   id: tunnelId(tunnel),
-  running,
+  wish,
   automatic: false,
   run,
 });
@@ -71,10 +74,40 @@ describe('the wanted tunnels', () => {
 
   it('stop, and start with a number that no start before had', () => {
     const stopped = stopTunnels(all, [dbId, proxyId, 'nobody']);
-    assert.deepEqual(stopped.tunnels, [listed(db, 1, false), listed(site, 1), listed(proxy, 1, false)]);
+    assert.deepEqual(stopped.tunnels, [listed(db, 1, 'stop'), listed(site, 1), listed(proxy, 1, 'stop')]);
     const started = restartTunnels(stopped, [dbId, siteId]);
-    assert.deepEqual(started.tunnels, [listed(db, 2), listed(site, 2), listed(proxy, 1, false)]);
+    assert.deepEqual(started.tunnels, [listed(db, 2), listed(site, 2), listed(proxy, 1, 'stop')]);
     assert.deepEqual(wantTunnels(removeTunnels(started, [dbId]), [db]).tunnels.at(-1), listed(db, 3));
+  });
+
+  it('let their clients finish when they are drained, and cut them when stopped once more', () => {
+    const drained = stopTunnels(all, [dbId], 'drain');
+    assert.deepEqual(drained.tunnels, [listed(db, 1, 'drain'), listed(site, 1), listed(proxy, 1)]);
+    for (const how of ['drain', 'stop'] as const)
+      assert.deepEqual(stopTunnels(drained, [dbId], how).tunnels[0], listed(db, 1, 'stop'));
+    assert.deepEqual(stopTunnels(stopTunnels(all, [dbId]), [dbId], 'drain').tunnels[0], listed(db, 1, 'stop'));
+    assert.deepEqual(restartTunnels(drained, [dbId]).tunnels[0], listed(db, 2));
+  });
+
+  it('take the next free port once: a later start goes back to their own', () => {
+    const moved = restartTunnels(all, [dbId], false, 'nextFree');
+    assert.deepEqual(moved.tunnels[0], listed(db, 2, 'nextFree'));
+    assert.deepEqual(renameTunnel(moved, dbId, 'Database').tunnels[0], {
+      ...listed(db, 2, 'nextFree'),
+      label: 'Database',
+    });
+    assert.deepEqual(restartTunnels(moved, [dbId]).tunnels[0], listed(db, 3));
+  });
+
+  it('are two when they are opened to others, although the port is the same', () => {
+    const specs = [
+      '-L 80:db:80',
+      '-L localhost:80:db:80',
+      '-L 127.0.0.1:80:db:80',
+      '-L *:80:db:80',
+      '-L 0.0.0.0:80:db:80',
+    ];
+    assert.equal(new Set(specs.map((spec) => tunnelId(newTunnel(web01, spec)))).size, specs.length);
   });
 
   it('remember whether a window or a hand started them last', () => {
@@ -107,7 +140,12 @@ describe('the wanted tunnels', () => {
 });
 
 describe('planTunnels', () => {
-  const planned = (tunnel: NewTunnel, run = 1) => ({ id: tunnelId(tunnel), spec: tunnel.spec, run });
+  const planned = (tunnel: NewTunnel, run = 1, wish: Exclude<Wish, 'stop'> = 'exact') => ({
+    id: tunnelId(tunnel),
+    spec: tunnel.spec,
+    run,
+    wish,
+  });
 
   it('makes one connection for each destination, with its forwards', () => {
     const elsewhere = newTunnel({ ...web01, port: 2222 }, '-L 5432:db:5432');
@@ -153,6 +191,14 @@ describe('planTunnels', () => {
       ['/etc/my_config', '/etc/my_config'],
     ));
 
+  it('says how each is wanted, and leaves out what is stopped', () => {
+    const moved = restartTunnels(stopTunnels(all, [dbId], 'drain'), [siteId], false, 'nextFree');
+    assert.deepEqual(
+      planTunnels(stopTunnels(moved, [proxyId]), undefined).connections.map(({ id, forwards }) => [id, forwards]),
+      [['bob@web01', [planned(db, 1, 'drain'), planned(site, 2, 'nextFree')]]],
+    );
+  });
+
   it('is the same for the same list, and after a name was given', () => {
     assert.deepEqual(planTunnels(all, 'x'), planTunnels(structuredClone(all), 'x'));
     assert.deepEqual(planTunnels(renameTunnel(all, dbId, 'Database'), 'x'), planTunnels(all, 'x'));
@@ -169,25 +215,84 @@ describe('planTunnels', () => {
   });
 });
 
-describe('unsupportedForward', () => {
-  const table: [string, string | undefined][] = [
-    ['-L 5432:db:5432', undefined],
-    ['-L *:5432:db:5432', undefined],
-    ['-L 5432:/run/db.sock', 'A forward from or to a Unix socket'],
-    ['-L /run/db.sock:db:5432', 'A forward from or to a Unix socket'],
-    ['-R 8080:localhost:80', 'A remote forward (-R)'],
-    ['-D 1080', 'A dynamic forward (-D)'],
-  ];
-  for (const [spec, what] of table)
-    it(`${what === undefined ? 'takes' : 'refuses'} ${spec}`, () =>
-      assert.deepEqual(
-        unsupportedForward(mustParseSpec(spec)),
-        what === undefined ? undefined : { kind: 'notSupportedYet', what },
-      ));
+describe('portHolder', () => {
+  const ready = (tunnel: NewTunnel, ...addresses: string[]): EngineEvent => ({
+    kind: 'listening',
+    forward: tunnelId(tunnel),
+    run: 1,
+    bound: addresses.map((address) => ({ kind: 'tcp', address, port: 5432 })),
+    unbound: [],
+    asked: 'machine',
+    access: 'machine',
+  });
+  const remote = newTunnel(web01, '-R 5432:localhost:5432');
+  const socket = newTunnel(web01, '-L /run/db.sock:db:5432');
+  const wanted = wantTunnels(all, [remote, socket]);
+  const holder = (failure: Failure, event: EngineEvent, list = wanted) =>
+    portHolder(failure, { wanted: list, snapshot: reduce(emptySnapshot, event) })?.id;
+  const inUse = (address: string, port = 5432): Failure => ({ kind: 'portInUse', address, port });
+  const refused = (host: string, bind?: string, port = 5432, inUse = true): Failure => ({
+    kind: 'remoteRefused',
+    host,
+    user: 'bob',
+    listen: { kind: 'tcp', bind, port },
+    inUse,
+  });
+
+  it('is the tunnel that listens on the address or on all of its family', () => {
+    const table: [string, ...string[]][] = [
+      ['127.0.0.1', '127.0.0.1'],
+      ['127.0.0.1', '::1', '127.0.0.1'],
+      ['127.0.0.1', '0.0.0.0'],
+      ['0.0.0.0', '127.0.0.1'],
+      ['::1', '::'],
+      ['::', '::1'],
+    ];
+    for (const [asked, ...bound] of table) assert.equal(holder(inUse(asked), ready(db, ...bound)), dbId, asked);
+  });
+
+  it('is nobody where another family, address or port is bound', () => {
+    const table: [string, ...string[]][] = [
+      ['::1', '127.0.0.1'],
+      ['::1', '0.0.0.0'],
+      ['127.0.0.1', '::'],
+      ['127.0.0.1', '127.0.0.2'],
+    ];
+    for (const [asked, ...bound] of table) assert.equal(holder(inUse(asked), ready(db, ...bound)), undefined, asked);
+    assert.equal(holder(inUse('127.0.0.1', 5433), ready(db, '127.0.0.1')), undefined);
+    assert.equal(
+      holder({ kind: 'portForbidden', address: '127.0.0.1', port: 5432 }, ready(db, '127.0.0.1')),
+      undefined,
+    );
+  });
+
+  it('is nobody that has stopped, drains or has failed', () => {
+    const listening = ready(db, '127.0.0.1');
+    assert.equal(holder(inUse('127.0.0.1'), listening, stopTunnels(wanted, [dbId])), undefined);
+    assert.equal(holder(inUse('127.0.0.1'), listening, stopTunnels(wanted, [dbId], 'drain')), undefined);
+    const failed: EngineEvent = { kind: 'listenFailed', forward: dbId, run: 1, failure: inUse('127.0.0.1') };
+    assert.equal(holder(inUse('127.0.0.1'), failed), undefined);
+  });
+
+  it('is looked for on the machine that refused: a remote forward listens on its server', () => {
+    const onServer = ready(remote, '127.0.0.1');
+    assert.equal(holder(inUse('127.0.0.1'), onServer), undefined);
+    assert.equal(holder(refused('web01'), onServer), tunnelId(remote));
+    assert.equal(holder(refused('web02'), onServer), undefined);
+    assert.equal(holder(refused('web01', undefined, 5433), onServer), undefined);
+    assert.equal(holder(refused('web01', undefined, 5432, false), onServer), undefined);
+    assert.equal(holder(refused('web01'), ready(db, '127.0.0.1')), undefined);
+  });
+
+  it('is no tunnel that listens on a Unix socket', () => {
+    const bound = [{ kind: 'unix', path: '/run/db.sock' }] as const;
+    const event: EngineEvent = { kind: 'listening', forward: tunnelId(socket), run: 1, bound, unbound: [], asked: 'user', access: 'user' }; // prettier-ignore
+    assert.equal(holder(inUse('127.0.0.1'), event), undefined);
+  });
 });
 
 describe('startTunnels', () => {
-  const bound = [{ address: '127.0.0.1', family: 4, port: 5432 }] as const;
+  const bound = [{ kind: 'tcp', address: '127.0.0.1', port: 5432 }] as const;
   const failure = { kind: 'cancelled' } as const;
   const state = (...events: EngineEvent[]): SessionState => ({
     wanted: all,
@@ -201,7 +306,7 @@ describe('startTunnels', () => {
   });
 
   it('leaves alone what runs or is about to', () => {
-    const listening: EngineEvent = { kind: 'listening', forward: dbId, run: 1, bound, unbound: [] };
+    const listening: EngineEvent = { kind: 'listening', forward: dbId, run: 1, bound, unbound: [], asked: 'machine', access: 'machine' }; // prettier-ignore
     const { wanted, started } = startTunnels(state(connected, listening), [db, site]);
     assert.deepEqual(started, []);
     assert.deepEqual(planTunnels(wanted, undefined), planTunnels(all, undefined));
@@ -239,6 +344,8 @@ function createFakeEngine() {
       return () => listeners.delete(listener);
     },
     hosts: () => Promise.resolve([]),
+    clients: () => Promise.resolve([]),
+    disconnect: () => {},
     close: () => Promise.resolve(),
   };
   const emit = (event: EngineEvent) => listeners.forEach((listener) => listener(event));
@@ -279,7 +386,7 @@ describe('createSession', () => {
     const session = createSession(engine, () => undefined);
     session.update((wanted) => wantTunnels(wanted, [db, site, proxy]));
     emit({ kind: 'connectionFailed', connection: connectionOf(db), failure: { kind: 'cancelled' } });
-    const running = session.state.wanted.tunnels.filter((tunnel) => tunnel.running);
+    const running = session.state.wanted.tunnels.filter(isWanted);
     assert.deepEqual(
       running.map(({ id }) => id),
       [proxyId],
@@ -287,6 +394,59 @@ describe('createSession', () => {
     assert.deepEqual(
       plans.at(-1)?.connections.map(({ id }) => id),
       [connectionOf(proxy)],
+    );
+  });
+
+  /** A session that wants db and proxy, where db drains. */
+  const draining = () => {
+    const { engine, plans, emit } = createFakeEngine();
+    const session = createSession(engine, () => undefined);
+    session.update((wanted) => stopTunnels(wantTunnels(wanted, [db, proxy]), [dbId], 'drain'));
+    const wishes = () => session.state.wanted.tunnels.map(({ wish }) => wish);
+    return { session, plans, emit, wishes };
+  };
+
+  it('stops a tunnel when its last client has left, and only the start that drains', () => {
+    const { session, plans, emit, wishes } = draining();
+    assert.deepEqual(plans.at(-1)?.connections[0]?.forwards, [{ id: dbId, spec: db.spec, run: 1, wish: 'drain' }]);
+    emit({ kind: 'drained', forward: proxyId, run: 1 });
+    emit({ kind: 'drained', forward: dbId, run: 0 });
+    assert.deepEqual(wishes(), ['drain', 'exact']);
+    assert.equal(plans.length, 1);
+    emit({ kind: 'drained', forward: dbId, run: 1 });
+    assert.deepEqual(wishes(), ['stop', 'exact']);
+    assert.deepEqual(plans.at(-1), planTunnels(session.state.wanted, undefined));
+    assert.equal(plans.length, 2);
+  });
+
+  it('keeps a tunnel that was started again while it drained', () => {
+    const { session, emit, wishes } = draining();
+    session.update((wanted) => restartTunnels(wanted, [dbId]));
+    emit({ kind: 'drained', forward: dbId, run: 1 });
+    assert.deepEqual(wishes(), ['exact', 'exact']);
+  });
+
+  it('stops what drains when the engine has ended, and does not start another one for it', () => {
+    const { plans, emit, wishes } = draining();
+    emit({ kind: 'engineEnded', detail: 'out of memory' });
+    assert.deepEqual(wishes(), ['stop', 'exact']);
+    assert.equal(plans.length, 1);
+  });
+
+  it('stops the tunnel that the network was not let into, and only that', () => {
+    const { engine, emit } = createFakeEngine();
+    const session = createSession(engine, () => undefined);
+    session.update((wanted) => wantTunnels(wanted, [db, site]));
+    emit({ kind: 'listenFailed', forward: dbId, run: 1, failure: { kind: 'cancelled' } });
+    emit({
+      kind: 'listenFailed',
+      forward: siteId,
+      run: 1,
+      failure: { kind: 'portForbidden', address: '::1', port: 80 },
+    });
+    assert.deepEqual(
+      session.state.wanted.tunnels.map(({ wish }) => wish),
+      ['stop', 'exact'],
     );
   });
 

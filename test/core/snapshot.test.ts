@@ -19,21 +19,23 @@ const forward = tunnel.id;
 const refused: Failure = { kind: 'connectFailed', host: 'web01', port: 22, code: 'ECONNREFUSED' };
 const inUse: Failure = { kind: 'portInUse', address: '127.0.0.1', port: 5432 };
 const noChannel: Failure = { kind: 'channelRefused', target: 'db:5432', host: 'web01', refusal: 'prohibited', detail: '' }; // prettier-ignore
-const bound: BoundAddress[] = [{ address: '127.0.0.1', family: 4, port: 5432 }];
+const bound: BoundAddress[] = [{ kind: 'tcp', address: '127.0.0.1', port: 5432 }];
 const ask: Ask = { id: 'a', connection, kind: 'passphrase', path: '/k', attempt: 1 };
+const networkAsk: Ask = { id: 'n', connection, kind: 'openToNetwork', forward, spec: tunnel.spec, addresses: ['::'] };
 const otherAsk: Ask = { id: 'b', connection: 'web02', kind: 'password', user: 'u', host: 'h', port: 22, attempt: 2 };
 
 const connecting: EngineEvent = { kind: 'connecting', connection, attempt: 2 };
 const connected: EngineEvent = { kind: 'connected', connection, server: 'bob@192.0.2.7:22' };
 const lost: EngineEvent = { kind: 'connectionLost', connection, failure: refused, attempt: 3, retryAt: 1000 };
 const failed: EngineEvent = { kind: 'connectionFailed', connection, failure: refused };
-const listening: EngineEvent = { kind: 'listening', forward, run: 1, bound, unbound: [inUse] };
-const listenFailed: EngineEvent = { kind: 'listenFailed', forward, run: 1, failure: inUse };
+const opened = { bound, unbound: [inUse], asked: 'machine', access: 'machine' } as const;
+const listening: EngineEvent & { kind: 'listening' } = { kind: 'listening', forward, run: 1, ...opened };
+const listenFailed: EngineEvent & { kind: 'listenFailed' } = { kind: 'listenFailed', forward, run: 1, failure: inUse };
 const channelFailed: EngineEvent = { kind: 'channelFailed', forward, failure: noChannel };
 const ended: EngineEvent = { kind: 'engineEnded', detail: 'out of memory' };
 
 const after = (...events: EngineEvent[]) => events.reduce(reduce, emptySnapshot);
-const seenListening = { kind: 'listening', run: 1, bound, unbound: [inUse] } as const;
+const seenListening = { kind: 'listening', run: 1, ...opened } as const;
 const dead = { kind: 'failed', failure: { kind: 'engineEnded', detail: 'out of memory' } } as const;
 
 describe('reduce', () => {
@@ -50,6 +52,8 @@ describe('reduce', () => {
     ['connectionClosed', [connected, { kind: 'connectionClosed', connection }], {}],
     ['connectionClosed of one that is not there', [{ kind: 'connectionClosed', connection }], {}],
     ['listening', [listening], { forwards: { [forward]: seenListening } }],
+    ['listening to more than was asked for', [{ ...listening, access: 'network' }], { forwards: { [forward]: { ...seenListening, access: 'network' } } }], // prettier-ignore
+    ['listening to nobody knows whom', [{ ...listening, access: 'unknown' }], { forwards: { [forward]: { ...seenListening, access: 'unknown' } } }], // prettier-ignore
     ['listenFailed', [listenFailed], { forwards: { [forward]: { kind: 'failed', run: 1, failure: inUse } } }],
     ['listening after a failure', [listenFailed, listening], { forwards: { [forward]: seenListening } }],
     ['forwardClosed', [listening, { kind: 'forwardClosed', forward }], {}],
@@ -67,6 +71,7 @@ describe('reduce', () => {
       {},
     ],
     ['askSettled of an ask that is not open', [{ kind: 'asked', ask }, { kind: 'askSettled', id: 'c' }], { asks: [ask] }], // prettier-ignore
+    ['drained', [listening, { kind: 'drained', forward, run: 1 }], { forwards: { [forward]: seenListening } }],
     ['logged', [{ kind: 'logged', level: 'info', text: 'x' }], {}],
   ];
   for (const [title, events, expected] of table)
@@ -106,7 +111,7 @@ describe('connectionSeen', () => {
 });
 
 describe('tunnelState', () => {
-  const ready = { kind: 'ready', bound, unbound: [inUse] } as const;
+  const ready = { kind: 'ready', ...opened } as const;
   const table: [string, EngineEvent[], TunnelState][] = [
     ['connecting before anything was heard', [], { kind: 'connecting' }],
     ['connecting while the connection is', [connecting], { kind: 'connecting' }],
@@ -116,7 +121,10 @@ describe('tunnelState', () => {
     ['connecting until it listens', [connected], { kind: 'connecting' }],
     ['connecting while only an earlier start listens', [connected, { ...listening, run: 0 }], { kind: 'connecting' }],
     ['connecting while only an earlier start has failed', [connected, { ...listenFailed, run: 0 }], { kind: 'connecting' }], // prettier-ignore
+    ['connecting with the question whether the network is let in', [connected, { kind: 'asked', ask }, { kind: 'asked', ask: networkAsk }], { kind: 'connecting', ask: networkAsk }], // prettier-ignore
+    ['connecting without the question about another forward', [connected, { kind: 'asked', ask: { ...networkAsk, forward: 'web01 -D 1080' } }], { kind: 'connecting' }], // prettier-ignore
     ['ready when both are', [connected, listening], ready],
+    ['ready with whom it really lets in', [connected, { ...listening, asked: 'network', access: 'unknown' }], { ...ready, asked: 'network', access: 'unknown' }], // prettier-ignore
     ['ready with the last refusal', [connected, listening, channelFailed], { ...ready, refused: noChannel }], // prettier-ignore
     ['connecting when the listener has closed', [connected, listening, { kind: 'forwardClosed', forward }], { kind: 'connecting' }], // prettier-ignore
     ['failed when it can’t listen', [connected, listenFailed], { kind: 'failed', failure: inUse }], // prettier-ignore
@@ -131,6 +139,16 @@ describe('tunnelState', () => {
   it('is stopped when the user stopped it, whatever is still seen', () => {
     const [stopped] = stopTunnels(wanted, [forward]).tunnels;
     for (const events of [[], [connected, listening], [failed], [ended]])
-      assert.deepEqual(tunnelState(stopped!, after(...events)), { kind: 'stopped' });
+      assert.deepEqual(tunnelState(stopped!, after(...events)), { kind: 'stopped', draining: false });
+  });
+
+  it('is stopped, too, while its last clients finish', () => {
+    const [draining] = stopTunnels(wanted, [forward], 'drain').tunnels;
+    for (const events of [
+      [],
+      [connected, listening],
+      [connected, listening, { kind: 'forwardClosed', forward }],
+    ] as const)
+      assert.deepEqual(tunnelState(draining!, after(...events)), { kind: 'stopped', draining: true });
   });
 });
