@@ -1,15 +1,29 @@
 // ssh's command line, as far as it is about forwarding: what dist/tunnel.js takes.
+import { splitConfig, splitSetting } from './configWords.js';
 import { parseDestination } from './destination.js';
 import type { Failure } from './failure.js';
-import { parseForward, printSpec, type Environment, type ForwardSpec } from './forwardSpec.js';
-import { unsupportedForward, type HostRequest } from './plan.js';
+import {
+  forwardKindOf,
+  parseConfigForward,
+  parseForward,
+  printConfigForward,
+  withSpec,
+  type Environment,
+  type ForwardSpec,
+  type SpecResult,
+} from './forwardSpec.js';
+import type { HostRequest } from './plan.js';
+import { plainWord, type Word } from './shellWords.js';
 import { isOverridable } from './sshConfig.js';
+import { isSshOption, readSshWords, type SshItem } from './sshWords.js';
 import { failureText } from './wording.js';
 
 export interface TunnelCommand {
   host: HostRequest;
   specs: readonly ForwardSpec[];
   verbose: boolean;
+  /** `-G`: the forwards are to be printed only. */
+  print: boolean;
 }
 
 export type ParsedArguments = { kind: 'command'; command: TunnelCommand } | { kind: 'help'; text: string } | Refused;
@@ -23,75 +37,103 @@ interface Refused {
     | { kind: 'failure'; failure: Failure };
 }
 
-const usage = `usage: tunnel [-Nv] [-F config_file] [-i identity_file] [-l login_name] [-o option=value] [-p port]
-              -L [bind_address:]port:host:hostport [-L ...] destination`;
+const usage = `usage: tunnel [-46aGgkNnqTvx] [-b bind_address] [-D [bind_address:]port] [-F config_file]
+              [-i identity_file] [-J destination] [-L address] [-l login_name] [-o option=value]
+              [-p port] [-R address] destination`;
 
-/** ssh(1)'s options that take a value; the rest are flags. */
-const withValue = 'BbcDEeFIiJLlmOoPpQRSWw';
-const known = 'FiLlNopvh';
-const flags = 'AaCfGgKkMNnqsTtVvXxYy1246h';
+/** Flags of ssh that mean nothing where there is no command, no terminal and no display. */
+const needless = 'akNnqTx';
+const keywordOf: Readonly<Record<string, string>> = { i: 'IdentityFile', J: 'ProxyJump', l: 'User', p: 'Port' };
+/** What wins over `-o` wherever it stands, the last of them first. */
+const firm: Readonly<Record<string, (value: string) => [keyword: string, value: string]>> = {
+  '4': () => ['AddressFamily', 'inet'],
+  '6': () => ['AddressFamily', 'inet6'],
+  b: (value) => ['BindAddress', value],
+  g: () => ['GatewayPorts', 'yes'],
+};
 
-/** Reads the words behind the program's name: flags may be joined (`-Nv`), values may follow at once (`-p22`). */
+/** What has been read so far. */
+interface Draft {
+  options: [string, string][];
+  specs: readonly ForwardSpec[];
+  clear?: boolean;
+  configFile?: string;
+  verbose: boolean;
+  print: boolean;
+}
+
+/** Reads the words behind the program's name as ssh does. */
 export function parseArguments(words: readonly string[], env: Environment): ParsedArguments {
-  const options: [string, string][] = [];
-  const specs: ForwardSpec[] = [];
-  const rest: string[] = [];
-  let configFile: string | undefined;
-  let verbose = false;
-  const queue = [...words];
-  for (let word = queue.shift(); word !== undefined; word = queue.shift()) {
-    if (word === '--') {
-      rest.push(...queue.splice(0));
-      break;
-    }
-    if (!/^-./.test(word)) {
-      rest.push(word);
-      // ssh takes what follows a destination's first word as a command, but options may still come between.
-      continue;
-    }
-    for (let at = 1; at < word.length; at++) {
-      const letter = word[at]!;
-      const option = `-${letter}`;
-      const refuse = (reason: Refused['reason']): Refused => ({ kind: 'refused', word: option, reason });
-      if (!known.includes(letter)) return refuse({ kind: (withValue + flags).includes(letter) ? 'notYet' : 'unknown' });
-      if (!withValue.includes(letter)) {
-        if (letter === 'v') verbose = true;
-        if (letter === 'h') return { kind: 'help', text: usage };
-        continue;
-      }
-      const value = word.slice(at + 1) || queue.shift();
-      if (value === undefined) return refuse({ kind: 'noValue' });
-      if (letter === 'L') {
-        const result = parseForward('local', value, env);
-        const failure = result.ok ? unsupportedForward(result.spec) : result.failure;
-        if (failure) return { kind: 'refused', word: `-L ${value}`, reason: { kind: 'failure', failure } };
-        // As in ssh: an exact duplicate is no second forward.
-        if (result.ok && !specs.some((spec) => printSpec(spec) === printSpec(result.spec))) specs.push(result.spec);
-      } else if (letter === 'F') configFile = value;
-      else if (letter === 'o') {
-        const [, keyword = '', text = ''] = /^\s*([A-Za-z]\w*)\s*(?:=|\s)\s*(.*?)\s*$/.exec(value) ?? [];
-        if (!isOverridable(keyword))
-          return { kind: 'refused', word: `-o ${value}`, reason: { kind: keyword ? 'notYet' : 'unknown' } };
-        options.push([keyword, text]);
-      } else options.push([{ p: 'Port', l: 'User', i: 'IdentityFile' }[letter as 'p' | 'l' | 'i'], value]);
-      break;
+  const { items, command } = readSshWords(words.map(plainWord));
+  const draft: Draft = { options: [], specs: [], verbose: false, print: false };
+  let where: string | undefined;
+  for (const item of items) {
+    if (item.kind === 'host') where = item.word.text;
+    else if (item.letter === 'h') return { kind: 'help', text: usage };
+    else {
+      const refused = addOption(draft, item, env);
+      if (refused) return refused;
     }
   }
-  const [where, extra] = rest;
   if (where === undefined) return { kind: 'refused', word: '', reason: { kind: 'noDestination' } };
-  if (extra !== undefined) return { kind: 'refused', word: extra, reason: { kind: 'command' } };
-  const destination = parseDestination(where);
-  if (!destination.ok)
-    return { kind: 'refused', word: where, reason: { kind: 'failure', failure: destination.failure } };
-  if (specs.length === 0) return { kind: 'refused', word: '', reason: { kind: 'noForward' } };
-  return {
-    kind: 'command',
-    command: {
-      host: { destination: destination.destination, options, ...(configFile !== undefined && { configFile }) },
-      specs,
-      verbose,
-    },
-  };
+  if (command[0]) return { kind: 'refused', word: command[0].text, reason: { kind: 'command' } };
+  const read = parseDestination(where);
+  if (!read.ok) return { kind: 'refused', word: where, reason: { kind: 'failure', failure: read.failure } };
+  const { options, configFile, verbose, print } = draft;
+  const specs = draft.clear ? [] : draft.specs;
+  if (specs.length === 0 && !print) return { kind: 'refused', word: '', reason: { kind: 'noForward' } };
+  const host: HostRequest = { destination: read.destination, options, ...(configFile !== undefined && { configFile }) };
+  return { kind: 'command', command: { host, specs, verbose, print } };
+}
+
+function addOption(
+  draft: Draft,
+  { letter, value }: SshItem & { kind: 'option' },
+  env: Environment,
+): Refused | undefined {
+  const option = `-${letter}`;
+  const kind = forwardKindOf(option);
+  const takesValue = kind !== undefined || 'bFo'.includes(letter) || letter in keywordOf;
+  if (letter === 'v') draft.verbose = true;
+  else if (letter === 'G') draft.print = true;
+  else if (!takesValue && !(letter in firm)) {
+    if (needless.includes(letter)) return undefined;
+    return { kind: 'refused', word: option, reason: { kind: isSshOption(letter) ? 'notYet' : 'unknown' } };
+  } else if (takesValue && !value?.text) return { kind: 'refused', word: option, reason: { kind: 'noValue' } };
+  else if (kind) return addForward(draft, parseForward(kind, value!.text, env), `${option} ${value!.text}`);
+  else if (letter === 'o') return addSetting(draft, value!, env);
+  else if (letter === 'F') draft.configFile = value!.text;
+  else if (letter in firm) draft.options.unshift(firm[letter]!(value?.text ?? ''));
+  else draft.options.push([keywordOf[letter]!, value!.text]);
+  return undefined;
+}
+
+function addForward(draft: Draft, result: SpecResult, word: string): Refused | undefined {
+  if (!result.ok) return { kind: 'refused', word, reason: { kind: 'failure', failure: result.failure } };
+  draft.specs = withSpec(draft.specs, result.spec);
+  return undefined;
+}
+
+/** Adds `keyword=value`, as `-o` takes it. */
+function addSetting(draft: Draft, setting: Word, env: Environment): Refused | undefined {
+  const word = `-o ${setting.text}`;
+  const { keyword, value } = splitSetting(setting) ?? {};
+  if (!keyword || !value) return { kind: 'refused', word, reason: { kind: 'unknown' } };
+  const kind = forwardKindOf(keyword);
+  if (kind) return addForward(draft, parseConfigForward(kind, value.text, env), word);
+  const lower = keyword.toLowerCase();
+  if (lower === 'clearallforwardings') draft.clear ??= /^(yes|true)$/i.test(value.text);
+  else if (!isOverridable(keyword)) return { kind: 'refused', word, reason: { kind: 'notYet' } };
+  // A file's name goes to the engine as `-i` has it, without quotes.
+  else draft.options.push([keyword, lower === 'identityfile' ? (splitConfig(value)?.[0]?.text ?? '') : value.text]);
+  return undefined;
+}
+
+/** The forwards in the lines that `ssh -G` prints for them, in its order. */
+export function printForwardLines(specs: readonly ForwardSpec[]): string {
+  const kinds = ['dynamic', 'local', 'remote'];
+  const ordered = specs.toSorted((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind));
+  return ordered.map((spec) => `${printConfigForward(spec)}\n`).join('');
 }
 
 /** What is wrong, with the word that is, in one line. */
@@ -106,7 +148,7 @@ export function commandLineFailure({ word, reason }: Refused): string {
     case 'noDestination':
       return `destination missing\n${usage}`;
     case 'noForward':
-      return `nothing to forward: add -L\n${usage}`;
+      return `nothing to forward: add -L, -R or -D\n${usage}`;
     case 'command':
       return `${word}: no command is run at the destination; only forwards are\n${usage}`;
     case 'failure':

@@ -113,7 +113,7 @@ export function parseSpec(text: string, env: Environment = {}): SpecResult {
   return attempt(text, () => {
     const option = /^\s*(-\S)\s*/.exec(text);
     if (!option) throw new SpecError(0, text.trim() === '' ? { kind: 'empty' } : { kind: 'option', option: '' });
-    const kind = kindOf[option[1]!];
+    const kind = forwardKindOf(option[1]!);
     if (!kind) throw new SpecError(text.indexOf('-'), { kind: 'option', option: option[1]! });
     const end = trimmedEnd(text);
     return parseArgument(
@@ -165,6 +165,17 @@ export function parseAnswer(text: string, env: Environment = {}): SpecResult {
 /** Prints the argument of `-L`, `-R` or `-D`; reading it again gives the same spec. */
 export function printForward(spec: ForwardSpec): string {
   return forwardWords(spec).join(':');
+}
+
+/** The kind that `-L`, `-R`, `-D` or a keyword such as `LocalForward` stands for. */
+export function forwardKindOf(written: string): ForwardKind | undefined {
+  const keyword = /^(local|remote|dynamic)forward$/.exec(written.toLowerCase())?.[1] as ForwardKind | undefined;
+  return keyword ?? (Object.hasOwn(kindOf, written) ? kindOf[written] : undefined);
+}
+
+/** The list with the spec added, if it is no exact duplicate: ssh drops those. */
+export function withSpec(specs: readonly ForwardSpec[], spec: ForwardSpec): readonly ForwardSpec[] {
+  return specs.some((known) => printSpec(known) === printSpec(spec)) ? specs : [...specs, spec];
 }
 
 /** The listening end and, but for SOCKS, the target: the words of an ssh_config line before they are quoted. */

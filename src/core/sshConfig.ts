@@ -103,6 +103,7 @@ const overridable = new Set([
   'streamlocalbindunlink',
   'permitremoteopen',
   'bindaddress',
+  'proxyjump',
 ]);
 
 export function isOverridable(keyword: string): boolean {

@@ -204,16 +204,11 @@ describe('dist/tunnel.js', () => {
   });
 
   const refused: [words: string[], error: RegExp][] = [
-    [['-J', 'bastion', 'host'], /^tunnel: -J is not supported yet/],
-    [['-R', '80:x:1', 'host'], /^tunnel: -R is not supported yet/],
-    [['-D', '1080', 'host'], /^tunnel: -D is not supported yet/],
-    [['-g', 'host'], /^tunnel: -g is not supported yet/],
-    [['-4', 'host'], /^tunnel: -4 is not supported yet/],
-    [['-G', 'host'], /^tunnel: -G is not supported yet/],
+    [['-f', 'host'], /^tunnel: -f is not supported yet/],
+    [['-W', 'x:1', 'host'], /^tunnel: -W is not supported yet/],
     [['-Z', 'host'], /^tunnel: unknown option -Z/],
-    [['-o', 'ProxyJump=x', '-L', '1:x:1', 'host'], /^tunnel: -o ProxyJump=x is not supported yet/],
+    [['-o', 'ProxyCommand=x', '-L', '1:x:1', 'host'], /^tunnel: -o ProxyCommand=x is not supported yet/],
     [['-L', '8080:x', 'host'], /^tunnel: -L 8080:x: “8080:x”: target port missing/],
-    [['-L', '8080:/run/x.sock', 'host'], /Unix socket is not supported yet/],
     [['-p'], /^tunnel: -p needs a value/],
     [['-L', '1:x:1'], /^tunnel: destination missing/],
     [['host'], /^tunnel: nothing to forward/],
