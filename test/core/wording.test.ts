@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { FailureError, errorCode, failureOf } from '../../src/core/failure.js';
+import type { Access, BoundAddress } from '../../src/core/engine.js';
 import type { ChannelRefusal, DestinationProblem, Failure, SpecProblem } from '../../src/core/failure.js';
 import { parseForward } from '../../src/core/forwardSpec.js';
 import {
   accessText,
+  askedAccess,
   boundText,
   destinationProblem,
   effectText,
   failureText,
   hostPort,
   isLoopback,
+  isWider,
+  listenedProblems,
   listenText,
   specProblem,
   targetText,
@@ -89,19 +93,54 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     [{ kind: 'connectionLost', host: 'web01', reason }, 'web01'],
     [{ kind: 'connectionLost', host: 'web01', reason, detail: 'by administrator.' }, 'web01'],
   ]),
-  portInUse: [[inUse, '[::1]:5432']],
-  portForbidden: [[{ kind: 'portForbidden', address: '127.0.0.1', port: 80 }, '127.0.0.1:80', '1023']],
+  portInUse: [
+    [inUse, '[::1]:5432'],
+    [{ ...inUse, owner: { program: 'node', pid: 4242 } }, '[::1]:5432', 'node (pid 4242)'],
+  ],
+  portForbidden: [
+    [{ kind: 'portForbidden', address: '127.0.0.1', port: 80 }, '127.0.0.1:80', '1023'],
+    [{ kind: 'portForbidden', address: '127.0.0.1', port: 50000 }, '127.0.0.1:50000', 'another port'],
+  ],
   addressUnavailable: [[{ kind: 'addressUnavailable', address: '192.0.2.7', port: 80 }, '192.0.2.7']],
   listenFailed: [[{ kind: 'listenFailed', address: '*', port: 80, code: 'EIO' }, '*:80', 'EIO']],
-  channelRefused: refusals.flatMap((refusal) =>
-    ['', 'Connection refused', 'Name or service not known'].map(
-      (detail) =>
+  socketInUse: [[{ kind: 'socketInUse', path: '/run/a' }, '/run/a', 'another path']],
+  socketStale: [[{ kind: 'socketStale', path: '/run/a' }, '/run/a', 'Remove the file', 'StreamLocalBindUnlink']],
+  socketBlocked: [[{ kind: 'socketBlocked', path: '/run/a' }, '/run/a', 'another path']],
+  socketFailed: ['ENOENT', 'EACCES', 'EPERM', 'EROFS'].map((code) => [{ kind: 'socketFailed', path: '/run/a', code }, '/run/a']), // prettier-ignore
+  remoteRefused: [true, false].flatMap((inUse) =>
+    ['-R 8080', '-R 80', '-R *:8080', '-R 0', '-R *:0', '-R /run/a:db:1'].map(
+      (text) =>
         [
-          { kind: 'channelRefused', target: 'db:5432', host: 'web01', refusal, detail },
+          { kind: 'remoteRefused', host: 'web01', user: 'bob', listen: mustParseSpec(text).listen, inUse },
           'web01',
-          ...(refusal === 'unknownType' ? [] : ['db:5432']),
+          ...text
+            .slice(3)
+            .split(':')
+            .slice(0, -1)
+            .filter((part) => part.startsWith('/')),
         ] as const,
     ),
+  ),
+  targetFailed: [
+    'ECONNREFUSED',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ENOENT',
+    'EACCES',
+    'EPIPE',
+  ].flatMap((code) => [
+    [{ kind: 'targetFailed', target: 'db:5432', code }, 'db', 'this machine'] as const,
+    [{ kind: 'targetFailed', target: '/run/db', code }, '/run/db', 'this machine'] as const,
+  ]),
+  targetNotPermitted: [[{ kind: 'targetNotPermitted', target: 'db:5432' }, 'db:5432', 'PermitRemoteOpen']],
+  channelRefused: refusals.flatMap((refusal) =>
+    ['', 'Connection refused', 'Name or service not known', 'Permission denied', 'Cosmic rays'].flatMap((detail) => [
+      [{ kind: 'channelRefused', target: 'db:5432', host: 'web01', refusal, detail }, 'web01', 'db'] as const,
+      [{ kind: 'channelRefused', target: '/run/db', host: 'web01', refusal, detail }, 'web01', '/run/db'] as const,
+    ]),
   ),
   forwardsIncomplete: [[{ kind: 'forwardsIncomplete', failures: [inUse, inUse] }, '[::1]:5432']],
   workspaceUntrusted: [[{ kind: 'workspaceUntrusted' }, 'workspace']],
@@ -146,22 +185,16 @@ describe('failureText', () => {
       '127.0.0.1:5432 is already in use on this machine. Stop the program that uses it, or choose another port.',
     ],
     [
+      { kind: 'portInUse', address: '127.0.0.1', port: 5432, owner: { program: 'postgres', pid: 4242 } },
+      '127.0.0.1:5432 is already in use on this machine by postgres (pid 4242). Stop it, or choose another port.',
+    ],
+    [
       { kind: 'portForbidden', address: '127.0.0.1', port: 80 },
       '127.0.0.1:80 can’t be listened on: ports below 1024 are for administrators here. Choose a port above 1023.',
     ],
     [
-      { kind: 'channelRefused', target: 'db:5432', host: 'web01', refusal: 'prohibited', detail: 'open failed' },
-      'web01 forbids forwarding to db:5432. Ask who runs it about AllowTcpForwarding and PermitOpen.',
-    ],
-    [
-      {
-        kind: 'channelRefused',
-        target: 'db:5432',
-        host: 'web01',
-        refusal: 'connectFailed',
-        detail: 'Connection refused',
-      },
-      'db:5432 refused the connection, as web01 sees it. Check that the service runs there.',
+      { kind: 'portForbidden', address: '127.0.0.1', port: 50000 },
+      '127.0.0.1:50000 can’t be listened on: this machine keeps it for something else. Choose another port.',
     ],
     [
       { kind: 'hopRefused', hop: 'bastion', target: 'db01:22', refusal: 'connectFailed', detail: 'Connection refused' },
@@ -181,6 +214,194 @@ describe('failureText', () => {
     ],
   ];
   for (const [failure, text] of exact) it(`says “${text}”`, () => assert.equal(failureText(failure), text));
+
+  it('names the next step for everything that goes wrong with a forward', () => {
+    const kinds = [
+      'portInUse',
+      'portForbidden',
+      'addressUnavailable',
+      'listenFailed',
+      'socketInUse',
+      'socketStale',
+      'socketBlocked',
+      'socketFailed',
+      'remoteRefused',
+      'targetFailed',
+      'targetNotPermitted',
+      'channelRefused',
+    ] as const;
+    for (const kind of kinds)
+      for (const [failure] of samples[kind] as readonly Sample<Failure>[])
+        assert.match(failureText(failure), /\. (Add|Ask|Check|Choose|Close|Make|Name|Remove|Start|Stop|Try) [^.]+\.$/);
+  });
+
+  it('names the tunnel of this window that has the port instead of the program', () => {
+    const owner = { program: 'code', pid: 7 };
+    const ofWindow = 'by the tunnel “Billing DB” of this window. Stop it, or choose another port.';
+    assert.equal(failureText({ ...inUse, owner }, 'Billing DB'), `[::1]:5432 is already in use on this machine ${ofWindow}`); // prettier-ignore
+    const remote = {
+      kind: 'remoteRefused',
+      host: 'web01',
+      user: 'bob',
+      listen: mustParseSpec('-R 80').listen,
+    } as const;
+    assert.equal(failureText({ ...remote, inUse: true }, 'Billing DB'), `localhost:80 is already in use on web01 ${ofWindow}`); // prettier-ignore
+  });
+});
+
+describe('a target that could not be reached', () => {
+  // What OpenSSH 9.2 really sent is marked: for what could not be tried without a name server or a firewall see channels.c,
+  // strerror(3) and gai_strerror(3).
+  const fromServer: [target: string, refusal: ChannelRefusal, detail: string, text: string][] = [
+    /* sent */ ['db:5432', 'connectFailed', 'Connection refused', 'db:5432 refused the connection, as web01 sees it. Check that the service runs there.'], // prettier-ignore
+    /* sent */ ['db:5432', 'connectFailed', 'Name or service not known', 'db was not found by web01, where the name is looked up. Check the name.'], // prettier-ignore
+    ['db:5432', 'connectFailed', 'Name does not resolve', 'db was not found by web01, where the name is looked up. Check the name.'], // prettier-ignore
+    ['db:5432', 'connectFailed', 'nodename nor servname provided, or not known', 'db was not found by web01, where the name is looked up. Check the name.'], // prettier-ignore
+    ['db:5432', 'connectFailed', 'No address associated with hostname', 'db was not found by web01, where the name is looked up. Check the name.'], // prettier-ignore
+    ['db:5432', 'connectFailed', 'Temporary failure in name resolution', 'db can’t be looked up on web01 at the moment. Try again, or write its address.'], // prettier-ignore
+    ['db:5432', 'connectFailed', 'Connection timed out', 'db:5432 did not answer web01. Check the address, and that no firewall is in between.'], // prettier-ignore
+    /* sent */ ['[2001:db8::1]:80', 'connectFailed', 'No route to host', '[2001:db8::1]:80 can’t be reached: web01 has no route to it. Check the address, and the network or VPN of web01.'], // prettier-ignore
+    ['db:5432', 'connectFailed', 'Network is unreachable', 'db:5432 can’t be reached: web01 has no route to it. Check the address, and the network or VPN of web01.'], // prettier-ignore
+    ['db:5432', 'connectFailed', 'Permission denied', 'db:5432 may not be connected to from web01 (Permission denied). Ask who runs the firewall there.'], // prettier-ignore
+    /* sent */ ['[fe80::1]:80', 'connectFailed', 'open failed', 'web01 could not connect to [fe80::1]:80 and does not say why; most likely it has no route there. Check the address.'], // prettier-ignore
+    ['db:5432', 'connectFailed', '', 'web01 could not connect to db:5432 and does not say why; most likely it has no route there. Check the address.'], // prettier-ignore
+    ['db:5432', 'connectFailed', 'Protocol error', 'db:5432 can’t be reached from web01 (Protocol error). Check the address.'], // prettier-ignore
+    /* sent */ ['db:5432', 'prohibited', 'open failed', 'web01 forbids forwarding to db:5432 (PermitOpen or AllowTcpForwarding in its sshd_config). Ask who runs it.'], // prettier-ignore
+    /* sent: missing, not a socket, not allowed by AllowStreamLocalForwarding */ ['/run/db', 'connectFailed', 'open failed', 'web01 could not open /run/db and does not say why. Check that the service runs, that your user there may open it, and that sshd allows it (AllowStreamLocalForwarding).'], // prettier-ignore
+    ['/run/db', 'connectFailed', 'No such file or directory', '/run/db does not exist on web01. Check the path, and that the service runs.'], // prettier-ignore
+    ['/run/db', 'connectFailed', 'Permission denied', '/run/db on web01 may not be opened by your user there. Ask who runs the service.'], // prettier-ignore
+    ['/run/db', 'connectFailed', 'Connection refused', 'Nobody listens on /run/db on web01. Start the service there.'], // prettier-ignore
+    ['/run/db', 'prohibited', 'open failed', 'web01 forbids forwarding to /run/db (AllowStreamLocalForwarding in its sshd_config). Ask who runs it.'], // prettier-ignore
+    ['/run/db', 'unknownType', '', 'web01 can’t forward to Unix sockets such as /run/db: its SSH server does not know how. Choose a host and port.'], // prettier-ignore
+  ];
+  for (const [target, refusal, detail, text] of fromServer)
+    it(`is said to be so for ${target}, ${refusal}, “${detail}”`, () =>
+      assert.equal(failureText({ kind: 'channelRefused', target, host: 'web01', refusal, detail }), text));
+
+  const fromHere: [target: string, code: string, text: string][] = [
+    ['db:5432', 'ECONNREFUSED', 'db:5432 refused the connection, as this machine sees it. Check that the service runs there.'], // prettier-ignore
+    ['db:5432', 'ENOTFOUND', 'db was not found by this machine, where the name is looked up. Check the name.'],
+    ['[::1]:80', 'ENETUNREACH', '[::1]:80 can’t be reached: this machine has no route to it. Check the address, and the network or VPN of this machine.'], // prettier-ignore
+    ['db:5432', 'ETIMEDOUT', 'db:5432 did not answer this machine. Check the address, and that no firewall is in between.'], // prettier-ignore
+    ['db:5432', 'EPIPE', 'db:5432 can’t be reached from this machine (EPIPE). Check the address.'],
+    ['/run/db', 'ENOENT', '/run/db does not exist on this machine. Check the path, and that the service runs.'],
+    ['/run/db', 'EACCES', '/run/db on this machine may not be opened by you. Ask who runs the service.'],
+    ['/run/db', 'ECONNREFUSED', 'Nobody listens on /run/db on this machine. Start the service there.'],
+  ];
+  for (const [target, code, text] of fromHere)
+    it(`is said to be so for ${target}, ${code} on this machine`, () =>
+      assert.equal(failureText({ kind: 'targetFailed', target, code }), text));
+});
+
+describe('a server that refuses to listen', () => {
+  const table: [forward: string, user: string, inUse: boolean, text: string][] = [
+    ['-R 8080', 'bob', false, 'web01 refused to listen on localhost:8080. It may forbid it (AllowTcpForwarding, PermitListen), or the port is taken there. Choose another one, or ask who runs it.'], // prettier-ignore
+    ['-R 8080', 'bob', true, 'localhost:8080 is already in use on web01, perhaps by a connection of yours that broke and that it still holds. Stop what uses it there, or choose another port.'], // prettier-ignore
+    ['-R *:80', 'bob', false, 'web01 refused to listen on *:80: ports below 1024 are for root there. Choose a port above 1023.'], // prettier-ignore
+    ['-R *:80', 'root', false, 'web01 refused to listen on *:80. It may forbid it (AllowTcpForwarding, PermitListen), or the port is taken there. Choose another one, or ask who runs it.'], // prettier-ignore
+    ['-R 0', 'bob', false, 'web01 refused to choose a port. It may forbid it (AllowTcpForwarding, PermitListen). Name a port that it permits, or ask who runs it.'], // prettier-ignore
+    ['-R 192.0.2.7:0', 'bob', false, 'web01 refused to choose a port on 192.0.2.7. It may forbid it (AllowTcpForwarding, PermitListen), or not have that address. Name a port that it permits, or ask who runs it.'], // prettier-ignore
+    ['-R /run/a:db:1', 'bob', false, 'web01 refused to listen on /run/a. The file may be there already, its folder missing or not yours, or sshd forbids it (AllowStreamLocalForwarding). Remove the file there, or choose another path.'], // prettier-ignore
+  ];
+  for (const [forward, user, inUse, text] of table)
+    it(`is said to, with what to do: ${forward} as ${user}${inUse ? ', in use' : ''}`, () => {
+      const { listen } = mustParseSpec(forward);
+      assert.equal(failureText({ kind: 'remoteRefused', host: 'web01', user, listen, inUse }), text);
+    });
+});
+
+describe('who can connect', () => {
+  const table: [Access | 'unknown', 'tcp' | 'unix', string][] = [
+    ['machine', 'tcp', 'only web01'],
+    ['network', 'tcp', 'everyone on the network who reaches web01'],
+    ['unknown', 'tcp', 'not known: web01 decides (GatewayPorts in its sshd_config), and it could not be tried out'],
+    ['user', 'unix', 'only you on web01'],
+    ['machine', 'unix', 'you, and others on web01 whom StreamLocalBindMask lets in'],
+    ['unknown', 'unix', 'only your user on web01, unless StreamLocalBindMask in its sshd_config lets in others'],
+  ];
+  for (const [access, listen, text] of table)
+    it(`is said for ${access} by ${listen}`, () => assert.equal(accessText(access, 'web01', listen), text));
+});
+
+describe('what to know of a tunnel that is ready', () => {
+  const tcp = (...addresses: string[]): BoundAddress[] =>
+    addresses.map((address) => ({ kind: 'tcp', address, port: 8080 }));
+  const widened = (wanted: string) =>
+    `web01 opened it on all its addresses to the network, although you asked for ${wanted} alone (GatewayPorts yes in its sshd_config). Stop it if that must not be, and ask who runs web01 for GatewayPorts clientspecified.`;
+  const narrowed =
+    'Only web01 itself can connect, not the network as you asked (GatewayPorts no in its sshd_config). Ask who runs web01 for GatewayPorts clientspecified, or leave out the bind address.';
+
+  /** What each asked for by what it came to. */
+  const table: [spec: string, bound: BoundAddress[], access: Access | 'unknown', said: string[]][] = [
+    ['-L 8080:db:80', tcp('127.0.0.1', '::1'), 'machine', []],
+    ['-L *:8080:db:80', tcp('0.0.0.0', '::'), 'network', []],
+    ['-D 192.0.2.7:8080', tcp('192.0.2.7'), 'network', []],
+    ['-L /run/a:db:80', [{ kind: 'unix', path: '/run/a' }], 'user', []],
+    ['-L /run/a:db:80', [{ kind: 'unix', path: '/run/a' }], 'machine', []],
+    ['-R /run/a:db:80', [{ kind: 'unix', path: '/run/a' }], 'unknown', []],
+    ['-R 8080', tcp('127.0.0.1', '::1'), 'machine', []],
+    ['-R 8080', tcp('127.0.0.1'), 'unknown', []],
+    ['-R 8080', tcp('0.0.0.0', '::'), 'network', [widened('web01')]],
+    ['-R 127.0.0.2:8080', tcp('0.0.0.0', '::'), 'network', [widened('web01')]],
+    ['-R *:8080', tcp('0.0.0.0', '::'), 'network', []],
+    ['-R 0.0.0.0:8080', tcp('0.0.0.0'), 'network', []],
+    ['-R *:8080', tcp('127.0.0.1', '::1'), 'machine', [narrowed]],
+    ['-R *:8080', tcp('*'), 'unknown', []],
+    ['-R 192.0.2.7:8080', tcp('192.0.2.7'), 'network', []],
+    ['-R 192.0.2.7:8080', tcp('127.0.0.1', '::1'), 'machine', [narrowed]],
+    ['-R 192.0.2.7:8080', tcp('0.0.0.0'), 'network', [widened('192.0.2.7')]],
+    ['-R 8080', tcp('::1'), 'unknown', ['On web01 only [::1]:8080 leads here: another program may have 127.0.0.1:8080 there. Choose another port.']], // prettier-ignore
+    ['-R [::1]:8080', tcp('::1'), 'machine', []],
+  ];
+  for (const [text, bound, access, said] of table)
+    it(`is ${said.length === 0 ? 'nothing' : 'a warning'} for ${text} that ${access} can connect to at ${boundText(bound)}`, () => {
+      const spec = mustParseSpec(text);
+      const listened = { bound, unbound: [], asked: askedAccess(spec), access };
+      assert.deepEqual(
+        listenedProblems(spec, listened, 'web01', () => undefined),
+        said,
+      );
+      assert.equal(
+        isWider(spec, listened),
+        said.some((each) => each.includes('GatewayPorts yes')),
+      );
+    });
+
+  const half = (spec: string, failure: Failure, holder?: string) =>
+    listenedProblems(
+      mustParseSpec(spec),
+      { bound: tcp('::1'), unbound: [failure], asked: 'machine', access: 'machine' },
+      'web01',
+      () => holder,
+    ).join(' ');
+  const taken = { kind: 'portInUse', address: '127.0.0.1', port: 8080 } as const;
+
+  it('is who has the other half of localhost', () => {
+    const owner = { program: 'node', pid: 4242 };
+    assert.equal(
+      half('-L 8080:db:80', { ...taken, owner }),
+      'Only [::1]:8080 could be bound. 127.0.0.1:8080 is in use by node (pid 4242). A client of localhost:8080 may reach that instead. Stop it, or choose another port.',
+    );
+    assert.equal(
+      half('-L 8080:db:80', taken),
+      'Only [::1]:8080 could be bound. 127.0.0.1:8080 is in use by another program. A client of localhost:8080 may reach that instead. Stop it, or choose another port.',
+    );
+    assert.equal(
+      half('-D *:8080', { ...taken, owner }, 'Billing DB'),
+      'Only [::1]:8080 could be bound. 127.0.0.1:8080 is in use by the tunnel “Billing DB” of this window. A client of localhost:8080 may reach that instead. Stop it, or choose another port.',
+    );
+  });
+
+  it('is what else could not be bound', () => {
+    assert.equal(
+      half('-L dev.test:8080:db:80', taken),
+      'Only [::1]:8080 could be bound. 127.0.0.1:8080 is in use by another program. Stop it, or choose another port.',
+    );
+    assert.equal(
+      half('-L dev.test:8080:db:80', { kind: 'addressUnavailable', address: '192.0.2.7', port: 8080 }),
+      'Only [::1]:8080 could be bound. 192.0.2.7 is not an address of this machine, so nothing can listen there. Choose localhost or one of its addresses.',
+    );
+  });
 });
 
 describe('the problems of a text', () => {
@@ -264,14 +485,15 @@ describe('what a forward does', () => {
     ['-D 1080', 'localhost:1080 on this machine → SOCKS proxy, as web01 sees the network', 'only this machine'],
     ['-D *:1080', '*:1080 on this machine → SOCKS proxy, as web01 sees the network. Open to the network!', 'everyone on the network who reaches this machine'], // prettier-ignore
     ['-R 8080:localhost:3000', 'localhost:8080 on web01 → localhost:3000, as this machine sees it', 'only web01'],
-    ['-R *:8080:localhost:3000', '*:8080 on web01 → localhost:3000, as this machine sees it', 'everyone on the network who reaches web01'], // prettier-ignore
+    ['-R *:8080:localhost:3000', '*:8080 on web01 → localhost:3000, as this machine sees it. Open to web01’s network!', 'everyone on the network who reaches web01'], // prettier-ignore
     ['-R 1080', 'localhost:1080 on web01 → SOCKS proxy, as this machine sees the network', 'only web01'],
   ];
   for (const [text, effect, access] of table)
     it(`is said for ${text}, and who can connect`, () => {
       const spec = mustParseSpec(text);
       assert.equal(effectText(spec, 'web01'), effect);
-      assert.equal(accessText(spec.listen, spec.kind === 'remote' ? 'web01' : undefined), access);
+      const machine = spec.kind === 'remote' ? 'web01' : 'this machine';
+      assert.equal(accessText(askedAccess(spec), machine, spec.listen.kind), access);
     });
 });
 
@@ -289,7 +511,15 @@ describe('addresses', () => {
   });
 
   it('stand for where a forward listens and comes out', () => {
-    const texts = ['-L 80:web:81', '-L :80:web:81', '-L [::]:80:[::1]:81', '-L /a:/b', '-D 80', '-R 80'];
+    const texts = [
+      '-L 80:web:81',
+      '-L :80:web:81',
+      '-L [::]:80:[::1]:81',
+      '-L /a:/b',
+      '-D 80',
+      '-R 80',
+      '-R *:0:web:81',
+    ];
     assert.deepEqual(
       texts.map(mustParseSpec).map((spec) => [listenText(spec.listen), targetText(spec)]),
       [
@@ -299,6 +529,7 @@ describe('addresses', () => {
         ['/a', '/b'],
         ['localhost:80', 'SOCKS'],
         ['localhost:80', 'SOCKS'],
+        ['*:auto', 'web:81'],
       ],
     );
   });
