@@ -487,12 +487,15 @@ function halfProblem({ kind, listen }: ForwardSpec, { bound }: Listened, host: s
   return `On ${host} only ${hostPort(one.address, one.port)} leads here: another program may have 127.0.0.1:${one.port} there. Choose another port.`;
 }
 
-/** What the user should know of a tunnel although it is ready, a sentence or two each; `host` names its server. */
+/**
+ * What the user should know of a tunnel although it is ready, a sentence or two each. `host` names its server, `holderOf`
+ * the tunnel of ours that has a port.
+ */
 export function listenedProblems(
   spec: ForwardSpec,
   listened: Listened,
   host: string,
-  holderOf: (failure: Failure) => string | undefined,
+  holderOf: (failure: Failure) => string | undefined = () => undefined,
 ): string[] {
   return [
     unboundProblem(spec, listened, holderOf),
