@@ -5,7 +5,7 @@ import { createProxyDecoder, type ProxyOutcome, type ProxyRefusal, type ProxyReq
 import type { SshChannel } from './sshClient.js';
 
 /** How long a client may take to say where it wants to go, in milliseconds. */
-const requestMs = 30_000;
+const longestRequestMs = 30_000;
 /** How long it may take to read why it got no further. */
 const lingerMs = 1000;
 
@@ -16,6 +16,7 @@ const lingerMs = 1000;
 export function readProxyRequest(
   stream: Socket | SshChannel,
   onRefused: (reason: ProxyRefusal) => void,
+  limitMs = longestRequestMs,
 ): Promise<ProxyRequest | undefined> {
   const decoder = createProxyDecoder();
   return new Promise((resolve) => {
@@ -46,7 +47,7 @@ export function readProxyRequest(
           endWith(stream, step.reply);
       }
     };
-    const tooSlow = setTimeout(onGone, requestMs);
+    const tooSlow = setTimeout(onGone, limitMs);
     stream.on('data', onData);
     stream.once('end', onGone);
     stream.once('close', onGone);
@@ -54,15 +55,20 @@ export function readProxyRequest(
   });
 }
 
-/** Sends the last words and closes: what the client still says is dropped, since unread bytes would make it a reset. */
+/**
+ * Sends the last words, and closes when the client has ended, too, or has had the time to read them: unread bytes would
+ * make the end a reset, so what it still says is dropped.
+ */
 export function endWith(stream: Socket | SshChannel, reply: Buffer): void {
+  const late = setTimeout(() => close(stream), lingerMs);
+  const settle = () => {
+    if (stream.readableEnded && stream.writableFinished) close(stream);
+  };
+  stream.once('close', () => clearTimeout(late));
+  stream.once('end', settle).once('finish', settle);
   stream.on('data', () => {});
   stream.resume();
-  stream.end(reply, () => {
-    if (!(stream instanceof Socket)) return close(stream);
-    const late = setTimeout(() => close(stream), lingerMs);
-    stream.once('close', () => clearTimeout(late));
-  });
+  stream.end(reply);
 }
 
 function close(stream: Socket | SshChannel): void {

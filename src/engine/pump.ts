@@ -39,6 +39,8 @@ export function join(
   };
   socket.on('data', toChannel);
   socket.on('end', () => channel.end());
+  // A proxy's client may have ended behind its request: a socket that is paused with nothing to read says so all the same.
+  if (socket.readableEnded) channel.end();
   channel.on('finish', () => {
     if (remoteEnded) channel.close();
   });
