@@ -315,7 +315,7 @@ function isReached(written: string, addresses: readonly string[]): boolean {
 }
 
 export function browserUrl({ spec }: Tunnel, address: string): string | undefined {
-  if (spec.kind !== 'local' || spec.target.kind !== 'tcp') return undefined;
+  if (spec.kind !== 'local' || spec.listen.kind !== 'tcp' || spec.target.kind !== 'tcp') return undefined;
   return `${[443, 8443].includes(spec.target.port) ? 'https' : 'http'}://${address}`;
 }
 

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict';
-import type { BoundAddress, EngineEvent } from '../../src/core/engine.js';
+import fc from 'fast-check';
+import type { Access, Ask, BoundAddress, Client, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import type { Preset, PresetProblem } from '../../src/core/preset.js';
 import {
   browserUrl,
-  localAddress,
+  clientAddress,
+  clientRows,
   present,
+  readyName,
   readyText,
   scopeText,
+  tunnelName,
+  type ClientRow,
   type PresetRow,
   type Presented,
 } from '../../src/core/present.js';
 import {
   nothingWanted,
   renameTunnel,
+  restartTunnels,
   stopTunnels,
   tunnelId,
   wantTunnels,
@@ -21,7 +27,7 @@ import {
   type Tunnel,
   type Wanted,
 } from '../../src/core/session.js';
-import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
+import { emptySnapshot, reduce, type TunnelState } from '../../src/core/snapshot.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const newTunnel = (host: string, spec: string, label?: string): NewTunnel => ({
@@ -39,10 +45,14 @@ const server = 'bob@192.0.2.7:22';
 const connecting: EngineEvent = { kind: 'connecting', connection, attempt: 1 };
 const connected: EngineEvent = { kind: 'connected', connection, server };
 const bound: BoundAddress[] = [
-  { address: '127.0.0.1', family: 4, port: 5432 },
-  { address: '::1', family: 6, port: 5432 },
+  { kind: 'tcp', address: '127.0.0.1', port: 5432 },
+  { kind: 'tcp', address: '::1', port: 5432 },
 ];
-const listening: EngineEvent = { kind: 'listening', forward: dbId, run: 1, bound, unbound: [] };
+type Listening = EngineEvent & { kind: 'listening' };
+const onlyHere = { unbound: [], asked: 'machine', access: 'machine' } as const;
+const listening: Listening = { kind: 'listening', forward: dbId, run: 1, bound, ...onlyHere };
+const tcp = (port: number, ...addresses: string[]): BoundAddress[] =>
+  addresses.map((address) => ({ kind: 'tcp', address, port }));
 const refused: Failure = { kind: 'connectFailed', host: 'web01', port: 22, code: 'ECONNREFUSED' };
 const refusedText = 'web01:22 refused the connection. Check that an SSH server runs there and the port is right.';
 const lost: Failure = { kind: 'connectionLost', host: 'web01', reason: 'keepalive' };
@@ -63,6 +73,7 @@ function shown(
 const one = wantTunnels(nothingWanted, [db]);
 const forwardRow = {
   kind: 'forward',
+  isOpen: false,
   id: dbId,
   label: 'localhost:5432 → db:5432',
   address: 'localhost:5432',
@@ -122,7 +133,7 @@ describe('present', () => {
               status: 'ready',
               tooltip: [
                 through,
-                'Listens on 127.0.0.1:5432, [::1]:5432',
+                'Listens on this machine: 127.0.0.1:5432, [::1]:5432',
                 'Who can connect: only this machine',
                 'State: ready',
               ],
@@ -215,20 +226,16 @@ describe('present', () => {
   });
 
   it('shows what of a ready tunnel could not be bound, and a connection that was refused', () => {
-    const half: EngineEvent = {
-      kind: 'listening',
-      forward: dbId,
-      run: 1,
-      bound: bound.slice(0, 1),
-      unbound: [inUse],
-    };
+    const half: EngineEvent = { ...listening, bound: bound.slice(0, 1), unbound: [inUse] };
     const noChannel: EngineEvent = {
       kind: 'channelFailed',
       forward: dbId,
       failure: { kind: 'channelRefused', target: 'db:5432', host: 'web01', refusal: 'prohibited', detail: '' },
     };
-    const onlyHalf = `Only 127.0.0.1:5432 could be bound. ${inUseText}`;
-    const forbidden = 'web01 forbids forwarding to db:5432. Ask who runs it about AllowTcpForwarding and PermitOpen.';
+    const onlyHalf =
+      'Only 127.0.0.1:5432 could be bound. [::1]:5432 is in use by another program. A client of localhost:5432 may reach that instead. Stop it, or choose another port.';
+    const forbidden =
+      'web01 forbids forwarding to db:5432 (PermitOpen or AllowTcpForwarding in its sshd_config). Ask who runs it.';
     const base = {
       connection: `ready · ${server}`,
       status: 'ready',
@@ -265,6 +272,31 @@ describe('present', () => {
     const events: EngineEvent[] = [connected, { kind: 'listenFailed', forward: dbId, run: 1, failure: inUse }];
     const { status, isError } = said(wantTunnels(nothingWanted, [db], true), events);
     assert.deepEqual([status, isError], ['failed', false]);
+  });
+
+  it('gives the alarm when another tunnel of this window has the port', () => {
+    const other = newTunnel('web02', '-L 5432:db2:5432', 'Other DB');
+    const wanted = wantTunnels(wantTunnels(nothingWanted, [db], true), [other]);
+    const events: EngineEvent[] = [
+      connected,
+      { kind: 'connected', connection: 'web02', server: 'x' },
+      { ...listening, forward: tunnelId(other), run: 2 },
+      { kind: 'listenFailed', forward: dbId, run: 1, failure: { ...inUse, owner: { program: 'code', pid: 7 } } },
+    ];
+    const { problem, isError } = said(wanted, events);
+    assert.deepEqual(
+      [problem, isError],
+      [
+        '[::1]:5432 is already in use on this machine by the tunnel “Other DB” of this window. Stop it, or choose another port.',
+        true,
+      ],
+    );
+  });
+
+  it('shows that open connections finish', () => {
+    const drained = stopTunnels(one, [dbId], 'drain');
+    const { connection, status, description } = said(drained, [connected, listening]);
+    assert.deepEqual([connection, status, description], ['stopped', 'stopped', 'stopped, open connections finish']);
   });
 
   it('shows stopped tunnels as stopped, whatever is still seen of the connection', () => {
@@ -314,6 +346,7 @@ describe('present', () => {
         label: 'Site',
         description: 'connecting · *:8443 → localhost:443',
         status: 'connecting',
+        isOpen: false,
         tooltip: ['*:8443 → localhost:443, through web01', 'State: connecting'],
         address: 'localhost:8443',
         url: 'https://localhost:8443',
@@ -321,17 +354,289 @@ describe('present', () => {
     ]);
   });
 
-  it('says who can connect to a listener, here or on the server', () => {
-    const access = (spec: string) => {
-      const tunnel = newTunnel('web01', spec);
-      const event: EngineEvent = { kind: 'listening', forward: tunnelId(tunnel), run: 1, bound, unbound: [] };
-      const [row] = shown(wantTunnels(nothingWanted, [tunnel]), [connected, event]).rows;
-      assert.ok(row?.kind === 'connection');
-      return row.forwards[0]?.tooltip[2];
+  it('shows that somebody has to say whether the network is let in', () => {
+    const ask: Ask = {
+      id: 'a',
+      connection,
+      kind: 'openToNetwork',
+      forward: siteId,
+      spec: site.spec,
+      addresses: ['::'],
     };
-    assert.equal(access('-L :1:a:2'), 'Who can connect: everyone on the network who reaches this machine');
-    assert.equal(access('-L 1:a:2'), 'Who can connect: only this machine');
-    assert.equal(access('-R 1:a:2'), 'Who can connect: only web01');
+    const { description } = said(wantTunnels(nothingWanted, [site]), [connected, { kind: 'asked', ask }]);
+    assert.equal(description, 'connecting, waiting for you · *:8443 → localhost:443');
+  });
+});
+
+describe('a tunnel that is ready', () => {
+  interface Seen {
+    bound: BoundAddress[];
+    asked: Access;
+    access: Access | 'unknown';
+  }
+  /** What the user sees of it: the row, the status bar's table and the notification. */
+  const seen = (tunnel: NewTunnel, { bound, asked, access }: Seen) => {
+    const wanted = wantTunnels(nothingWanted, [tunnel]);
+    const event: EngineEvent = {
+      kind: 'listening',
+      forward: tunnelId(tunnel),
+      run: 1,
+      bound,
+      unbound: [],
+      asked,
+      access,
+    };
+    const { rows, statusLine } = shown(wanted, [connected, event]);
+    const [row] = rows;
+    assert.ok(row?.kind === 'connection' && row.forwards[0]);
+    const { label, description, tooltip, isOpen, address, problem } = row.forwards[0];
+    const state: TunnelState = { kind: 'ready', bound, unbound: [], asked, access };
+    return {
+      label,
+      description,
+      tooltip,
+      isOpen,
+      address,
+      ...(problem !== undefined && { problem }),
+      table: statusLine?.table[0],
+      notification: readyText(wanted.tunnels[0]!, state),
+    };
+  };
+
+  it('of a remote forward listens on its server', () =>
+    assert.deepEqual(
+      seen(newTunnel('web01', '-R 8080:localhost:3000'), { ...onlyHere, bound: tcp(8080, '127.0.0.1', '::1') }),
+      {
+        label: 'on web01: localhost:8080 → localhost:3000',
+        description: 'ready',
+        tooltip: [
+          'on web01: localhost:8080 → localhost:3000, through web01',
+          'Listens on web01: 127.0.0.1:8080, [::1]:8080',
+          'Who can connect: only web01',
+          'State: ready',
+        ],
+        isOpen: false,
+        address: 'localhost:8080',
+        table: ['web01: 127.0.0.1:8080, [::1]:8080', 'localhost:3000 (web01)', 'ready'],
+        notification: '127.0.0.1:8080, [::1]:8080 on web01 → localhost:3000 is ready.',
+      },
+    ));
+
+  it('of a dynamic forward is a SOCKS proxy, and open to the network where that was asked for', () =>
+    assert.deepEqual(
+      seen(newTunnel('web01', '-D *:1080'), { bound: tcp(1080, '0.0.0.0', '::'), asked: 'network', access: 'network' }),
+      {
+        label: '*:1080 → SOCKS',
+        description: 'ready, open to the network',
+        tooltip: [
+          '*:1080 → SOCKS, through web01',
+          'Listens on this machine: 0.0.0.0:1080 (all IPv4 addresses), [::]:1080 (all IPv6 addresses)',
+          'Who can connect: everyone on the network who reaches this machine',
+          'State: ready, open to the network',
+        ],
+        isOpen: true,
+        address: 'localhost:1080',
+        table: ['0.0.0.0:1080, [::]:1080', 'SOCKS (web01)', 'ready, open to the network'],
+        notification: '0.0.0.0:1080, [::]:1080 → SOCKS (via web01) is ready. Open to the network.',
+      },
+    ));
+
+  it('listens on a Unix socket, here for its user and on a server for whom that lets in', () => {
+    const bound: BoundAddress[] = [{ kind: 'unix', path: '/home/ann/db.sock' }];
+    assert.deepEqual(seen(newTunnel('web01', '-L ~/db.sock:db:5432'), { bound, asked: 'user', access: 'user' }), {
+      label: '~/db.sock → db:5432',
+      description: 'ready',
+      tooltip: [
+        '~/db.sock → db:5432, through web01',
+        'Listens on this machine: /home/ann/db.sock',
+        'Who can connect: only you on this machine',
+        'State: ready',
+      ],
+      isOpen: false,
+      address: '/home/ann/db.sock',
+      table: ['/home/ann/db.sock', 'db:5432 (web01)', 'ready'],
+      notification: '/home/ann/db.sock → db:5432 (via web01) is ready.',
+    });
+    assert.deepEqual(
+      seen(newTunnel('web01', '-R /run/db.sock:db:5432'), { bound, asked: 'user', access: 'unknown' }).tooltip[2],
+      'Who can connect: only your user on web01, unless StreamLocalBindMask in its sshd_config lets in others',
+    );
+  });
+
+  it('shows the port that was chosen for it wherever it is named', () => {
+    const auto: NewTunnel = {
+      destination: { host: 'web01' },
+      spec: {
+        kind: 'local',
+        listen: { kind: 'tcp', bind: undefined, port: 0 },
+        target: { kind: 'tcp', host: 'db', port: 80 },
+      },
+    };
+    const came = { ...onlyHere, bound: tcp(49152, '127.0.0.1', '::1') };
+    assert.deepEqual(seen(auto, came), {
+      label: 'localhost:49152 → db:80',
+      description: 'ready',
+      tooltip: [
+        'localhost:49152 → db:80, through web01',
+        'Listens on this machine: 127.0.0.1:49152, [::1]:49152',
+        'Who can connect: only this machine',
+        'State: ready',
+      ],
+      isOpen: false,
+      address: 'localhost:49152',
+      table: ['127.0.0.1:49152, [::1]:49152', 'db:80 (web01)', 'ready'],
+      notification: '127.0.0.1:49152, [::1]:49152 → db:80 (via web01) is ready.',
+    });
+    assert.equal(seen({ ...auto, label: 'DB' }, came).description, 'ready · localhost:49152 → db:80');
+    const remote = seen(newTunnel('web01', '-R 0:localhost:3000'), came);
+    assert.deepEqual([remote.label, remote.address], ['on web01: localhost:49152 → localhost:3000', 'localhost:49152']);
+    const [row] = shown(wantTunnels(nothingWanted, [auto])).rows;
+    assert.ok(row?.kind === 'connection');
+    const { label, address, url } = row.forwards[0]!;
+    assert.deepEqual([label, address, url], ['localhost:auto → db:80', undefined, undefined]);
+  });
+
+  it('says on which port it is instead of its own', () => {
+    const came = { ...onlyHere, bound: tcp(5433, '127.0.0.1', '::1') };
+    const instead = 'It has port 5433 instead of 5432 until it is started again.';
+    assert.deepEqual(seen({ ...db, label: 'Billing DB' }, came), {
+      label: 'Billing DB',
+      description: 'ready, port 5433 instead of 5432 · localhost:5433 → db:5432',
+      tooltip: [
+        'localhost:5433 → db:5432, through web01',
+        'Listens on this machine: 127.0.0.1:5433, [::1]:5433',
+        instead,
+        'Who can connect: only this machine',
+        'State: ready, port 5433 instead of 5432',
+      ],
+      isOpen: false,
+      address: 'localhost:5433',
+      table: ['127.0.0.1:5433, [::1]:5433', 'db:5432 (web01)', 'ready, port 5433 instead of 5432'],
+      notification: `Billing DB: 127.0.0.1:5433, [::1]:5433 → db:5432 (via web01) is ready. ${instead}`,
+    });
+  });
+
+  it('goes back to its own port when it is started again', () => {
+    const wanted = restartTunnels(one, [dbId], false, 'nextFree');
+    const moved: EngineEvent = { ...listening, run: 2, bound: tcp(5433, '127.0.0.1') };
+    const [row] = shown(restartTunnels(wanted, [dbId]), [connected, moved]).rows;
+    assert.ok(row?.kind === 'connection');
+    assert.equal(row.forwards[0]?.label, 'localhost:5432 → db:5432');
+  });
+
+  it('warns when a server lets in more or fewer than it was asked for', () => {
+    const wide = seen(newTunnel('web01', '-R 8080:localhost:3000'), { bound: tcp(8080, '0.0.0.0', '::'), asked: 'machine', access: 'network' }); // prettier-ignore
+    assert.deepEqual([wide.description, wide.isOpen], ['ready, open to the network', true]);
+    assert.match(wide.problem ?? '', /^web01 opened it on all its addresses to the network/);
+    assert.equal(wide.tooltip.at(-1), wide.problem);
+    assert.equal(wide.tooltip[2], 'Who can connect: everyone on the network who reaches web01');
+    const narrow = seen(newTunnel('web01', '-R *:8080:localhost:3000'), { bound: tcp(8080, '127.0.0.1', '::1'), asked: 'network', access: 'machine' }); // prettier-ignore
+    assert.deepEqual([narrow.description, narrow.isOpen], ['ready, not open to the network', false]);
+    assert.match(narrow.problem ?? '', /^Only web01 itself can connect/);
+    assert.deepEqual(narrow.table?.[2], 'ready, not open to the network');
+  });
+
+  it('names the server without its user where it is the machine', () => {
+    const tunnel: NewTunnel = {
+      ...newTunnel('web01', '-R 8080:localhost:3000'),
+      destination: { host: 'web01', user: 'bob' },
+    };
+    const event: EngineEvent = { ...listening, forward: tunnelId(tunnel), bound: tcp(8080, '127.0.0.1') };
+    const [row] = shown(wantTunnels(nothingWanted, [tunnel]), [{ ...connected, connection: 'bob@web01' }, event]).rows;
+    assert.ok(row?.kind === 'connection');
+    assert.deepEqual(row.forwards[0]?.tooltip, [
+      'on web01: localhost:8080 → localhost:3000, through bob@web01',
+      'Listens on web01: 127.0.0.1:8080',
+      'Who can connect: only web01',
+      'State: ready',
+    ]);
+  });
+});
+
+describe('the rows of clients', () => {
+  const now = 1_700_000_000_000;
+  const client = (more: Partial<Client>): Client => ({
+    id: 1,
+    peer: '127.0.0.1:50100',
+    sent: 0,
+    received: 0,
+    since: now,
+    ...more,
+  });
+  const only = (more: Partial<Client>): ClientRow => clientRows(dbId, [client(more)], now)[0]!;
+
+  it('name the peer, what was sent each way and the age', () =>
+    assert.deepEqual(clientRows(dbId, [client({ sent: 1_234_567, received: 340_000, since: now - 300_000 })], now), [
+      {
+        kind: 'client',
+        forward: dbId,
+        id: 1,
+        label: '127.0.0.1:50100',
+        description: '↑ 1.2 MB ↓ 340 KB · 5 min',
+        tooltip: ['From 127.0.0.1:50100', '1.2 MB sent to the target, 340 KB received from it', 'Open for 5 min'],
+      },
+    ] satisfies ClientRow[]));
+
+  it('name the target that a proxy’s client asked for, and a process that has no address', () =>
+    assert.deepEqual(clientRows(dbId, [client({ id: 7, peer: '', target: 'db:5432' })], now), [
+      {
+        kind: 'client',
+        forward: dbId,
+        id: 7,
+        label: 'a local process → db:5432',
+        description: '↑ 0 B ↓ 0 B · 0 s',
+        tooltip: [
+          'From a local process: a Unix socket does not tell which',
+          'To db:5432',
+          '0 B sent to the target, 0 B received from it',
+          'Open for 0 s',
+        ],
+      },
+    ] satisfies ClientRow[]));
+
+  it('keep their order', () =>
+    assert.deepEqual(
+      clientRows(dbId, [client({ id: 2 }), client({ id: 9 }), client({ id: 11 })], now).map(({ id }) => id),
+      [2, 9, 11],
+    ));
+
+  it('say sizes in the unit that fits', () => {
+    const table: [number, string][] = [
+      [999, '999 B'],
+      [1000, '1 KB'],
+      [1049, '1 KB'],
+      [1050, '1.1 KB'],
+      [9949, '9.9 KB'],
+      [9950, '10 KB'],
+      [340_499, '340 KB'],
+      [999_499, '999 KB'],
+      [999_500, '1 MB'],
+      [1_200_000_000, '1.2 GB'],
+      [45_000_000_000_000, '45 TB'],
+    ];
+    for (const [sent, text] of table) assert.equal(only({ sent }).description, `↑ ${text} ↓ 0 B · 0 s`);
+  });
+
+  it('never need more than three digits for a size', () =>
+    fc.assert(
+      fc.property(fc.nat({ max: 999_000_000_000_000 }), (sent) => {
+        const [, size] = /^↑ (\S+) [KMGT]?B ↓/.exec(only({ sent }).description) ?? [];
+        assert.match(size ?? '', /^(\d\.\d|\d{1,3})$/);
+      }),
+    ));
+
+  it('say ages in the biggest unit that is full', () => {
+    const table: [number, string][] = [
+      [-5, '0 s'],
+      [59_999, '59 s'],
+      [60_000, '1 min'],
+      [3_599_999, '59 min'],
+      [3_600_000, '1 h'],
+      [86_399_999, '23 h'],
+      [86_400_000, '1 d'],
+      [864_000_000, '10 d'],
+    ];
+    for (const [age, text] of table) assert.equal(only({ since: now - age }).description, `↑ 0 B ↓ 0 B · ${text}`);
   });
 });
 
@@ -431,7 +736,9 @@ describe('the rows of presets', () => {
   });
 });
 
-describe('localAddress and browserUrl', () => {
+describe('clientAddress and browserUrl', () => {
+  const tunnelOf = (spec: string): Tunnel => wantTunnels(nothingWanted, [newTunnel('web01', spec)]).tunnels[0]!;
+  const stopped: TunnelState = { kind: 'stopped', draining: false };
   const table: [spec: string, address: string | undefined, url: string | undefined][] = [
     ['-L 8080:web:80', 'localhost:8080', 'http://localhost:8080'],
     ['-L :8080:web:80', 'localhost:8080', 'http://localhost:8080'],
@@ -442,37 +749,71 @@ describe('localAddress and browserUrl', () => {
     ['-L 8443:web:443', 'localhost:8443', 'https://localhost:8443'],
     ['-L 8080:web:8443', 'localhost:8080', 'https://localhost:8080'],
     ['-L 8080:/run/web.sock', 'localhost:8080', undefined],
-    ['-L /run/a.sock:web:80', undefined, undefined],
+    ['-L /run/a.sock:web:80', '/run/a.sock', undefined],
     ['-D 1080', 'localhost:1080', undefined],
-    ['-R 8080:web:80', undefined, undefined],
+    ['-R 8080:web:80', 'localhost:8080', undefined],
+    ['-R *:8080:web:80', 'localhost:8080', undefined],
+    ['-R /run/a.sock:web:80', '/run/a.sock', undefined],
+    ['-R 0:web:80', undefined, undefined],
   ];
   for (const [spec, address, url] of table)
     it(`give ${address ?? 'nothing'} and ${url ?? 'nothing'} for ${spec}`, () => {
-      const tunnel: Tunnel = { ...newTunnel('web01', spec), id: 'x', running: true, automatic: false, run: 1 };
-      assert.equal(localAddress(tunnel, { kind: 'stopped' }), address);
+      const tunnel = tunnelOf(spec);
+      assert.equal(clientAddress(tunnel, stopped), address);
       assert.equal(address && browserUrl(tunnel, address), url);
+    });
+
+  const real: [spec: string, bound: string[], isPartly: boolean, address: string][] = [
+    ['-L 8080:web:80', ['127.0.0.1', '::1'], false, 'localhost:8080'],
+    ['-L 8080:web:80', ['127.0.0.1'], false, 'localhost:8080'],
+    // AddressFamily inet6, or another program has 127.0.0.1.
+    ['-L 8080:web:80', ['::1'], false, '[::1]:8080'],
+    ['-L 8080:web:80', ['::1'], true, '[::1]:8080'],
+    ['-L 8080:web:80', ['127.0.0.1'], true, '127.0.0.1:8080'],
+    ['-L *:8080:web:80', ['0.0.0.0', '::'], false, 'localhost:8080'],
+    ['-L *:8080:web:80', ['::'], true, '[::1]:8080'],
+    ['-L web.test:8080:web:80', ['192.0.2.7'], false, 'web.test:8080'],
+    ['-R 8080:web:80', ['::1'], false, '[::1]:8080'],
+    ['-R 127.0.0.2:8080:web:80', ['127.0.0.2'], false, '127.0.0.2:8080'],
+    ['-R 127.0.0.2:8080:web:80', ['127.0.0.1', '::1'], false, '127.0.0.1:8080'],
+    ['-R 192.0.2.7:8080:web:80', ['127.0.0.1', '::1'], false, '127.0.0.1:8080'],
+    ['-R 192.0.2.7:8080:web:80', ['0.0.0.0'], false, '192.0.2.7:8080'],
+    ['-R web.test:8080:web:80', ['127.0.0.1', '::1'], false, '127.0.0.1:8080'],
+    ['-R *:8080:web:80', ['127.0.0.1', '::1'], false, 'localhost:8080'],
+    ['-R *:8080:web:80', ['*'], false, 'localhost:8080'],
+    ['-R 8080:web:80', ['localhost'], false, 'localhost:8080'],
+  ];
+  for (const [spec, addresses, isPartly, address] of real)
+    it(`give ${address} for ${spec} that ${isPartly ? 'has only' : 'has'} ${addresses.join(' and ')}`, () => {
+      const unbound: Failure[] = isPartly ? [inUse] : [];
+      const state: TunnelState = { kind: 'ready', ...onlyHere, bound: tcp(8080, ...addresses), unbound };
+      assert.equal(clientAddress(tunnelOf(spec), state), address);
     });
 });
 
-describe('localAddress', () => {
-  it('is what was really bound when another program has the rest', () => {
-    const tunnel: Tunnel = {
-      ...newTunnel('web01', '-L 8080:web:80'),
-      id: 'x',
-      running: true,
-      automatic: false,
-      run: 1,
-    };
-    const unbound: Failure[] = [{ kind: 'portInUse', address: '127.0.0.1', port: 8080 }];
-    const bound: BoundAddress[] = [{ address: '::1', family: 6, port: 8080 }];
-    assert.equal(localAddress(tunnel, { kind: 'ready', bound, unbound }), '[::1]:8080');
-    assert.equal(localAddress(tunnel, { kind: 'ready', bound, unbound: [] }), 'localhost:8080');
+describe('the names of tunnels', () => {
+  const ready = (port: number): TunnelState & { kind: 'ready' } => ({
+    kind: 'ready',
+    ...onlyHere,
+    bound: tcp(port, '127.0.0.1'),
+  });
+  const named = (label?: string): Tunnel => ({ ...one.tunnels[0]!, ...(label !== undefined && { label }) });
+
+  it('are the user’s own, or else what leads where', () => {
+    assert.equal(tunnelName(named('Billing DB'), ready(5432)), 'Billing DB');
+    assert.equal(tunnelName(named(), ready(5433)), 'localhost:5433 → db:5432');
+  });
+
+  it('come with the address among others where they hide a port that was chosen', () => {
+    assert.equal(readyName(named('Billing DB'), ready(5432)), 'Billing DB');
+    assert.equal(readyName(named('Billing DB'), ready(5433)), 'Billing DB (localhost:5433)');
+    assert.equal(readyName(named(), ready(5433)), 'localhost:5433');
   });
 });
 
 describe('readyText', () => {
-  const said = (wanted: Wanted, bound: BoundAddress[]) =>
-    readyText(wanted.tunnels[0]!, { kind: 'ready', bound, unbound: [] });
+  const said = (wanted: Wanted, bound: BoundAddress[], access: Access = 'machine') =>
+    readyText(wanted.tunnels[0]!, { kind: 'ready', bound, unbound: [], asked: access, access });
 
   it('says what listens where, and by which way', () => {
     assert.equal(said(one, bound), '127.0.0.1:5432, [::1]:5432 → db:5432 (via web01) is ready.');
@@ -482,11 +823,9 @@ describe('readyText', () => {
     );
   });
 
-  it('warns of a listener that others on the network reach', () => {
-    const everywhere: BoundAddress[] = [{ address: '0.0.0.0', family: 4, port: 8443 }];
+  it('warns of a listener that others on the network reach', () =>
     assert.equal(
-      said(wantTunnels(nothingWanted, [site]), everywhere),
+      said(wantTunnels(nothingWanted, [site]), tcp(8443, '0.0.0.0'), 'network'),
       'Site: 0.0.0.0:8443 → localhost:443 (via web01) is ready. Open to the network.',
-    );
-  });
+    ));
 });
