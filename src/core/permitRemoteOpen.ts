@@ -1,6 +1,8 @@
+import { servicePort } from './servicePort.js';
+
 /**
  * Whether PermitRemoteOpen (ssh_config(5)) lets a remote SOCKS forward reach a target. `permitted` are `host:port` entries
- * with `*` for any host or port, and IPv6 addresses in brackets; undefined permits everything.
+ * with `*` for any host or port, a service's name for its port, and IPv6 addresses in brackets; undefined permits everything.
  */
 export function permitsRemoteOpen(permitted: readonly string[] | undefined, host: string, port: number): boolean {
   return permitted?.some((entry) => matches(entry, host, port)) ?? true;
@@ -9,6 +11,7 @@ export function permitsRemoteOpen(permitted: readonly string[] | undefined, host
 function matches(entry: string, host: string, port: number): boolean {
   const [, bracketed, plain, forPort] = /^(?:\[(.*)\]|([^:]*)):(.*)$/.exec(entry) ?? [];
   const name = bracketed ?? plain;
-  if (name === undefined) return false;
-  return (name === '*' || name === host) && (forPort === '*' || forPort === String(port));
+  if (name === undefined || forPort === undefined) return false;
+  const number = /^\d+$/.test(forPort) ? Number(forPort) : servicePort(forPort);
+  return (name === '*' || name === host) && (forPort === '*' || number === port);
 }
