@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import type { EngineEvent } from '../../src/core/engine.js';
+import type { Access, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import { decideNotices, type Notice } from '../../src/core/notice.js';
 import {
   nothingWanted,
+  renameTunnel,
   restartTunnels,
   startTunnels,
   stopTunnels,
@@ -40,8 +41,16 @@ const listening = (
   kind: 'listening',
   forward,
   run: 1,
-  bound: [{ address: '127.0.0.1', family: 4, port }],
+  bound: [{ kind: 'tcp', address: '127.0.0.1', port }],
   unbound,
+  asked: 'machine',
+  access: 'machine',
+});
+const listenFailed = (forward: string, failure: Failure, run = 1): EngineEvent => ({
+  kind: 'listenFailed',
+  forward,
+  run,
+  failure,
 });
 const refused: Failure = { kind: 'connectFailed', host: 'web01', port: 22, code: 'ECONNREFUSED' };
 const refusedText = 'web01:22 refused the connection. Check that an SSH server runs there and the port is right.';
@@ -77,7 +86,13 @@ describe('decideNotices', () => {
     window.expect(dbId);
     assert.deepEqual(window.see({ kind: 'connecting', connection: 'web01', attempt: 1 }, connected), []);
     assert.deepEqual(window.see(listening(dbId, 5432)), [
-      { kind: 'ready', tunnels: [dbId], text: '127.0.0.1:5432 → db:5432 (via web01) is ready.', partly: false },
+      {
+        kind: 'ready',
+        tunnels: [dbId],
+        text: '127.0.0.1:5432 → db:5432 (via web01) is ready.',
+        partly: false,
+        remedies: [],
+      },
     ]);
     assert.deepEqual(window.asked, []);
     assert.deepEqual(window.see({ kind: 'channelOpened', forward: dbId }), []);
@@ -90,7 +105,7 @@ describe('decideNotices', () => {
   });
 
   it('tells of a failure at once, and also if nobody asked', () => {
-    const notice = { kind: 'failed', tunnels: [dbId], text: refusedText };
+    const notice = { kind: 'failed', tunnels: [dbId], text: refusedText, remedies: [] };
     const window = createWindow(db);
     assert.deepEqual(window.see(failedWith(refused)), [notice]);
     const asking = createWindow(db);
@@ -102,7 +117,9 @@ describe('decideNotices', () => {
   it('tells once of a connection that failed with several forwards', () => {
     const window = createWindow(db, web);
     window.expect(dbId, webId);
-    assert.deepEqual(window.see(failedWith(refused)), [{ kind: 'failed', tunnels: [dbId, webId], text: refusedText }]);
+    assert.deepEqual(window.see(failedWith(refused)), [
+      { kind: 'failed', tunnels: [dbId, webId], text: refusedText, remedies: [] },
+    ]);
   });
 
   it('tells again when a second try fails in the same way', () => {
@@ -141,7 +158,13 @@ describe('decideNotices', () => {
     window.expect(dbId, webId);
     assert.deepEqual(window.see(connected, listening(dbId, 5432)), []);
     assert.deepEqual(window.see(listening(webId, 8080)), [
-      { kind: 'ready', tunnels: [dbId, webId], text: '2 tunnels are ready: localhost:5432, site.', partly: false },
+      {
+        kind: 'ready',
+        tunnels: [dbId, webId],
+        text: '2 tunnels are ready: localhost:5432, site.',
+        partly: false,
+        remedies: [],
+      },
     ]);
   });
 
@@ -171,8 +194,9 @@ describe('decideNotices', () => {
       {
         kind: 'ready',
         tunnels: [dbId],
-        text: '127.0.0.1:5432 → db:5432 (via web01) is ready. [::1]:5432 is already in use on this machine. Stop the program that uses it, or choose another port.',
+        text: '127.0.0.1:5432 → db:5432 (via web01) is ready. Only 127.0.0.1:5432 could be bound. [::1]:5432 is in use by another program. A client of localhost:5432 may reach that instead. Stop it, or choose another port.',
         partly: true,
+        remedies: [{ kind: 'nextFree', tunnels: [dbId] }],
       },
     ]);
   });
@@ -198,5 +222,140 @@ describe('decideNotices', () => {
     window.want((wanted) => stopTunnels(wanted, [dbId]));
     assert.deepEqual(window.see({ kind: 'connectionClosed', connection: 'web01' }), []);
     assert.deepEqual(window.asked, []);
+  });
+
+  it('says which tunnel a warning is about when it tells of several', () => {
+    const window = createWindow(db, web);
+    window.expect(dbId, webId);
+    const inUse: Failure = { kind: 'portInUse', address: '::1', port: 8080, owner: { program: 'node', pid: 42 } };
+    assert.deepEqual(window.see(connected, listening(dbId, 5433), listening(webId, 8080, [inUse])), [
+      {
+        kind: 'ready',
+        tunnels: [dbId, webId],
+        text: '2 tunnels are ready: localhost:5433, site. site: Only 127.0.0.1:8080 could be bound. [::1]:8080 is in use by node (pid 42). A client of localhost:8080 may reach that instead. Stop it, or choose another port.',
+        partly: true,
+        remedies: [{ kind: 'nextFree', tunnels: [webId] }],
+      },
+    ]);
+  });
+});
+
+describe('what a notice offers', () => {
+  const owner = { program: 'node', pid: 42 };
+  const inUse: Failure = { kind: 'portInUse', address: '127.0.0.1', port: 5432, owner };
+
+  it('is the next free port when a program has the port', () => {
+    const window = createWindow(db);
+    assert.deepEqual(window.see(connected, listenFailed(dbId, inUse)), [
+      {
+        kind: 'failed',
+        tunnels: [dbId],
+        text: '127.0.0.1:5432 is already in use on this machine by node (pid 42). Stop it, or choose another port.',
+        remedies: [{ kind: 'nextFree', tunnels: [dbId] }],
+      },
+    ]);
+  });
+
+  it('is to stop the other tunnel of this window first, which is named', () => {
+    const replica: NewTunnel = { ...tunnel('-L 5432:replica:5432'), destination: { host: 'web02' } };
+    const other = 'web02 -L 5432:replica:5432';
+    const window = createWindow(db, replica);
+    window.see(connected, { ...connected, connection: 'web02' }, listening(other, 5432));
+    const notices = (name: string) => [
+      {
+        kind: 'failed',
+        tunnels: [dbId],
+        text: `127.0.0.1:5432 is already in use on this machine by the tunnel “${name}” of this window. Stop it, or choose another port.`,
+        remedies: [
+          { kind: 'stopOther', tunnels: [dbId], tunnel: other, name },
+          { kind: 'nextFree', tunnels: [dbId] },
+        ],
+      },
+    ];
+    assert.deepEqual(window.see(listenFailed(dbId, inUse)), notices('localhost:5432 → replica:5432'));
+    window.want((wanted) => renameTunnel(restartTunnels(wanted, [dbId]), other, 'Replica'));
+    assert.deepEqual(window.see(listenFailed(dbId, inUse, 2)), notices('Replica'));
+  });
+
+  it('is to stop the other tunnel alone where a server has the port', () => {
+    const first = 'web01 -R 8080:localhost:80';
+    const second = 'web01 -R 8080:localhost:81';
+    const window = createWindow(tunnel('-R 8080:localhost:80', 'One'), tunnel('-R 8080:localhost:81'));
+    window.see(connected, listening(first, 8080));
+    const { listen } = mustParseSpec('-R 8080');
+    const taken: Failure = { kind: 'remoteRefused', host: 'web01', user: 'bob', listen, inUse: true };
+    assert.deepEqual(window.see(listenFailed(second, taken)), [
+      {
+        kind: 'failed',
+        tunnels: [second],
+        text: 'localhost:8080 is already in use on web01 by the tunnel “One” of this window. Stop it, or choose another port.',
+        remedies: [{ kind: 'stopOther', tunnels: [second], tunnel: first, name: 'One' }],
+      },
+    ]);
+  });
+
+  it('is nothing for a port that only administrators may take, or when the reason is another one', () => {
+    const reasons: Failure[] = [
+      { kind: 'portForbidden', address: '127.0.0.1', port: 80 },
+      { kind: 'addressUnavailable', address: '192.0.2.7', port: 5432 },
+      { kind: 'socketInUse', path: '/run/a' },
+    ];
+    for (const failure of reasons) {
+      const [notice] = createWindow(db).see(connected, listenFailed(dbId, failure));
+      assert.deepEqual(notice?.remedies, [], failure.kind);
+    }
+  });
+
+  it('tells of a port that another tunnel of this window has also where an automatic start wanted it', () => {
+    const other = tunnel('-L 5432:replica:5432', 'Replica');
+    const window = createWindow(other);
+    window.see(connected, listening('web01 -L 5432:replica:5432', 5432));
+    window.want((wanted) => startTunnels({ wanted, snapshot: emptySnapshot }, [db], true).wanted);
+    assert.equal(window.see(listenFailed(dbId, inUse, 2)).length, 1);
+  });
+
+  const remote = (spec: string, asked: Access, access: Access, address: string) => {
+    const window = createWindow(tunnel(spec));
+    const forward = `web01 ${spec}`;
+    window.expect(forward);
+    const bound = [{ kind: 'tcp', address, port: 8080 }] as const;
+    return window.see(connected, { kind: 'listening', forward, run: 1, bound, unbound: [], asked, access });
+  };
+
+  it('is to stop a tunnel that its server opened wider than asked', () =>
+    assert.deepEqual(remote('-R 8080:localhost:80', 'machine', 'network', '0.0.0.0'), [
+      {
+        kind: 'ready',
+        tunnels: ['web01 -R 8080:localhost:80'],
+        text: '0.0.0.0:8080 on web01 → localhost:80 is ready. web01 opened it on all its addresses to the network, although you asked for web01 alone (GatewayPorts yes in its sshd_config). Stop it if that must not be, and ask who runs web01 for GatewayPorts clientspecified.',
+        partly: true,
+        remedies: [{ kind: 'stop', tunnels: ['web01 -R 8080:localhost:80'] }],
+      },
+    ]));
+
+  it('is nothing but a warning when its server opened it less wide, and no warning when it is as asked', () => {
+    const [narrow] = remote('-R *:8080:localhost:80', 'network', 'machine', '127.0.0.1');
+    assert.ok(narrow?.kind === 'ready');
+    assert.deepEqual([narrow.partly, narrow.remedies], [true, []]);
+    assert.match(narrow.text, /is ready\. Only web01 itself can connect, not the network as you asked/);
+    assert.deepEqual(remote('-R *:8080:localhost:80', 'network', 'network', '0.0.0.0'), [
+      {
+        kind: 'ready',
+        tunnels: ['web01 -R *:8080:localhost:80'],
+        text: '0.0.0.0:8080 on web01 → localhost:80 is ready. Open to the network.',
+        partly: false,
+        remedies: [],
+      },
+    ]);
+  });
+
+  it('is not there for a tunnel that finishes: the user has stopped it', () => {
+    const window = createWindow(db);
+    window.see(connected, listening(dbId, 5432));
+    window.want((wanted) => stopTunnels(wanted, [dbId], 'drain'));
+    assert.deepEqual(
+      window.see({ kind: 'forwardClosed', forward: dbId }, { kind: 'drained', forward: dbId, run: 1 }),
+      [],
+    );
   });
 });

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import type { Ask } from '../../src/core/engine.js';
 import type { Preset } from '../../src/core/preset.js';
-import { consentPrompt, hostKeyPrompt, secretPrompt, waitingText } from '../../src/core/prompt.js';
+import {
+  consentPrompt,
+  hostKeyPrompt,
+  networkConsentKey,
+  networkPrompt,
+  secretPrompt,
+  stopPrompt,
+  waitingText,
+} from '../../src/core/prompt.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const hostKey: Ask & { kind: 'hostKey' } = {
@@ -65,5 +73,94 @@ describe('the words of a question', () => {
     assert.equal(title, 'Start “DB” from the workspace settings?');
     assert.match(detail, /localhost:5432 on this machine → db:5432, as web01 sees it\n.*only this machine/);
     assert.match(detail, /\*:80 on this machine → db:80, as web01 sees it.*\n.*everyone on the network/);
+  });
+
+  it('say whom the consent to a remote forward lets in, on its server', () => {
+    const preset: Preset = {
+      name: 'Demo',
+      destination: { host: 'web01' },
+      forwards: [mustParseSpec('-R *:8080:localhost:3000'), mustParseSpec('-R /run/a.sock:localhost:3000')],
+      autoStart: true,
+      scope: { kind: 'folder', folder: 'api' },
+    };
+    assert.equal(
+      consentPrompt(preset).detail,
+      [
+        'It connects to web01 over SSH with your keys and opens:',
+        '• *:8080 on web01 → localhost:3000, as this machine sees it. Open to web01’s network!',
+        '   Who can connect: everyone on the network who reaches web01',
+        '• /run/a.sock on web01 → localhost:3000, as this machine sees it',
+        '   Who can connect: only you on web01',
+        '',
+        'It will start with this workspace from now on. You are asked once, and again when it has changed.',
+      ].join('\n'),
+    );
+  });
+});
+
+describe('the question before a forward is opened to the network', () => {
+  const ask = (spec: string, addresses: readonly string[] = []) =>
+    ({
+      id: '1',
+      connection: 'bob@web01',
+      kind: 'openToNetwork',
+      forward: `bob@web01 ${spec}`,
+      spec: mustParseSpec(spec),
+      addresses,
+    }) as const;
+  const keep = (machine: string) => `To keep it to ${machine} itself, leave out the bind address or write localhost.`;
+  const login = 'They need no login: it is yours on bob@web01 that is used.';
+  const once = '\n\nYou are asked once for this forward.';
+
+  const table: [spec: string, addresses: readonly string[], title: string, detail: string][] = [
+    ['-L *:8080:db:80', ['0.0.0.0', '::'], 'Open port 8080 on this machine to the network?', `It will listen on 0.0.0.0 and ::. Everyone on the network who reaches this machine could then connect to db:80 through bob@web01. ${login} ${keep('this machine')}`], // prettier-ignore
+    ['-L 8080:db:80', ['0.0.0.0', '::'], 'Open port 8080 on this machine to the network?', `It will listen on 0.0.0.0 and ::. Everyone on the network who reaches this machine could then connect to db:80 through bob@web01. ${login} ssh_config asks for it (GatewayPorts yes). To keep it to this machine itself, write localhost as the bind address.`], // prettier-ignore
+    ['-D 192.0.2.7:1080', ['192.0.2.7'], 'Open port 1080 on this machine to the network?', `It will listen on 192.0.2.7. Everyone on the network who reaches this machine could then connect to everything that bob@web01 reaches. ${login} ${keep('this machine')}`], // prettier-ignore
+    ['-R *:8080:localhost:3000', [], 'Open port 8080 on bob@web01 to the network?', `Everyone on the network who reaches bob@web01 could then connect to localhost:3000 through this machine. ${keep('bob@web01')}`], // prettier-ignore
+    ['-R *:0', [], 'Open a free port on bob@web01 to the network?', `Everyone on the network who reaches bob@web01 could then connect to everything that this machine reaches. ${keep('bob@web01')}`], // prettier-ignore
+  ];
+  for (const [spec, addresses, title, detail] of table)
+    it(`says who gets to where by ${spec} at ${addresses.join(' and ') || 'the server'}`, () =>
+      assert.deepEqual(networkPrompt(ask(spec, addresses)), { title, detail: detail + once }));
+
+  it('is remembered by the forward, and asked again when all addresses are opened instead of some', () => {
+    const key = (spec: string, ...addresses: string[]) => networkConsentKey(ask(spec, addresses));
+    const named = '-L dev.test:80:db:80';
+    assert.equal(key(named, '192.0.2.7'), key(named, '192.0.2.8', '198.51.100.1'));
+    assert.equal(key('-L *:80:db:80', '0.0.0.0', '::'), key('-L *:80:db:80', '0.0.0.0'));
+    const apart = [
+      key(named, '192.0.2.7'),
+      key(named, '192.0.2.7', '::'),
+      key('-L *:80:db:80', '0.0.0.0'),
+      key('-L 80:db:80', '0.0.0.0'),
+      key('-R *:80:db:80'),
+    ];
+    assert.equal(new Set(apart).size, apart.length);
+  });
+});
+
+describe('the question before tunnels are stopped', () => {
+  const detail = 'New connections are refused at once either way.';
+
+  it('offers to let open connections finish first, and to cut them', () =>
+    assert.deepEqual(stopPrompt(['Billing DB'], 3), {
+      title: '3 connections are open through Billing DB. Let them finish?',
+      detail,
+      choices: [
+        { how: 'drain', label: 'Let Them Finish', description: 'They go on to the end' },
+        { how: 'stop', label: 'Cut Them Now', description: 'A transfer that is under way breaks off' },
+      ],
+    }));
+
+  it('counts one connection, and several tunnels', () => {
+    assert.deepEqual(stopPrompt(['Billing DB'], 1), {
+      title: '1 connection is open through Billing DB. Let it finish?',
+      detail,
+      choices: [
+        { how: 'drain', label: 'Let It Finish', description: 'It goes on to the end' },
+        { how: 'stop', label: 'Cut It Now', description: 'A transfer that is under way breaks off' },
+      ],
+    });
+    assert.equal(stopPrompt(['a', 'b'], 7).title, '7 connections are open through 2 tunnels. Let them finish?');
   });
 });
