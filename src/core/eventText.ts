@@ -20,7 +20,7 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
       const unbound = event.unbound.map((failure) => ` ${failureText(failure)}`).join('');
       const isOther = access !== 'unknown' && access !== asked;
       const open = access === 'network' ? ' Open to the network.' : '';
-      const other = isOther ? ` Asked for was ${asked}, it is ${access}.` : '';
+      const other = isOther ? ` Who can connect: ${access}; asked for: ${asked}.` : '';
       return {
         level: unbound || isOther ? 'warning' : 'info',
         text: `${event.forward}: listening on ${boundText(event.bound)}.${open}${other}${unbound}`,

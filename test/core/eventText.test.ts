@@ -37,11 +37,11 @@ describe('a line of the log', () => {
     ],
     [
       { ...listening, bound, access: 'network' },
-      'warning f: listening on 127.0.0.1:5432. Open to the network. Asked for was machine, it is network.',
+      'warning f: listening on 127.0.0.1:5432. Open to the network. Who can connect: network; asked for: machine.',
     ],
     [
       { ...listening, bound, asked: 'network' },
-      'warning f: listening on 127.0.0.1:5432. Asked for was network, it is machine.',
+      'warning f: listening on 127.0.0.1:5432. Who can connect: machine; asked for: network.',
     ],
     [{ kind: 'forwardClosed', forward: 'f' }, 'info f: stopped listening'],
     [{ kind: 'drained', forward: 'f', run: 1 }, 'info f: its last client has left'],

@@ -8,6 +8,7 @@ import {
   secretName,
   type SecretAsk,
 } from '../../src/core/secretKeeping.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const passphrase = (attempt: number, connection = 'web01'): SecretAsk => ({
   id: `${connection}#${attempt}`,
@@ -123,6 +124,23 @@ describe('the keeping of secrets', () => {
       assert.deepEqual(keeper.stored, [], end.kind);
       assert.equal(keeper.tick(passphrase(1)), undefined, end.kind);
     }
+  });
+
+  it('leaves a secret alone when something else is asked before its connection is up', () => {
+    const key = { host: 'web01', keyType: 'ssh-ed25519', fingerprint: 'SHA256:abc', known: [] };
+    const spec = mustParseSpec('-L *:80:db:80');
+    const keeper = createKeeper();
+    keeper.ask(passphrase(1), 'right', true);
+    keeper.see(
+      { kind: 'asked', ask: { id: 'web01#2', connection: 'web01', kind: 'hostKey', ...key } },
+      {
+        kind: 'asked',
+        ask: { id: 'web01#3', connection: 'web01', kind: 'openToNetwork', forward: 'f', spec, addresses: [] },
+      },
+      { kind: 'askSettled', id: 'web01#3' },
+      connected(),
+    );
+    assert.deepEqual(keeper.stored, [['passphrase:/id', 'right']]);
   });
 
   it('keeps connections apart, also one that is called like a property of every object', () => {
