@@ -1,4 +1,5 @@
 // ssh_config(5) as far as a forward-only connection needs it: the options that `ssh -G` prints, typed.
+import { parseHostAddress, type HostAddress } from './hostAddress.js';
 import { hostPort } from './wording.js';
 
 /** What the options come to for one host. Files are absolute paths, in the order in which ssh tries them. */
@@ -10,6 +11,8 @@ export interface HostConfig {
   port: number;
   user: string;
   hostKeyAlias?: string;
+  /** ProxyJump: the hosts to go through, nearest first, each with an ssh_config of its own; empty: none. */
+  proxyJump: readonly HostAddress[];
   /** BindAddress: the address of this machine to connect from. */
   bindAddress?: string;
   /** 0: any family */
@@ -117,7 +120,6 @@ export function unsupportedOptions(options: Options): string[] {
     return value !== undefined && value !== '' && value.toLowerCase() !== 'none';
   };
   return [
-    ...(set('proxyjump') ? ['ProxyJump'] : []),
     ...(set('proxycommand') ? ['ProxyCommand'] : []),
     ...(set('knownhostscommand') ? ['KnownHostsCommand'] : []),
     ...(set('revokedhostkeys') ? ['RevokedHostKeys'] : []),
@@ -194,6 +196,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     port,
     user,
     ...(hostKeyAlias && { hostKeyAlias }),
+    proxyJump: jumps(one('proxyjump'), { '%': '%', h: hostName, n: alias, p: String(port), r: user }),
     ...(bindAddress && { bindAddress }),
     addressFamily: family((one('addressfamily') ?? 'any').toLowerCase()),
     identityFiles: (identityFiles ?? defaultIdentities).map((file) => path(unquote(file))),
@@ -285,6 +288,27 @@ function strictness(value: string): HostConfig['strictHostKeyChecking'] {
     default:
       throw new Error(`stricthostkeychecking ${value}: expected ask, accept-new, yes or no`);
   }
+}
+
+/** The tokens are those of ProxyCommand, which ssh makes of ProxyJump; `none` and nothing mean: directly. */
+function jumps(value: string | undefined, tokens: Readonly<Record<string, string>>): HostAddress[] {
+  if (value === undefined || /^(none|"")?$/i.test(value)) return [];
+  const expand = (text: string) =>
+    text.replace(/%(.?)/g, (token, letter: string) => {
+      const meaning = tokens[letter];
+      if (meaning === undefined) throw new Error(`proxyjump ${value}: unknown token ${token}`);
+      return meaning;
+    });
+  return value.split(',').map((text) => {
+    const hop = parseHostAddress(text);
+    if (!hop.ok) throw new Error(`proxyjump ${value}: ${text.trim() ? `${text} is not a host` : 'a host is missing'}`);
+    const { host, user, port } = hop.address;
+    return {
+      host: expand(host),
+      ...(user !== undefined && { user: expand(user) }),
+      ...(port !== undefined && { port }),
+    };
+  });
 }
 
 /** The agent that ssh would use: IdentityAgent (a path, none, SSH_AUTH_SOCK, $NAME), else SSH_AUTH_SOCK, on Windows the OpenSSH pipe. */

@@ -1,12 +1,16 @@
-// One dial: resolve the host's options, connect, check its key, authenticate.
+// One dial: resolve the host's options, and for each hop on the way and itself: connect, check its key, authenticate.
 import { connect, type Socket } from 'node:net';
-import { FailureError, errorCode, type Failure } from '../core/failure.js';
+import type { Duplex } from 'node:stream';
+import { FailureError, errorCode, failureOf, type Failure } from '../core/failure.js';
 import type { HostRequest } from '../core/plan.js';
 import type { HostConfig } from '../core/sshConfig.js';
+import { hostPort } from '../core/wording.js';
+import { channelSocket } from './channelSocket.js';
 import { createAuthentication, type Authentication, type Secrets } from './authentication.js';
 import { createHostKeyCheck, type AskUser } from './hostKeyCheck.js';
-import { DialError, openSession, type SshSession } from './sshClient.js';
-import { resolveHost } from './sshFiles.js';
+import { createScope } from './scope.js';
+import { DialError, openSession, type SessionEnd, type SshSession } from './sshClient.js';
+import { resolveRoute } from './sshFiles.js';
 
 /** What a person has given or accepted, for reconnects in the background; it goes with the connection. */
 export interface Memory {
@@ -21,16 +25,79 @@ export interface Dial {
   cancelled: boolean;
 }
 
-/** Brings a session up, or throws a FailureError; the dial's abort ends it at any point. */
+/** A session with the options that it was made of. */
+interface Reached {
+  session: SshSession;
+  config: HostConfig;
+}
+
+/**
+ * Brings a session up, through the host's jump hosts if it has any, or throws a FailureError; the dial's abort ends it at
+ * any point. Closing the session closes those of its jump hosts, too; when one of them is gone, so is the session.
+ */
 export async function dialHost(
   request: HostRequest,
   dial: Dial,
   ask: AskUser,
   memory: Memory,
   log: (text: string) => void,
-): Promise<{ session: SshSession; config: HostConfig }> {
-  const config = await resolveHost(request, dial.abort.signal, log);
-  dial.abort.signal.throwIfAborted();
+): Promise<Reached> {
+  const route = await resolveRoute(request, dial.abort.signal, log);
+  const scope = createScope((error) => log(`closing: ${String(error)}`));
+  const listeners = new Set<(end: SessionEnd | undefined) => void>();
+  let reached: Reached | undefined;
+  let lost: (SessionEnd & { host: string }) | undefined;
+  let isOver = false;
+  const onGone = ({ alias }: HostConfig, end: SessionEnd | undefined) => {
+    // Whatever is behind it goes, too, and is not the reason.
+    if (isOver) return;
+    isOver = true;
+    if (end) lost = { ...end, host: alias };
+    for (const listener of listeners) listener(lost);
+    void scope.close();
+  };
+  try {
+    for (const config of route) {
+      dial.abort.signal.throwIfAborted();
+      const session = await dialOne(config, reached, dial, ask, memory, log);
+      scope.own(() => session.close());
+      session.onEnd((end) => onGone(config, end));
+      reached = { session, config };
+    }
+    dial.abort.signal.throwIfAborted();
+    if (lost) throw lostError(lost);
+  } catch (error) {
+    await scope.close();
+    // An abort ends the first hop, and with it the rest.
+    throw lost && !dial.abort.signal.aborted ? lostError(lost) : error;
+  }
+  const { session, config } = reached!;
+  return {
+    session: {
+      ...session,
+      onEnd(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      close: () => scope.close(),
+    },
+    config,
+  };
+}
+
+function lostError(end: SessionEnd & { host: string }): FailureError {
+  return new FailureError({ kind: 'connectionLost', ...end });
+}
+
+/** One hop, through the one before it. */
+async function dialOne(
+  config: HostConfig,
+  before: Reached | undefined,
+  dial: Dial,
+  ask: AskUser,
+  memory: Memory,
+  log: (text: string) => void,
+): Promise<SshSession> {
   const watch = createNetworkWatch(config, dial);
   // Time that a person takes to answer is not the network's.
   const askAndWait: AskUser = (question) => {
@@ -41,7 +108,8 @@ export async function dialHost(
   try {
     const hostKey = await createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log);
     dial.abort.signal.throwIfAborted();
-    const socket = await openSocket(config, dial);
+    if (before) log(`Going on from ${before.config.alias} to ${hostPort(config.hostName, config.port)}`);
+    const socket = await (before ? openChannel(config, before, dial) : openSocket(config, dial));
     authentication = createAuthentication({
       config,
       ask: askAndWait,
@@ -49,7 +117,7 @@ export async function dialHost(
       secrets: memory.secrets,
       log,
     });
-    const session = await openSession({
+    return await openSession({
       socket,
       user: config.user,
       knownKeyTypes: hostKey.knownKeyTypes,
@@ -60,7 +128,6 @@ export async function dialHost(
       keepaliveCount: config.serverAliveCountMax,
       log,
     });
-    return { session, config };
   } catch (error) {
     if (watch.expired)
       throw new FailureError({
@@ -143,6 +210,39 @@ function openSocket({ hostName, port, addressFamily, bindAddress }: HostConfig, 
     socket.once('connect', () => resolve(socket));
   });
 }
+
+/** A channel of the hop before as a socket, which ends when that hop or the dial does. Throws a FailureError. */
+function openChannel({ hostName: host, port }: HostConfig, before: Reached, dial: Dial): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    let socket: Duplex | undefined;
+    const giveUp = () => {
+      socket?.destroy();
+      reject(new FailureError({ kind: 'cancelled' }));
+    };
+    before.session.onEnd(giveUp);
+    dial.abort.signal.addEventListener('abort', giveUp);
+    before.session.openTcp({ host, port }, origin).then(
+      (channel) => resolve((socket = channelSocket(channel))),
+      (error: unknown) => {
+        const failure = failureOf(error);
+        if (failure.kind !== 'channelRefused') return reject(new FailureError(failure));
+        const { refusal, detail } = failure;
+        reject(
+          new FailureError({
+            kind: 'hopRefused',
+            hop: before.config.alias,
+            target: hostPort(host, port),
+            refusal,
+            detail,
+          }),
+        );
+      },
+    );
+  });
+}
+
+/** What `ssh -W`, and so ssh with a jump host, says where it comes from. */
+const origin = { address: '127.0.0.1', port: 65535 };
 
 /** A name with several addresses fails with all their errors at once; the first one tells enough. */
 function innerCode(error: Error): string {

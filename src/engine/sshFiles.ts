@@ -5,6 +5,7 @@ import { appendFile, mkdir, open, readFile, readdir, stat } from 'node:fs/promis
 import { homedir, userInfo } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { FailureError, errorCode } from '../core/failure.js';
+import { printHostAddress } from '../core/hostAddress.js';
 import { parseKnownHosts, printKnownHost, type KnownHost } from '../core/knownHosts.js';
 import type { HostRequest } from '../core/plan.js';
 import {
@@ -17,7 +18,7 @@ import {
   type LocalUser,
 } from '../core/sshConfig.js';
 
-function localUser(): LocalUser {
+export function localUser(): LocalUser {
   return { name: userName(), home: homedir(), env: process.env, windows: process.platform === 'win32' };
 }
 
@@ -34,16 +35,14 @@ function userName(): string {
  * The options of a host, as `ssh -G` makes them of the request and the config files. Without an ssh program, or with
  * the config file `none`, the request alone counts. Throws a FailureError.
  */
-export async function resolveHost(
-  request: HostRequest,
-  abort: AbortSignal,
-  log: (text: string) => void,
-): Promise<HostConfig> {
+async function resolveHost(request: HostRequest, abort: AbortSignal, log: (text: string) => void): Promise<HostConfig> {
   const { destination, configFile } = request;
   const options: (readonly [string, string])[] = [
     ...(destination.user !== undefined ? [['User', destination.user] as const] : []),
     ...(destination.port !== undefined ? [['Port', String(destination.port)] as const] : []),
+    // First value wins, and nothing may take back that nobody can be asked.
     ...request.options,
+    ...(destination.options ?? []),
   ];
   const given = options.map(([keyword, value]) => `${keyword} ${value}`);
   let lines = firstOfEach(given).join('\n');
@@ -63,6 +62,41 @@ export async function resolveHost(
     return hostConfig(destination.host, parsed, localUser());
   } catch (error) {
     throw new FailureError({ kind: 'sshConfig', detail: `${(error as Error).message}.` });
+  }
+}
+
+/** A chain that grows with each step (`ProxyJump x%n`) never meets itself. */
+const mostHops = 16;
+
+/**
+ * The hosts to connect to in turn, each through the one before: the jump hosts, nearest first, and the requested one last.
+ * A jump host has the config files in common with it, and no more: what stands on the command line is for the requested
+ * host alone, as in ssh, but for the BatchMode that says that nobody can be asked. Throws a FailureError.
+ */
+export async function resolveRoute(
+  request: HostRequest,
+  abort: AbortSignal,
+  log: (text: string) => void,
+): Promise<readonly HostConfig[]> {
+  const { configFile } = request;
+  const batch = request.options.filter(([keyword, value]) => /^batchmode$/i.test(keyword) && /^(yes|true|on)$/i.test(value)); // prettier-ignore
+  const route = [await resolveHost(request, abort, log)];
+  const followed: string[] = [];
+  for (;;) {
+    const before = route[0]!.proxyJump.slice(0, -1).map(printHostAddress).join(',');
+    const destination = route[0]!.proxyJump.at(-1);
+    if (!destination) return route;
+    // As ssh does it: it runs itself to the last host of the list, with the earlier ones in place of that host's own.
+    const hop = printHostAddress(destination);
+    if (before === '') {
+      if (followed.includes(hop) || route.length > mostHops)
+        throw new FailureError({ kind: 'jumpLoop', host: request.destination.host, hop });
+      followed.push(hop);
+    }
+    const options = [...batch, ...(before === '' ? [] : [['ProxyJump', before] as const])];
+    route.unshift(
+      await resolveHost({ destination, options, ...(configFile !== undefined && { configFile }) }, abort, log),
+    );
   }
 }
 

@@ -117,6 +117,24 @@ describe('the options that ssh -G prints', () => {
     { title: 'IPv4 only', config: 'AddressFamily inet', expected: { addressFamily: 4 } },
     { title: 'IPv6 only', config: 'AddressFamily inet6', expected: { addressFamily: 6 } },
     { title: 'any family', config: 'AddressFamily any', expected: { addressFamily: 0 } },
+    { title: 'no jump host', config: 'ProxyJump none\nProxyJump bastion', expected: { proxyJump: [] } },
+    {
+      title: 'jump hosts, nearest first, with users, ports and tokens',
+      config: 'HostName 192.0.2.1\nUser bob\nPort 2222\nProxyJump ann@gw:2022,[2001:db8::1]:22,DOM\\bob@x%%y,%r@gw-%h-%n-%p', // prettier-ignore
+      expected: {
+        proxyJump: [
+          { host: 'gw', user: 'ann', port: 2022 },
+          { host: '2001:db8::1', port: 22 },
+          { host: 'x%y', user: 'DOM\\bob' },
+          { host: 'gw-192.0.2.1-web01-2222', user: 'bob' },
+        ],
+      },
+    },
+    {
+      title: 'a jump host as a URI',
+      config: 'ProxyJump ssh://ann@gw.example.com:2022',
+      expected: { proxyJump: [{ host: 'gw.example.com', user: 'ann', port: 2022 }] },
+    },
     { title: 'a host key’s alias', config: 'HostKeyAlias web', expected: { hostKeyAlias: 'web' } },
     ...(
       [
@@ -156,6 +174,7 @@ describe('the options that ssh -G prints', () => {
       hostName: 'web01',
       port: 22,
       user: name,
+      proxyJump: [],
       addressFamily: 0,
       identitiesOnly: false,
       identityAgent: '/run/agent',
@@ -174,15 +193,17 @@ describe('the options that ssh -G prints', () => {
 
   it('name what this version can’t honour', async () => {
     const unsupported = async (config: string) => unsupportedOptions(await optionsOf(config, 'web01'));
-    assert.deepEqual(await unsupported('ProxyJump jump'), ['ProxyJump']);
     assert.deepEqual(await unsupported('ProxyCommand nc %h %p'), ['ProxyCommand']);
     assert.deepEqual(await unsupported('KnownHostsCommand /bin/true %h\nRevokedHostKeys /etc/revoked'), [
       'KnownHostsCommand',
       'RevokedHostKeys',
     ]);
     assert.deepEqual(await unsupported('ProxyCommand none\nRevokedHostKeys none\nKnownHostsCommand none'), []);
-    assert.deepEqual(await unsupported('ProxyJump none'), []);
-    assert.deepEqual(await unsupported('Host other\n  ProxyJump jump'), []);
+    assert.deepEqual(await unsupported('ProxyJump jump'), []);
+    assert.deepEqual(await unsupported('Host other\n  ProxyCommand nc %h %p'), []);
+    // Whichever comes first wins.
+    assert.deepEqual(await unsupported('ProxyJump jump\nProxyCommand nc %h %p'), []);
+    assert.deepEqual(await unsupported('ProxyCommand nc %h %p\nProxyJump jump'), ['ProxyCommand']);
     assert.deepEqual(await unsupported(''), []);
   });
 });
@@ -220,6 +241,7 @@ describe('hostConfig', () => {
       hostName: 'web01',
       port: 22,
       user: 'ann',
+      proxyJump: [],
       addressFamily: 0,
       identityFiles: ['rsa', 'ecdsa', 'ecdsa_sk', 'ed25519', 'ed25519_sk'].map((type) => `/home/ann/.ssh/id_${type}`),
       identitiesOnly: false,
@@ -273,6 +295,10 @@ describe('hostConfig', () => {
     ['addressfamily ipx', 'addressfamily ipx: expected any, inet or inet6'],
     ['stricthostkeychecking maybe', 'stricthostkeychecking maybe: expected ask, accept-new, yes or no'],
     ['identitiesonly 1', 'identitiesonly 1: expected yes or no'],
+    ['proxyjump a,,b', 'proxyjump a,,b: a host is missing'],
+    ['proxyjump a,-b', 'proxyjump a,-b: -b is not a host'],
+    ['proxyjump %x', 'proxyjump %x: unknown token %x'],
+    ['proxyjump a%', 'proxyjump a%: unknown token %'],
     ['batchmode', 'batchmode : expected yes or no'],
     ['connecttimeout soon', 'connecttimeout soon: expected a time'],
     ['connecttimeout 0', 'connecttimeout 0: expected a time'],
@@ -290,6 +316,11 @@ describe('hostConfig', () => {
       [made.connectTimeout, made.serverAliveInterval, made.identitiesOnly, made.addressFamily, made.hashKnownHosts],
       [3723, 1_209_600, true, 6, true],
     );
+  });
+
+  it('jumps nowhere when nothing is named', () => {
+    for (const line of ['proxyjump', 'proxyjump ""', 'proxyjump NONE', ''])
+      assert.deepEqual(byHand(line).proxyJump, [], line);
   });
 
   it('takes the pipe of OpenSSH’s agent and the machine’s known hosts on Windows', () => {

@@ -557,14 +557,14 @@ describe('a connection', () => {
       );
     });
 
-    it('when ssh_config asks for a jump host, which must not be left out silently', async () => {
-      const config = sshd.configPath('web01', ['ProxyJump bastion']);
+    it('when ssh_config asks for a proxy’s command, which must not be left out silently', async () => {
+      const config = sshd.configPath('web01', ['ProxyCommand nc %h %p']);
       const engine = probe(createEngine());
       engines.push(engine);
       engine.engine.apply({ connections: [planned('web01', ['-L 4000:x:1'], { configFile: config })] });
       assert.match(
         failureText((await engine.next('connectionFailed')).failure),
-        /^ProxyJump, which ssh_config sets for web01, is not supported yet/,
+        /^ProxyCommand, which ssh_config sets for web01, is not supported yet/,
       );
     });
 
