@@ -1,7 +1,7 @@
 // Every sentence that a person reads about a tunnel. A failure becomes one sentence of what failed and where, and one
 // of the next step.
 import type { Access, BoundAddress } from './engine.js';
-import type { DestinationProblem, Failure, SpecProblem } from './failure.js';
+import type { CommandProblem, DestinationProblem, Failure, SpecProblem } from './failure.js';
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
 
@@ -99,6 +99,21 @@ function optionProblem({ option, reason }: DestinationProblem & { kind: 'option'
   }
 }
 
+export function commandProblem(problem: CommandProblem): string {
+  switch (problem.kind) {
+    case 'notSsh':
+      return problem.word === '' ? 'no ssh command' : `expected ssh, not ${quoted(problem.word)}`;
+    case 'quote':
+      return 'no closing quote';
+    case 'backslash':
+      return 'a backslash at its end, so the rest of the command is missing';
+    case 'substitution':
+      return `${problem.text} would run a command; write what it comes to instead`;
+    case 'control':
+      return `-O ${problem.command} is for an ssh that runs already, and nothing would start`;
+  }
+}
+
 /**
  * What failed, where, and the next step, in one to three sentences. `holder` is the name of our own tunnel that has the
  * port.
@@ -109,6 +124,10 @@ export function failureText(failure: Failure, holder?: string): string {
       return `${quoted(failure.text)}: ${specProblem(failure.problem)}${place(failure)}.`;
     case 'badDestination':
       return `${quoted(failure.text)}: ${destinationProblem(failure.problem)}${place(failure)}.`;
+    case 'badCommand':
+      return `${quoted(failure.text)}: ${commandProblem(failure.problem)}${place(failure)}.`;
+    case 'noForward':
+      return `This command connects to ${failure.host} and forwards nothing. Add a forward to it, such as -L 8080:localhost:80.`;
     case 'notSupportedYet':
       return `${failure.what} is not supported yet by this version.`;
     case 'sshConfig':
@@ -239,7 +258,7 @@ function channelText({ target, host, refusal, detail }: Failure & { kind: 'chann
   const isPath = target.includes('/');
   switch (refusal) {
     case 'prohibited':
-      return `${host} forbids forwarding to ${target} (${isPath ? 'AllowStreamLocalForwarding' : 'PermitOpen or AllowTcpForwarding'} in its sshd_config). Ask who runs it.`;
+      return `${host} forbids forwarding to ${target} (${isPath ? 'AllowStreamLocalForwarding' : 'PermitOpen or AllowTcpForwarding'}). Ask who runs it.`;
     case 'connectFailed':
       return unreachedText(target, host, unreachedBecause(detail), detail);
     case 'unknownType':
@@ -315,7 +334,7 @@ function unreachedText(target: string, viewer: string, why: Unreached, detail: s
         : `${target} may not be connected to from ${viewer} (${detail}). Ask who runs the firewall there.`;
     case 'silent':
       return isPath
-        ? `${viewer} could not open ${target} and does not say why. Check that the service runs, that your user there may open it, and that sshd allows it (AllowStreamLocalForwarding).`
+        ? `${viewer} could not open ${target} and does not say why. Check that the service runs, that your user there may open it, and that sshd allows it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen).`
         : `${viewer} could not connect to ${target} and does not say why; most likely it has no route there. Check the address.`;
     case 'other':
       return `${target} can’t be reached from ${viewer} (${detail}). Check the address.`;
@@ -358,7 +377,7 @@ function remoteText(
   holder: string | undefined,
 ): string {
   if (listen.kind === 'unix')
-    return `${host} refused to listen on ${listen.path}. The file may be there already, its folder missing or not yours, or sshd forbids it (AllowStreamLocalForwarding). Remove the file there, or choose another path.`;
+    return `${host} refused to listen on ${listen.path}. The file may be there already, its folder missing or not yours, or sshd forbids it (AllowStreamLocalForwarding, AllowTcpForwarding). Remove the file there, or choose another path.`;
   if (listen.port === 0)
     return `${host} refused to choose a port${isLoopback(listen.bind) ? '' : ` on ${shownBind(listen.bind)}`}. It may forbid it (AllowTcpForwarding, PermitListen)${isLoopback(listen.bind) ? '' : ', or not have that address'}. Name a port that it permits, or ask who runs it.`;
   const place = listenText(listen);

@@ -234,8 +234,7 @@ describe('present', () => {
     };
     const onlyHalf =
       'Only 127.0.0.1:5432 could be bound. [::1]:5432 is in use by another program. A client of localhost:5432 may reach that instead. Stop it, or choose another port.';
-    const forbidden =
-      'web01 forbids forwarding to db:5432 (PermitOpen or AllowTcpForwarding in its sshd_config). Ask who runs it.';
+    const forbidden = 'web01 forbids forwarding to db:5432 (PermitOpen or AllowTcpForwarding). Ask who runs it.';
     const base = {
       connection: `ready · ${server}`,
       status: 'ready',

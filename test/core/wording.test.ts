@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
 import { FailureError, errorCode, failureOf } from '../../src/core/failure.js';
 import type { Access, BoundAddress } from '../../src/core/engine.js';
-import type { ChannelRefusal, DestinationProblem, Failure, SpecProblem } from '../../src/core/failure.js';
+import type {
+  ChannelRefusal,
+  CommandProblem,
+  DestinationProblem,
+  Failure,
+  SpecProblem,
+} from '../../src/core/failure.js';
 import { parseForward } from '../../src/core/forwardSpec.js';
 import {
   accessText,
   askedAccess,
   boundText,
+  commandProblem,
   destinationProblem,
   effectText,
   failureText,
@@ -32,6 +39,10 @@ const inUse: Failure = { kind: 'portInUse', address: '::1', port: 5432 };
 const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[] } = {
   badSpec: [[{ kind: 'badSpec', text: '8080:web', at: 8, problem: { kind: 'targetPortMissing' } }, '8080:web']],
   badDestination: [[{ kind: 'badDestination', text: 'bob@', at: 4, problem: { kind: 'hostMissing' } }, 'bob@']],
+  badCommand: [
+    [{ kind: 'badCommand', text: 'docker run', at: 0, problem: { kind: 'notSsh', word: 'docker' } }, 'docker run'],
+  ],
+  noForward: [[{ kind: 'noForward', host: 'web01' }, 'web01', '-L']],
   notSupportedYet: [[{ kind: 'notSupportedYet', what: 'A dynamic forward (-D)' }, '-D']],
   sshConfig: [
     [{ kind: 'sshConfig', detail: 'line 7: Bad port' }, 'line 7'],
@@ -266,12 +277,12 @@ describe('a target that could not be reached', () => {
     /* sent */ ['[fe80::1]:80', 'connectFailed', 'open failed', 'web01 could not connect to [fe80::1]:80 and does not say why; most likely it has no route there. Check the address.'], // prettier-ignore
     ['db:5432', 'connectFailed', '', 'web01 could not connect to db:5432 and does not say why; most likely it has no route there. Check the address.'], // prettier-ignore
     ['db:5432', 'connectFailed', 'Protocol error', 'db:5432 can’t be reached from web01 (Protocol error). Check the address.'], // prettier-ignore
-    /* sent */ ['db:5432', 'prohibited', 'open failed', 'web01 forbids forwarding to db:5432 (PermitOpen or AllowTcpForwarding in its sshd_config). Ask who runs it.'], // prettier-ignore
-    /* sent: missing, not a socket, not allowed by AllowStreamLocalForwarding */ ['/run/db', 'connectFailed', 'open failed', 'web01 could not open /run/db and does not say why. Check that the service runs, that your user there may open it, and that sshd allows it (AllowStreamLocalForwarding).'], // prettier-ignore
+    /* sent */ ['db:5432', 'prohibited', 'open failed', 'web01 forbids forwarding to db:5432 (PermitOpen or AllowTcpForwarding). Ask who runs it.'], // prettier-ignore
+    /* sent: missing, not a socket, not allowed by any of the three */ ['/run/db', 'connectFailed', 'open failed', 'web01 could not open /run/db and does not say why. Check that the service runs, that your user there may open it, and that sshd allows it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen).'], // prettier-ignore
     ['/run/db', 'connectFailed', 'No such file or directory', '/run/db does not exist on web01. Check the path, and that the service runs.'], // prettier-ignore
     ['/run/db', 'connectFailed', 'Permission denied', '/run/db on web01 may not be opened by your user there. Ask who runs the service.'], // prettier-ignore
     ['/run/db', 'connectFailed', 'Connection refused', 'Nobody listens on /run/db on web01. Start the service there.'], // prettier-ignore
-    ['/run/db', 'prohibited', 'open failed', 'web01 forbids forwarding to /run/db (AllowStreamLocalForwarding in its sshd_config). Ask who runs it.'], // prettier-ignore
+    ['/run/db', 'prohibited', 'open failed', 'web01 forbids forwarding to /run/db (AllowStreamLocalForwarding). Ask who runs it.'], // prettier-ignore
     ['/run/db', 'unknownType', '', 'web01 can’t forward to Unix sockets such as /run/db: its SSH server does not know how. Choose a host and port.'], // prettier-ignore
   ];
   for (const [target, refusal, detail, text] of fromServer)
@@ -301,7 +312,7 @@ describe('a server that refuses to listen', () => {
     ['-R *:80', 'root', false, 'web01 refused to listen on *:80. It may forbid it (AllowTcpForwarding, PermitListen), or the port is taken there. Choose another one, or ask who runs it.'], // prettier-ignore
     ['-R 0', 'bob', false, 'web01 refused to choose a port. It may forbid it (AllowTcpForwarding, PermitListen). Name a port that it permits, or ask who runs it.'], // prettier-ignore
     ['-R 192.0.2.7:0', 'bob', false, 'web01 refused to choose a port on 192.0.2.7. It may forbid it (AllowTcpForwarding, PermitListen), or not have that address. Name a port that it permits, or ask who runs it.'], // prettier-ignore
-    ['-R /run/a:db:1', 'bob', false, 'web01 refused to listen on /run/a. The file may be there already, its folder missing or not yours, or sshd forbids it (AllowStreamLocalForwarding). Remove the file there, or choose another path.'], // prettier-ignore
+    ['-R /run/a:db:1', 'bob', false, 'web01 refused to listen on /run/a. The file may be there already, its folder missing or not yours, or sshd forbids it (AllowStreamLocalForwarding, AllowTcpForwarding). Remove the file there, or choose another path.'], // prettier-ignore
   ];
   for (const [forward, user, inUse, text] of table)
     it(`is said to, with what to do: ${forward} as ${user}${inUse ? ', in use' : ''}`, () => {
@@ -441,6 +452,14 @@ describe('the problems of a text', () => {
     backslash: { kind: 'backslash' },
   };
 
+  const ofCommand: { [K in CommandProblem['kind']]: CommandProblem & { kind: K } } = {
+    notSsh: { kind: 'notSsh', word: 'docker' },
+    quote: { kind: 'quote' },
+    backslash: { kind: 'backslash' },
+    substitution: { kind: 'substitution', text: '$(' },
+    control: { kind: 'control', command: 'cancel' },
+  };
+
   it('are told apart, in words that can stand inside a sentence', () => {
     const texts = [
       ...Object.values(ofSpec).map(specProblem),
@@ -450,6 +469,8 @@ describe('the problems of a text', () => {
       ...(['hostKey', 'forward', 'elsewhere', 'needless', 'unknown'] as const).map((reason) =>
         destinationProblem({ kind: 'option', option: '-X', reason }),
       ),
+      ...Object.values(ofCommand).map(commandProblem),
+      commandProblem({ kind: 'notSsh', word: '' }),
       specProblem({ kind: 'option', option: '' }),
       specProblem({ kind: 'variable', name: '' }),
     ];
