@@ -582,7 +582,7 @@ describe('a connection', () => {
         assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
         assert.match(
           failureText((await engine.next('channelFailed')).failure),
-          /^web01 forbids forwarding to 127\.0\.0\.1:\d+\./,
+          /^web01 forbids forwarding to 127\.0\.0\.1:\d+ \(PermitOpen or AllowTcpForwarding\)\. Ask/,
         );
         await engines.pop()!.close();
       } finally {

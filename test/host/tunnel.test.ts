@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, get, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { execFile, fork } from 'node:child_process';
@@ -33,7 +33,7 @@ describe('the extension inside VS Code', () => {
     await configure('sshConfigFile', sshd.configPath('web01'));
   });
   afterEach(async () => {
-    await Promise.all(forwards().map(({ id }) => run('remove', { kind: 'forward', id })));
+    await Promise.all(forwards().map(({ id }) => run('remove', { kind: 'forward', id, how: 'stop' })));
     await eventually(() => assert.deepEqual(forwards(), []));
   });
   after(async () => {
@@ -51,7 +51,13 @@ describe('the extension inside VS Code', () => {
   const forwards = (): ForwardRow[] => connections().flatMap((row) => row.forwards);
   const presets = () => rows().find((row): row is PresetGroupRow => row.kind === 'presets')?.rows ?? [];
   const webPort = () => (web.address() as AddressInfo).port;
-  const fetchPage = async (port: number) => (await fetch(`http://127.0.0.1:${port}/`)).text();
+  /** Without keep-alive: a stop would ask about the connection. */
+  const fetchPage = (port: number) =>
+    new Promise<string>((resolve, reject) => {
+      get({ host: '127.0.0.1', port, agent: false }, (response) =>
+        response.setEncoding('utf8').on('data', resolve).on('error', reject),
+      ).on('error', reject);
+    });
   const becomes = (status: string) =>
     eventually(() =>
       assert.deepEqual(
@@ -298,7 +304,7 @@ describe('the extension inside VS Code', () => {
           { host: 'web01', forward: '-L 99999:db:80' },
           /“99999” is not a port to listen on \(1 to 65535\), at character 4/,
         ],
-        [{ host: 'web01', forward: '-R 80:db:80' }, /remote forward \(-R\) is not supported yet/],
+        [{ host: 'web01', forward: '-X 80:db:80' }, /-X is not -L, -R or -D, at character 1/],
         [{ host: 'web 01', forward: '80' }, /a blank inside the name, at character 4/],
       ] as const) {
         await run('forwardPort', given);
@@ -318,7 +324,7 @@ describe('the extension inside VS Code', () => {
       const taken = createTcpServer().listen(0, '127.0.0.1');
       await new Promise((listening) => taken.once('listening', listening));
       const { port } = taken.address() as AddressInfo;
-      await failsWith(/127\.0\.0\.1:\d+ is already in use on this machine\. Stop the program/, {
+      await failsWith(/127\.0\.0\.1:\d+ is already in use on this machine( by .+ \(pid \d+\))?\. Stop/, {
         host: 'web01',
         forward: `127.0.0.1:${port}:x:1`,
       });
