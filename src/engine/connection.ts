@@ -1,6 +1,6 @@
 // One SSH connection and its forwards: dial, listen; dial again when it breaks.
 import { backoff } from '../core/backoff.js';
-import type { Client, EngineEvent, Reply } from '../core/engine.js';
+import type { Client, EngineEvent, LogLevel, Reply } from '../core/engine.js';
 import { failureOf, type Failure } from '../core/failure.js';
 import type { PlannedConnection, PlannedForward } from '../core/plan.js';
 import { serverText, type HostConfig } from '../core/sshConfig.js';
@@ -20,6 +20,8 @@ export interface Connection {
   readonly planned: PlannedConnection;
   /** Takes over a changed plan; `free` resolves when the ports that others give up are free. */
   update(planned: PlannedConnection, free: Promise<void>): void;
+  /** Resolves when the ports of this machine that it gives up now are free. */
+  portsFree(): Promise<void>;
   /** Who is connected through a forward; undefined when it is not one of this connection's. */
   clients(forward: string): readonly Client[] | undefined;
   disconnect(forward: string, client: number): void;
@@ -36,6 +38,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const draining = new Set<Forward>();
   /** Closings under way: a port is asked for again only when they are done. */
   const closings = new Set<Promise<void>>();
+  /** Those of them whose ports are this machine's, and so may be wanted for another host. */
+  const localClosings = new Set<Promise<void>>();
   let planned = first;
   let portsFree = free;
   let session: SshSession | undefined;
@@ -48,30 +52,38 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
 
   /** A forward that was started again has two: the clients of the one before may still finish. */
   const running = (id: string) => [...draining, ...forwards.values()].filter((forward) => forward.planned.id === id);
-  const log = (text: string) => emit({ kind: 'logged', level: 'debug', text: `${id}: ${text}` });
+  const log = (text: string, level: LogLevel = 'debug') => emit({ kind: 'logged', level, text: `${id}: ${text}` });
 
-  const whileClosing = (work: Promise<void>) => {
-    const closing = work.finally(() => closings.delete(closing));
-    closings.add(closing);
+  const whileClosing = (work: Promise<void>, among = closings) => {
+    const closing = work.finally(() => among.delete(closing));
+    among.add(closing);
   };
-  const closeForward = (forward: Forward) => {
-    forwards.delete(forward.planned.id);
-    whileClosing(forward.close());
+  /** Takes a forward out of those that run, while it stops listening. */
+  const leave = ({ planned: { id, spec } }: Forward, stopped: Promise<void>) => {
+    forwards.delete(id);
+    whileClosing(stopped);
+    if (spec.kind !== 'remote') whileClosing(stopped, localClosings);
   };
+  const closeForward = (forward: Forward) => leave(forward, forward.close());
   const closeForwards = async () => {
     for (const forward of [...forwards.values()]) closeForward(forward);
     for (const forward of draining) forward.clients.cutAll();
     await Promise.all(closings);
   };
   const drained = ({ id, run }: PlannedForward) => emit({ kind: 'drained', forward: id, run });
+  /** Those that never listened have no clients; told a little later, since whoever hears it changes the plan. */
+  const drainIdle = (wanted: readonly PlannedForward[]) => {
+    for (const one of wanted)
+      if (one.wish === 'drain' && ![...draining].some(({ planned }) => isSameRun(planned, one)))
+        queueMicrotask(() => drained(one));
+  };
   const drainForward = (forward: Forward) => {
-    forwards.delete(forward.planned.id);
     draining.add(forward);
     const done = () => {
       draining.delete(forward);
       drained(forward.planned);
     };
-    whileClosing(forward.drain(done));
+    leave(forward, forward.drain(done));
   };
 
   const startForward = async (wanted: PlannedForward): Promise<void> => {
@@ -162,6 +174,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       .catch((error: unknown) => giveUp(failureOf(error)));
   };
 
+  drainIdle(first.forwards);
   start(1);
 
   return {
@@ -174,6 +187,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         (wanted) => !planned.forwards.some((old) => old.id === wanted.id && old.run === wanted.run),
       );
       const idle = !session && !dialling;
+      const toldDrained = planned.forwards.filter(({ wish }) => wish === 'drain');
       planned = next;
       portsFree = nowFree;
       for (const forward of [...forwards.values()]) {
@@ -181,22 +195,23 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         if (wanted?.wish === 'drain') drainForward(forward);
         else if (restart || wanted?.run !== forward.planned.run) closeForward(forward);
       }
+      // Those that drain go with their session, too.
       for (const forward of draining)
-        if (!next.forwards.some((other) => other.id === forward.planned.id)) forward.clients.cutAll();
-      for (const wanted of next.forwards)
-        if (wanted.wish === 'drain' && ![...draining].some((forward) => forward.planned.id === wanted.id))
-          drained(wanted);
+        if (restart || !next.forwards.some((other) => other.id === forward.planned.id)) forward.clients.cutAll();
+      drainIdle(next.forwards.filter((wanted) => !toldDrained.some((old) => isSameRun(old, wanted))));
       if (restart || (idle && asksForMore)) {
         dialling?.abort.abort();
         dialling = undefined;
         const old = session;
         session = undefined;
-        void old?.close();
+        // Its server's ports are asked for again only when it is closed.
+        if (old) whileClosing(old.close());
         start(1);
       } else if (session) {
         for (const wanted of next.forwards) void startForward(wanted);
       }
     },
+    portsFree: () => Promise.all(localClosings).then(() => {}),
     clients(forward) {
       const own = running(forward);
       return own.length > 0 ? own.flatMap(({ clients }) => clients.list()) : undefined;
@@ -214,13 +229,17 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       session = undefined;
       // Nothing on the server has to be cancelled one by one: it goes with the connection.
       for (const forward of forwards.values()) forward.detach();
-      await closeForwards();
-      await old?.close();
+      // Together: a server that answers no more would keep the forwards waiting for it.
+      await Promise.all([closeForwards(), old?.close()]);
       memory.secrets.clear();
       memory.acceptedKeys.clear();
       emit({ kind: 'connectionClosed', connection: id });
     },
   };
+}
+
+function isSameRun(a: PlannedForward, b: PlannedForward): boolean {
+  return a.id === b.id && a.run === b.run;
 }
 
 /** Whether waiting can mend it: the network's failures, not those of keys, names and rules. */

@@ -1,5 +1,5 @@
 // What every kind of forward has: clients, a listener that it owns, an end in peace or at once.
-import type { Ask, EngineEvent, Reply } from '../core/engine.js';
+import type { Ask, EngineEvent, LogLevel, Reply } from '../core/engine.js';
 import { FailureError, failureOf, type Failure } from '../core/failure.js';
 import type { ForwardKind } from '../core/forwardSpec.js';
 import type { PlannedForward } from '../core/plan.js';
@@ -19,7 +19,8 @@ export interface ForwardContext {
   emit(event: EngineEvent): void;
   /** Asks whether the network may be let in; `cancelled` withdraws the question. */
   ask(question: NetworkQuestion, cancelled: AbortSignal): Promise<Reply>;
-  log(text: string): void;
+  /** `level` is `debug` unless it is said. */
+  log(text: string, level?: LogLevel): void;
 }
 
 type NetworkAsk = Ask & { kind: 'openToNetwork' };
@@ -31,9 +32,12 @@ export interface Listening {
   listen(session: SshSession): Promise<void>;
   /** The SSH connection is gone. */
   detach(): void;
-  /** Listens no more; resolves when the port is free. */
+  /** Listens no more; resolves when the port is free. Called again when a `listen` that was under way has ended. */
   stop(): Promise<void>;
 }
+
+/** How long a stop waits for a `listen` that is under way, in milliseconds: longer than the server is tried (serverAccess). */
+const patienceMs = 2500;
 
 /** `allow` asks before the network is let in, and rejects with a FailureError when it shall not be. */
 export type ListeningOpener = (
@@ -65,10 +69,17 @@ const openers: Readonly<Record<ForwardKind, ListeningOpener>> = {
 };
 
 /** Opens a forward on a session that is up. */
-export function openForward(planned: PlannedForward, session: SshSession, context: ForwardContext): Forward {
+export function openForward(planned: PlannedForward, session: SshSession, given: ForwardContext): Forward {
   const { id, run } = planned;
-  const clients = createClients(id, context.emit);
   const ended = new AbortController();
+  const context: ForwardContext = {
+    ...given,
+    emit(event) {
+      // Of one that is stopped already: its listener goes as it comes.
+      if (!(event.kind === 'listening' && ended.signal.aborted)) given.emit(event);
+    },
+  };
+  const clients = createClients(id, context.emit);
   let allowed = false;
   const allow = async (addresses: readonly string[]) => {
     if (allowed) return;
@@ -94,8 +105,12 @@ export function openForward(planned: PlannedForward, session: SshSession, contex
   };
   const stop = async () => {
     ended.abort();
-    await opened;
     await listening.stop();
+    // A server that does not answer must not keep us; what it still says is undone whenever it comes.
+    let late: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => (late = setTimeout(resolve, patienceMs)));
+    await Promise.race([opened.then(() => listening.stop()), patience]);
+    clearTimeout(late);
     context.emit({ kind: 'forwardClosed', forward: id });
   };
   attach(session, Promise.resolve());

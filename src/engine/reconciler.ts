@@ -49,7 +49,10 @@ export function createEngine(): Engine {
       const planned = plan.connections.find((other) => other.id === id);
       if (!planned || !sameHost(planned, connection.planned)) close(id, connection);
     }
-    const free = Promise.all(closings.values()).then(() => {});
+    // Asked when all have their new plans: what one gives up another may want.
+    const free = Promise.resolve().then(async () => {
+      await Promise.all([...closings.values(), ...[...connections.values()].map((one) => one.portsFree())]);
+    });
     for (const planned of plan.connections) {
       const connection = connections.get(planned.id);
       const closing = closings.get(planned.id);
