@@ -1,10 +1,12 @@
 // Listening on this machine. Ports are acquired, never probed: a port is free when it could be bound.
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { lookup } from 'node:dns/promises';
 import { connect, createServer, isIP, type AddressInfo, type ListenOptions, type Server, type Socket } from 'node:net';
-import type { BoundAddress } from '../core/engine.js';
+import { devNull } from 'node:os';
+import type { BoundAddress, LogLevel } from '../core/engine.js';
 import { errorCode, FailureError, type Failure } from '../core/failure.js';
 import { findPortOwner } from './portOwner.js';
+import { reset } from './pump.js';
 
 export interface Listener {
   bound: readonly BoundAddress[];
@@ -17,7 +19,8 @@ export interface Listener {
 /** What is done with a listener's connections: handed on paused, half-open allowed, no-delay set. */
 export interface ListenHandlers {
   onSocket(socket: Socket): void;
-  log(text: string): void;
+  /** `level` is `debug` unless it is said. */
+  log(text: string, level?: LogLevel): void;
 }
 
 export interface Candidate {
@@ -54,8 +57,8 @@ const portsTried = 100;
 
 /**
  * Binds the addresses: one is enough, as in ssh; the others are told in `unbound`. Port 0 is any free port, the same for
- * all addresses; `nextFree` takes the first port from `port` upwards that all can have. Throws the FailureError of the
- * first address if none could be bound.
+ * all addresses; `nextFree` takes the first port from `port` upwards that all can have, and `port` itself where there is
+ * none. Throws the FailureError of the first address if none could be bound.
  */
 export async function listenTcp(
   candidates: readonly Candidate[],
@@ -63,14 +66,14 @@ export async function listenTcp(
   nextFree: boolean,
   handlers: ListenHandlers,
 ): Promise<Listener> {
-  const last = nextFree || port === 0 ? portsTried : 0;
-  for (let tried = 0; ; tried++) {
+  const last = port === 0 ? portsTried : nextFree ? Math.min(portsTried, 65535 - port) : -1;
+  for (let tried = 0; tried <= last; tried++) {
     const here = port === 0 ? 0 : port + tried;
     const attempt = await bindAll(candidates, here, handlers);
-    const isTaken = attempt.unbound.some(({ kind }) => kind === 'portInUse');
-    if (!isTaken || tried === last || here === 65535) return settled(attempt, candidates, here);
+    if (!attempt.unbound.some(({ kind }) => kind === 'portInUse')) return settled(attempt, candidates, here);
     await attempt.close();
   }
+  return settled(await bindAll(candidates, port, handlers), candidates, port);
 }
 
 async function settled(attempt: Listener, candidates: readonly Candidate[], port: number): Promise<Listener> {
@@ -121,7 +124,10 @@ function bindOne(
 ): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => {});
-    onSocket(socket);
+    const shortage = fileShortage();
+    if (shortage === undefined) return onSocket(socket);
+    reset(socket);
+    if (isNewShortage()) log(`${name}: clients are refused while no more files can be opened (${shortage})`, 'warning');
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -133,6 +139,34 @@ function bindOne(
     // Not so when the bind failed: the error comes in the next tick.
     if (server.listening) atOnce();
   });
+}
+
+/**
+ * The error of opening one more file, if there is one. Node can't stop accepting when none is left: libuv then takes each
+ * client that waits and closes it, as if that were the whole answer, and no event tells (uv__emfile_trick in its
+ * src/unix/stream.c). So the last file is kept free: the client who has it is reset, those that are connected go on, and
+ * new ones are served when some of them have left.
+ */
+function fileShortage(): string | undefined {
+  // Sockets are no files there.
+  if (process.platform === 'win32') return undefined;
+  try {
+    closeSync(openSync(devNull, 'r'));
+    return undefined;
+  } catch (error) {
+    const code = errorCode(error);
+    return code === 'EMFILE' || code === 'ENFILE' ? code : undefined;
+  }
+}
+
+/** When a client was last refused, in ms since 1970: the process has one limit for all its listeners. */
+let lastShortage = -Infinity;
+
+/** Whether this is not the one of a minute ago, which was told. */
+function isNewShortage(): boolean {
+  const since = Date.now() - lastShortage;
+  lastShortage = Date.now();
+  return since > 60_000;
 }
 
 function listenFailure(address: string, port: number, code: string): Failure {
