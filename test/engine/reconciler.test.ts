@@ -3,12 +3,14 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PlannedConnection } from '../../src/core/plan.js';
-import { failureText } from '../../src/core/wording.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import { echo, exchange, startTarget, type Target } from '../support/targets.js';
+
+/** As the system names who has a port. */
+const thisProcess = { program: 'node', pid: process.pid };
 
 describe('the engine', () => {
   let sshd: Sshd;
@@ -92,14 +94,14 @@ describe('the engine', () => {
     apply(web01([port]));
     const { bound } = await engine.next('listening');
     assert.deepEqual(bound, [
-      { address: '127.0.0.1', family: 4, port },
-      { address: '::1', family: 6, port },
+      { kind: 'tcp', address: '127.0.0.1', port },
+      { kind: 'tcp', address: '::1', port },
     ]);
     await answers(port, '127.0.0.1');
     await answers(port, '::1');
     const only = await freePort();
     apply(planned('web01', [`-L 127.0.0.1:${only}:127.0.0.1:${service.port}`], { configFile: config }));
-    assert.deepEqual((await engine.next('listening')).bound, [{ address: '127.0.0.1', family: 4, port: only }]);
+    assert.deepEqual((await engine.next('listening')).bound, [{ kind: 'tcp', address: '127.0.0.1', port: only }]);
     assert.equal((await exchange(only, Buffer.from('x'), '::1')).end, 'ECONNREFUSED');
   });
 
@@ -108,10 +110,9 @@ describe('the engine', () => {
     await occupy(port, '127.0.0.1');
     await occupy(port, '::1');
     apply(web01([port]));
-    assert.match(
-      failureText((await engine.next('listenFailed')).failure),
-      new RegExp(`^127\\.0\\.0\\.1:${port} is already in use`),
-    );
+    const { run, failure } = await engine.next('listenFailed');
+    assert.equal(run, 0);
+    assert.deepEqual(failure, { kind: 'portInUse', address: '127.0.0.1', port, owner: thisProcess });
     for (const server of servers.splice(0)) await new Promise((closed) => server.close(closed));
     const again = web01([port]);
     apply({ ...again, forwards: again.forwards.map((forward) => ({ ...forward, run: 1 })) });
@@ -124,26 +125,40 @@ describe('the engine', () => {
     await occupy(port, '127.0.0.1');
     apply(web01([port]));
     const { bound, unbound } = await engine.next('listening');
-    assert.deepEqual(bound, [{ address: '::1', family: 6, port }]);
-    assert.deepEqual(unbound, [{ kind: 'portInUse', address: '127.0.0.1', port }]);
+    assert.deepEqual(bound, [{ kind: 'tcp', address: '::1', port }]);
+    assert.deepEqual(unbound, [{ kind: 'portInUse', address: '127.0.0.1', port, owner: thisProcess }]);
   });
 
   it('says that an address is not one of this machine', async () => {
     apply(planned('web01', ['-L 192.0.2.1:4000:x:1'], { configFile: config }));
-    assert.match(
-      failureText((await engine.next('listenFailed')).failure),
-      /^192\.0\.2\.1 is not an address of this machine/,
-    );
+    engine.engine.answer((await engine.next('asked')).ask.id, { kind: 'allow' });
+    const { failure } = await engine.next('listenFailed');
+    assert.deepEqual(failure, { kind: 'addressUnavailable', address: '192.0.2.1', port: 4000 });
   });
 
-  it('refuses kinds of forward that it can’t do, by name, and does the others', async () => {
-    const port = await freePort();
-    apply({ ...web01([port]), forwards: [...planned('web01', ['-D 4000']).forwards, ...web01([port]).forwards] });
-    assert.match(
-      failureText((await engine.next('listenFailed')).failure),
-      /dynamic forward \(-D\) is not supported yet/,
-    );
-    await answers(port);
+  it('runs forwards of every kind over one SSH connection', async () => {
+    const [local, remote, dynamic] = [await freePort(), await freePort(), await freePort()];
+    const target = `127.0.0.1:${service.port}`;
+    const [localPath, remotePath] = [`${sshd.folder}/local.sock`, `${sshd.folder}/remote.sock`];
+    const specs = [
+      `-L ${local}:${target}`,
+      `-R ${remote}:${target}`,
+      `-D ${dynamic}`,
+      `-L ${localPath}:${target}`,
+      `-R ${remotePath}:${target}`,
+    ];
+    apply(planned('web01', specs, { configFile: config }));
+    for (const _ of specs) await engine.next('listening');
+    await answers(local);
+    await answers(remote);
+    assert.equal((await exchange({ path: localPath }, Buffer.from('hi'))).received.toString(), 'hi');
+    assert.equal((await exchange({ path: remotePath }, Buffer.from('hi'))).received.toString(), 'hi');
+    // SOCKS 4: version, CONNECT, port, address, no user; granted: 0, 90, and six bytes that say nothing.
+    const request = Buffer.from([4, 1, service.port >> 8, service.port & 0xff, 127, 0, 0, 1, 0]);
+    const { received } = await exchange(dynamic, Buffer.concat([request, Buffer.from('hi')]));
+    assert.deepEqual([...received.subarray(0, 2)], [0, 90]);
+    assert.equal(received.subarray(8).toString(), 'hi');
+    assert.equal(engine.kinds().filter((kind) => kind === 'connected').length, 1);
   });
 
   it('takes a stopped forward’s port for another host at once', async () => {
