@@ -1,8 +1,9 @@
 // Listening on this machine. Ports are acquired, never probed: a port is free when it could be bound.
-import { chmodSync, closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { lookup } from 'node:dns/promises';
 import { connect, createServer, isIP, type AddressInfo, type ListenOptions, type Server, type Socket } from 'node:net';
 import { devNull } from 'node:os';
+import { dirname } from 'node:path';
 import type { BoundAddress, LogLevel } from '../core/engine.js';
 import { errorCode, FailureError, type Failure } from '../core/failure.js';
 import { findPortOwner } from './portOwner.js';
@@ -206,7 +207,9 @@ export async function listenUnix(
   } catch (error) {
     const code = errorCode(error);
     if (code === 'EADDRINUSE') throw new FailureError({ kind: await standing(at), path });
-    throw new FailureError({ kind: 'socketFailed', path, code });
+    // libuv says EACCES for both (uv_pipe_bind2).
+    const isNowhere = code === 'EACCES' && !isPipe && !existsSync(dirname(at));
+    throw new FailureError({ kind: 'socketFailed', path, code: isNowhere ? 'ENOENT' : code });
   }
 }
 
