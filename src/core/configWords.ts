@@ -29,7 +29,7 @@ export function splitConfig({ text, places }: Word): Word[] | undefined {
 
 /** The text as one word of an ssh_config line. */
 export function quoteConfig(text: string): string {
-  if (/^[^\s"'#]+$/.test(text) && !/\\[\\"']/.test(text)) return text;
+  if (/^[^\s"'#]+$/.test(text) && !/\\([\\"']|$)/.test(text)) return text;
   return `"${text.replace(/\\(?=[\\"']|$)|"/g, '\\$&')}"`;
 }
 

@@ -4,7 +4,7 @@ import { quoteConfig } from './configWords.js';
 import { addToWay, isWayOption, type DestinationOption, type Way } from './destinationOption.js';
 import type { DestinationProblem, Failure } from './failure.js';
 import { parseHostAddress, printHostAddress, type HostAddress } from './hostAddress.js';
-import { placeOf, quoteShell, splitShell, type Word } from './shellWords.js';
+import { placeOf, plainWord, quoteShell, splitShell, type Word } from './shellWords.js';
 import { isSshOption, readSshWords } from './sshWords.js';
 
 /** A destination as written: the host may be an alias of ssh_config; what is absent comes from there. */
@@ -25,7 +25,7 @@ export function parseDestination(text: string): DestinationResult {
     const host = parseHostAddress(text);
     return host.ok ? { ok: true, destination: host.address } : refuse(host.at, host.problem);
   }
-  const split = splitShell(text);
+  const split = splitShell(plainWord(text));
   if (!split.ok) {
     const { at, problem } = split;
     return refuse(at, problem.kind === 'substitution' ? { kind: 'character', character: text[at]! } : problem);
@@ -83,6 +83,10 @@ export function printOption([keyword, value]: DestinationOption): readonly strin
     case 'AddressFamily':
       if (value !== 'any') return [value === 'inet' ? '-4' : '-6'];
   }
-  const isList = keyword === 'PermitRemoteOpen';
-  return ['-o', `${keyword}=${isList ? value : quoteConfig(value)}`];
+  return ['-o', `${keyword}=${printValue([keyword, value])}`];
+}
+
+/** The value as an ssh_config line has it. */
+export function printValue([keyword, value]: DestinationOption): string {
+  return keyword === 'PermitRemoteOpen' ? value : quoteConfig(value);
 }

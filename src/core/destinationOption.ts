@@ -3,7 +3,7 @@
 import { splitConfig, splitSetting } from './configWords.js';
 import type { DestinationProblem } from './failure.js';
 import { parseHostAddress, printHostAddress, readPort, userProblem, type HostAddress } from './hostAddress.js';
-import { placeOf, type Word } from './shellWords.js';
+import { joinWords, placeOf, type Word } from './shellWords.js';
 import type { SshItem } from './sshWords.js';
 
 /** A keyword in ssh_config(5)'s spelling and its value without quotes. */
@@ -70,6 +70,15 @@ export function isWayOption(letter: string): boolean {
   return 'Jilpbo46'.includes(letter);
 }
 
+/** Whether a keyword, in any case, is one for the way to a host. */
+export function isWayKeyword(keyword: string): boolean {
+  return knownKeyword(keyword) !== undefined;
+}
+
+function knownKeyword(written: string): string | undefined {
+  return ['Port', 'User', ...keywords].find((known) => known.toLowerCase() === written.toLowerCase());
+}
+
 /** Adds what the host's word or an option of the way says. As in ssh the first counts, but for `-4`, `-6` and `-b`. */
 export function addToWay(way: Way, item: SshItem): WayResult {
   if (item.kind === 'host') {
@@ -105,13 +114,13 @@ function addSetting(way: Way, word: Word): WayResult {
   if (!setting)
     return { ok: false, at: placeOf(word), problem: { kind: 'optionValue', option: '-o', text: word.text } };
   const { keyword, value } = setting;
-  const known = ['Port', 'User', ...keywords].find((known) => known.toLowerCase() === keyword.toLowerCase());
+  const known = knownKeyword(keyword);
   if (!known)
     return { ok: false, at: placeOf(word), problem: { kind: 'option', option: keyword, reason: refusalOf(keyword) } };
   const words = splitConfig(value) ?? [];
   if (words.length !== 1 && (known !== 'PermitRemoteOpen' || words.length === 0))
     return { ok: false, at: placeOf(value), problem: { kind: 'optionValue', option: known, text: value.text } };
-  return addValue(way, known, joined(words));
+  return addValue(way, known, joinWords(words));
 }
 
 function addValue(way: Way, keyword: string, word: Word, replaces = false): WayResult {
@@ -153,10 +162,6 @@ function withOption(way: Way, added: DestinationOption, replaces = false): Way {
     return way;
   const place = ([keyword]: DestinationOption) => keywords.indexOf(keyword);
   return { ...way, options: [...options, added].sort((a, b) => place(a) - place(b)) };
-}
-
-function joined(words: readonly Word[]): Word {
-  return { text: words.map(({ text }) => text).join(' '), places: words.flatMap(({ places }) => places) };
 }
 
 /** Why a keyword is none of these. */

@@ -40,12 +40,23 @@ export type DestinationProblem =
 import type { Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
 
+/** What is wrong with a pasted command. `notSsh`: the word where ssh was expected, or none. */
+export type CommandProblem =
+  | { kind: 'notSsh'; word: string }
+  | { kind: 'quote' }
+  | { kind: 'backslash' }
+  | { kind: 'substitution'; text: string }
+  | { kind: 'control'; command: string };
+
 /** Why the server did not open a channel (RFC 4254 section 5.1), or that it never answered. */
 export type ChannelRefusal = 'prohibited' | 'connectFailed' | 'unknownType' | 'resourceShortage' | 'other';
 
 export type Failure =
   | { kind: 'badSpec'; text: string; at: number; problem: SpecProblem }
   | { kind: 'badDestination'; text: string; at: number; problem: DestinationProblem }
+  | { kind: 'badCommand'; text: string; at: number; problem: CommandProblem }
+  /** A pasted command that forwards nothing; `host` is where it connects to. */
+  | { kind: 'noForward'; host: string }
   | { kind: 'notSupportedYet'; what: string }
   | { kind: 'sshConfig'; detail: string }
   /** ProxyJump leads back to `hop`, or on for ever. */

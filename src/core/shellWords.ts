@@ -31,12 +31,19 @@ export function placeOf({ places }: Word, at = 0): number {
   return places[Math.min(at, places.length - 1)] ?? 0;
 }
 
+/** Several words as the one that they make with a blank between them. */
+export function joinWords(words: readonly Word[]): Word {
+  return { text: words.map(({ text }) => text).join(' '), places: words.flatMap(({ places }) => places) };
+}
+
 /**
  * Splits as a shell does: quotes, backslashes, comments, and a line that goes on after `\`, `^` (cmd) or a backtick
  * (PowerShell). A variable that `env` lacks becomes `${NAME}`, which ssh resolves itself in forwards and files. The
  * backslashes of a Windows path (`C:\Users`, `\\.\pipe`) stay: nobody means what would be left without them.
  */
-export function splitShell(text: string, env: Environment = {}): ShellResult {
+export function splitShell(whole: Word, env: Environment = {}): ShellResult {
+  const { text } = whole;
+  const place = (at: number) => placeOf(whole, at);
   const tokens: ShellToken[] = [];
   for (let at = 0; at < text.length;) {
     const skipped = matchAt(/[^\S\n]+|#[^\n]*|[\\^`][^\S\n]*\n/y, text, at);
@@ -44,15 +51,15 @@ export function splitShell(text: string, env: Environment = {}): ShellResult {
     const operator = matchAt(/&&|\|\||\|&|;;|[\n;|&()]/y, text, at);
     if (skipped) at += skipped.length;
     else if (redirection) {
-      tokens.push({ kind: 'redirection', text: redirection, at, takesWord: !/&[\d-]+$/.test(redirection) });
+      tokens.push({ kind: 'redirection', text: redirection, at: place(at), takesWord: !/&[\d-]+$/.test(redirection) });
       at += redirection.length;
     } else if (operator) {
-      tokens.push({ kind: 'operator', text: operator, at });
+      tokens.push({ kind: 'operator', text: operator, at: place(at) });
       at += operator.length;
     } else {
       const read = readWord(text, at, env);
-      if (!read.ok) return read;
-      tokens.push({ kind: 'word', word: read.word });
+      if (!read.ok) return { ...read, at: place(read.at) };
+      tokens.push({ kind: 'word', word: { ...read.word, places: read.word.places.map(place) } });
       at = read.end;
     }
   }
