@@ -80,13 +80,12 @@ export function openForward(planned: PlannedForward, session: SshSession, given:
     },
   };
   const clients = createClients(id, context.emit);
-  let allowed = false;
+  /** Asked once: a reconnect in the background must not ask again, whatever the answer was. */
+  let reply: Promise<Reply> | undefined;
   const allow = async (addresses: readonly string[]) => {
-    if (allowed) return;
     const { spec } = planned;
-    const reply = await context.ask({ kind: 'openToNetwork', forward: id, spec, addresses }, ended.signal);
-    if (reply.kind !== 'allow') throw new FailureError({ kind: 'cancelled' });
-    allowed = true;
+    reply ??= context.ask({ kind: 'openToNetwork', forward: id, spec, addresses }, ended.signal);
+    if ((await reply).kind !== 'allow') throw new FailureError({ kind: 'cancelled' });
   };
   const listening = openers[planned.spec.kind](planned, clients, allow, context);
   let opened: Promise<Failure | undefined>;

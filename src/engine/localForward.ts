@@ -11,6 +11,7 @@ import { listenTcp, listenUnix, resolveBind, type Listener } from './listener.js
 import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
 import { join, reset } from './pump.js';
 import type { SshSession } from './sshClient.js';
+import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
 
 export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clients, allow, context) => {
@@ -46,7 +47,7 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
       const channel =
         target.kind === 'tcp'
           ? await session.openTcp(target, origin)
-          : await session.openUnix(expandPath(target.path, config.tokens, localUser()));
+          : await session.openUnix(expandServerPath(target.path, config.tokens));
       if (socket.destroyed) {
         channel.close();
         channel.resume();

@@ -12,7 +12,7 @@ import type { ListeningOpener } from './forward.js';
 import { pipePath } from './listener.js';
 import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
 import { join } from './pump.js';
-import { createServerAccess } from './serverAccess.js';
+import { createServerAccess, type ServerAccess } from './serverAccess.js';
 import {
   ListenRefused,
   type IncomingChannel,
@@ -20,14 +20,19 @@ import {
   type SshChannel,
   type SshSession,
 } from './sshClient.js';
+import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
 
 export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, allow, context) => {
   const { config, host } = context;
   const target = spec.kind === 'remote' ? spec.target : undefined;
   let listener: { session: SshSession; remote: RemoteListener } | undefined;
+  let access: ServerAccess | undefined;
+  let isStopped = false;
 
   const serve = (session: SshSession, incoming: IncomingChannel) => {
+    // It may have waited for us to knock at the listener.
+    if (isStopped || context.session() !== session) return incoming.reject();
     const peer = incoming.origin ? hostPort(incoming.origin.address, incoming.origin.port) : '';
     if (target?.kind === 'socks') void serveProxy(session, incoming, peer);
     else if (target)
@@ -104,18 +109,9 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
 
   const refusal = async (session: SshSession, at: Listen): Promise<Failure> => {
     const base = { kind: 'remoteRefused', host, user: config.user, listen: at } as const;
-    if (at.kind === 'unix') return { ...base, inUse: false };
-    // What answers there has the port.
-    const place = { host: ['', '*', undefined, 'localhost'].includes(at.bind) ? '127.0.0.1' : at.bind!, port: at.port };
-    const inUse = await session.openTcp(place, { address: '127.0.0.1', port: 0 }).then(
-      (channel) => {
-        channel.resume();
-        channel.close();
-        return true;
-      },
-      () => false,
-    );
-    return { ...base, inUse };
+    if (at.kind === 'unix' || at.port === 0) return { ...base, inUse: false };
+    const isOurs = [...listenersOf(session)].some(({ port }) => port === at.port);
+    return { ...base, inUse: isOurs || (await answersAt(session, at.bind, at.port)) };
   };
 
   return {
@@ -125,18 +121,20 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       if (asked === 'network') await allow([]);
       try {
         if (at.kind === 'unix') {
-          const remote = await session.listenUnix(at.path, (incoming) => serve(session, incoming));
+          const path = expandServerPath(at.path, config.tokens);
+          const remote = await session.listenUnix(path, (incoming) => serve(session, incoming));
           listener = { session, remote };
-          const bound: BoundAddress[] = [{ kind: 'unix', path: at.path }];
+          const bound: BoundAddress[] = [{ kind: 'unix', path }];
           return context.emit({ kind: 'listening', forward: id, run, bound, unbound: [], asked, access: 'unknown' });
         }
         const address = askedAddress(at.bind);
-        const access = createServerAccess(session, address, (incoming) => serve(session, incoming));
+        const probing = (access = createServerAccess(session, address, (incoming) => serve(session, incoming)));
         const remote = await session.listenTcp(address, at.port, (incoming) => {
-          if (!access.offer(incoming)) serve(session, incoming);
+          if (!probing.offer(incoming)) serve(session, incoming);
         });
         listener = { session, remote };
-        const found = await access.find(remote);
+        listenersOf(session).add(remote);
+        const found = await probing.find(remote);
         if (listener?.session !== session) return;
         context.emit({ kind: 'listening', forward: id, run, ...found, unbound: [], asked });
       } catch (error) {
@@ -150,12 +148,46 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       listener = undefined;
     },
     async stop() {
+      isStopped = true;
+      access?.end();
       const last = listener;
       listener = undefined;
-      await last?.remote.close();
+      if (!last) return;
+      listenersOf(last.session).delete(last.remote);
+      await last.remote.close();
     },
   };
 };
+
+const listeners = new WeakMap<SshSession, Set<RemoteListener>>();
+
+/** Our own listeners at ports of a server. */
+function listenersOf(session: SshSession): Set<RemoteListener> {
+  const all = listeners.get(session) ?? new Set();
+  listeners.set(session, all);
+  return all;
+}
+
+/** How long a server may take to say whether a port is taken, in milliseconds. */
+const answerMs = 2_000;
+
+/** Whether something listens at a port of the server. It hears nothing of us but a connection that closes. */
+async function answersAt(session: SshSession, bind: string | undefined, port: number): Promise<boolean> {
+  const host = bind === undefined || ['', '*', 'localhost'].includes(bind) ? '127.0.0.1' : bind;
+  const opened = session.openTcp({ host, port }, { address: '127.0.0.1', port: 0 }).then(
+    (channel) => {
+      channel.resume();
+      channel.close();
+      return true;
+    },
+    () => false,
+  );
+  let late: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<boolean>((resolve) => (late = setTimeout(resolve, answerMs, false)));
+  const answers = await Promise.race([opened, tooLate]);
+  clearTimeout(late);
+  return answers;
+}
 
 /** What the protocol has for a bind address (RFC 4254 section 7.1; OpenSSH's channel_rfwd_bind_host). */
 function askedAddress(bind: string | undefined): string {

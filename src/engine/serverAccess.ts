@@ -7,21 +7,41 @@ import { failureOf } from '../core/failure.js';
 import { isLoopback } from '../core/wording.js';
 import type { IncomingChannel, RemoteListener, SshChannel, SshSession } from './sshClient.js';
 
-/** How long the server may take to let us knock, in milliseconds. */
+/** How long a server that is near may take to let us knock, in milliseconds. */
 const limitMs = 2_000;
+/** How long one that is near may take to hand a word on. */
+const wordMs = 500;
 const wordLength = 16;
 
-/** Addresses of the loopback network that a listener on 127.0.0.1 does not have, and one on all interfaces does. */
-const otherLoopbacks = ['127.0.0.2', '127.0.0.3'];
+/** Addresses of the loopback network that nobody asks for: a listener on 127.0.0.1 does not have them, one on all interfaces does. */
+const elsewhere = ['127.83.83.72', '127.83.83.73'];
 
 export interface ServerAccess {
   /** Takes a connection if it may be our own knocking; what turns out to be a client's is handed on, with all its bytes. */
   offer(incoming: IncomingChannel): boolean;
   /** Knocks, once. Never rejects. */
   find(listener: RemoteListener): Promise<{ bound: readonly BoundAddress[]; access: Access | 'unknown' }>;
+  /** Ends the finding with what is known. */
+  end(): void;
 }
 
-type Knock = 'answered' | 'refused' | 'unclear';
+type Answer = 'answered' | 'refused' | 'unclear';
+
+/** What is under way at one port of a server: several listeners of ours may have it, each at another address. */
+interface Knocks {
+  /** By the word that is sent through a listener and comes back to us; called with the listener that it came by. */
+  words: Map<string, (by: object) => void>;
+  /** How many of the words are on their way. */
+  sent: number;
+  /** Connections that have not said yet whose they are. */
+  waiting: Set<Waiting>;
+}
+interface Waiting {
+  /** It is no knock of ours, if none is on its way. */
+  isDue: boolean;
+  settle(): void;
+}
+const knocksOf = new WeakMap<SshSession, Map<number, Knocks>>();
 
 /** `address` is what the server was asked for; a channel that is a client's goes to `serve`. */
 export function createServerAccess(
@@ -29,22 +49,27 @@ export function createServerAccess(
   address: string,
   serve: (incoming: IncomingChannel) => void,
 ): ServerAccess {
-  /** By the word that is sent through the listener, and comes back to us. */
-  const knocks = new Map<string, () => void>();
-  /** Connections that have not said yet whose they are. */
-  const waiting = new Set<() => void>();
-  let isOver = false;
+  const self = {};
+  const ports = knocksOf.get(session) ?? new Map<number, Knocks>();
+  knocksOf.set(session, ports);
+  const askedAt = Date.now();
+  /** Connections that were there before the server's answer had been read. */
+  let early: IncomingChannel[] | undefined = [];
+  let ownPort = 0;
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => (end = resolve));
 
-  const listenTo = (incoming: IncomingChannel) => {
+  const listenTo = (incoming: IncomingChannel, knocks: Knocks) => {
     const channel = incoming.accept();
     if (!channel) return;
     const settle = () => {
-      waiting.delete(settle);
-      channel.removeListener('readable', look).removeListener('close', settle);
+      clearTimeout(late);
+      knocks.waiting.delete(waiting);
+      channel.removeListener('readable', look);
       const word = channel.readableLength >= wordLength ? (channel.read(wordLength) as Buffer) : undefined;
-      const answered = word && knocks.get(word.toString('hex'));
-      if (answered) {
-        answered();
+      const heard = word && knocks.words.get(word.toString('hex'));
+      if (heard) {
+        heard(self);
         return closeChannel(channel);
       }
       if (word) channel.unshift(word);
@@ -54,71 +79,99 @@ export function createServerAccess(
     const look = () => {
       if (channel.readableLength >= wordLength) settle();
     };
-    waiting.add(settle);
+    const waiting: Waiting = { isDue: false, settle };
+    knocks.waiting.add(waiting);
+    // We are told of a knock that was let in at the same time as of the connection that it makes: a client that waits
+    // for the target to speak first is not kept for those that the server is slow to let in.
+    const late = setTimeout(() => {
+      waiting.isDue = true;
+      if (knocks.sent === 0) settle();
+    }, limitMs);
     channel.on('readable', look);
-    channel.once('close', settle);
   };
 
-  const knock = async (at: string, port: number, signal: Promise<void>): Promise<Knock> => {
-    const word = randomBytes(wordLength);
-    const answered = new Promise<Knock>((resolve) => knocks.set(word.toString('hex'), () => resolve('answered')));
+  const knock = async (at: string, knocks: Knocks): Promise<Answer> => {
+    const word = randomBytes(wordLength).toString('hex');
+    const heard = new Promise<object>((resolve) => knocks.words.set(word, resolve));
+    const since = Date.now();
     try {
-      const channel = await session.openTcp({ host: at, port }, { address: '127.0.0.1', port: 0 });
-      channel.write(word);
-      // Something else may listen there.
-      const result = await Promise.race([answered, signal.then((): Knock => 'unclear')]);
+      const channel = await session.openTcp({ host: at, port: ownPort }, { address: '127.0.0.1', port: 0 });
+      knocks.sent++;
+      // However late: what was let in must not be taken for a client.
+      channel.write(Buffer.from(word, 'hex'));
+      const by = await within(session, wordMs + 3 * (Date.now() - since), heard);
       closeChannel(channel);
-      return result;
+      knocks.sent--;
+      return by === self ? 'answered' : 'unclear';
     } catch (error) {
       const failure = failureOf(error);
       const isRefused = failure.kind === 'channelRefused' && failure.refusal === 'connectFailed';
       return isRefused && /refused/i.test(failure.detail) ? 'refused' : 'unclear';
+    } finally {
+      knocks.words.delete(word);
+      if (knocks.words.size === 0) ports.delete(ownPort);
+      if (knocks.sent === 0)
+        for (const one of [...knocks.waiting]) if (one.isDue || knocks.words.size === 0) one.settle();
     }
   };
 
   return {
+    end,
     offer(incoming) {
-      if (isOver) return false;
-      listenTo(incoming);
-      return true;
+      const knocks = ports.get(ownPort);
+      if (early) early.push(incoming);
+      else if (knocks) listenTo(incoming, knocks);
+      return early !== undefined || knocks !== undefined;
     },
     async find({ port, notes }) {
       const isOwn = isIP(address) > 0 && !/^(0\.0\.0\.0|::)$/.test(address);
       const specific = isOwn && !isLoopback(address) ? [address] : [];
       const loopbacks = [...new Set(['127.0.0.1', '::1', ...(isOwn && isLoopback(address) ? [address] : [])])];
-      const other = otherLoopbacks.find((one) => one !== address)!;
-      const places = [...loopbacks, other, ...specific];
-      let giveUp = () => {};
-      const late = new Promise<void>((resolve) => (giveUp = resolve));
-      const timer = setTimeout(giveUp, limitMs);
-      const forget = session.onEnd(giveUp);
-      const found = new Map<string, Knock>();
-      const all = Promise.all(
-        places.map(async (at) => {
-          found.set(at, await knock(at, port, late));
-        }),
-      );
-      await Promise.race([all, late]);
-      clearTimeout(timer);
-      forget();
-      isOver = true;
-      for (const settle of [...waiting]) settle();
+      const other = elsewhere.find((one) => one !== address)!;
+
+      ownPort = port;
+      const knocks: Knocks = ports.get(port) ?? { words: new Map(), sent: 0, waiting: new Set() };
+      ports.set(port, knocks);
+      const found = new Map<string, Answer>();
+      const all = [...loopbacks, other, ...specific].map(async (at) => void found.set(at, await knock(at, knocks)));
+      for (const incoming of early ?? []) listenTo(incoming, knocks);
+      early = undefined;
+      const patience = limitMs + 3 * (Date.now() - askedAt);
+      await within(session, patience, Promise.race([Promise.all(all), ended]));
+
       const answers = (at: string) => found.get(at) === 'answered';
       // sshd says so when GatewayPorts yes widens what was asked for (channels.c, channel_fwd_bind_addr).
       const isOverridden = notes.some((note) => note.includes('overridden by server GatewayPorts'));
       const isWide = isOverridden || answers(other);
+      // All of IPv6 has no other address that is there on every machine; but a server that narrows it takes IPv4, too.
+      const isWideSix = !isWide && address === '::' && answers('::1') && found.get('127.0.0.1') === 'refused';
       const addresses = isWide
         ? ['0.0.0.0', ...(answers('::1') ? ['::'] : [])]
-        : [...loopbacks, ...specific].filter(answers);
-      // A listener on ::1 may be one on all of IPv6, which has no other address that is there on every machine.
+        : isWideSix
+          ? ['::']
+          : [...loopbacks, ...specific].filter(answers);
       const isNarrow =
         found.get(other) === 'refused' && loopbacks.some((one) => answers(one) && (one !== '::1' || one === address));
-      const access = isWide || specific.some(answers) ? 'network' : isNarrow ? 'machine' : 'unknown';
+      const access = isWide || isWideSix || specific.some(answers) ? 'network' : isNarrow ? 'machine' : 'unknown';
       const bound = addresses.map((one): BoundAddress => ({ kind: 'tcp', address: one, port }));
       const asked: BoundAddress = { kind: 'tcp', address: address === '' ? '*' : address, port };
       return { bound: bound.length > 0 ? bound : [asked], access };
     },
   };
+}
+
+/** Undefined after so many milliseconds, or when the session is gone. */
+function within<T>(session: SshSession, ms: number, wanted: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    const settle = (value?: T) => {
+      clearTimeout(late);
+      forget();
+      resolve(value);
+    };
+    const late = setTimeout(settle, ms);
+    const forget = session.onEnd(() => settle());
+    void wanted.then(settle);
+  });
 }
 
 function closeChannel(channel: SshChannel): void {
