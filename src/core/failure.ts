@@ -46,7 +46,10 @@ export type CommandProblem =
   | { kind: 'quote' }
   | { kind: 'backslash' }
   | { kind: 'substitution'; text: string }
-  | { kind: 'control'; command: string };
+  | { kind: 'control'; command: string }
+  /** Of a line for a live connection: `!command`, another line that is none, and a target behind -KL, -KR or -KD. */
+  | { kind: 'shell' | 'line'; text: string }
+  | { kind: 'cancelTarget' };
 
 /** Why the server did not open a channel (RFC 4254 section 5.1), or that it never answered. */
 export type ChannelRefusal = 'prohibited' | 'connectFailed' | 'unknownType' | 'resourceShortage' | 'other';
@@ -57,6 +60,8 @@ export type Failure =
   | { kind: 'badCommand'; text: string; at: number; problem: CommandProblem }
   /** A pasted command that forwards nothing; `host` is where it connects to. */
   | { kind: 'noForward'; host: string }
+  /** A line that cancels nothing; `near` are those for the forwards on the same port. */
+  | { kind: 'noSuchForward'; line: string; near: readonly string[] }
   | { kind: 'notSupportedYet'; what: string }
   | { kind: 'sshConfig'; detail: string }
   /** ProxyJump leads back to `hop`, or on for ever. */

@@ -111,6 +111,12 @@ export function commandProblem(problem: CommandProblem): string {
       return `${problem.text} would run a command; write what it comes to instead`;
     case 'control':
       return `-O ${problem.command} is for an ssh that runs already, and nothing would start`;
+    case 'shell':
+      return 'commands are not run here, only forwards are added and cancelled';
+    case 'line':
+      return 'expected -L, -R, -D, -KL, -KR, -KD or ?';
+    case 'cancelTarget':
+      return 'a forward is cancelled by where it listens alone, such as -KL 8080';
   }
 }
 
@@ -128,6 +134,10 @@ export function failureText(failure: Failure, holder?: string): string {
       return `${quoted(failure.text)}: ${commandProblem(failure.problem)}${place(failure)}.`;
     case 'noForward':
       return `This command connects to ${failure.host} and forwards nothing. Add a forward to it, such as -L 8080:localhost:80.`;
+    case 'noSuchForward':
+      return failure.near.length > 0
+        ? `${failure.line} cancels nothing, since nothing listens there. For the same port, write ${failure.near.join(' or ')}.`
+        : `${failure.line} cancels nothing, since nothing listens there. Write the kind, address and port of a forward that does.`;
     case 'notSupportedYet':
       return `${failure.what} is not supported yet by this version.`;
     case 'sshConfig':

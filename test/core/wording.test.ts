@@ -43,6 +43,10 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     [{ kind: 'badCommand', text: 'docker run', at: 0, problem: { kind: 'notSsh', word: 'docker' } }, 'docker run'],
   ],
   noForward: [[{ kind: 'noForward', host: 'web01' }, 'web01', '-L']],
+  noSuchForward: [
+    [{ kind: 'noSuchForward', line: '-KL 8080', near: ['-KL *:8080', '-KR 8080'] }, '-KL *:8080 or -KR 8080'],
+    [{ kind: 'noSuchForward', line: '-KL 8080', near: [] }, '-KL 8080'],
+  ],
   notSupportedYet: [[{ kind: 'notSupportedYet', what: 'A dynamic forward (-D)' }, '-D']],
   sshConfig: [
     [{ kind: 'sshConfig', detail: 'line 7: Bad port' }, 'line 7'],
@@ -458,6 +462,9 @@ describe('the problems of a text', () => {
     backslash: { kind: 'backslash' },
     substitution: { kind: 'substitution', text: '$(' },
     control: { kind: 'control', command: 'cancel' },
+    shell: { kind: 'shell', text: '!ls' },
+    line: { kind: 'line', text: '-X' },
+    cancelTarget: { kind: 'cancelTarget' },
   };
 
   it('are told apart, in words that can stand inside a sentence', () => {
