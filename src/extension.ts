@@ -1,27 +1,34 @@
 // Builds the parts and puts them together; nothing is decided here.
 import { homedir } from 'node:os';
 import * as vscode from 'vscode';
+import type { Engine } from './core/engine.js';
 import type { Presented } from './core/present.js';
 import { createSession } from './core/session.js';
 import { createTurns } from './core/turns.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
 import { answerAsks } from './ui/asks.js';
+import { createClientLists } from './ui/clientLists.js';
 import { registerCommands } from './ui/commands.js';
 import { settings } from './ui/contributions.js';
 import { logEvents } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
+import { createNetworkConsents } from './ui/networkConsents.js';
 import { createNotifications } from './ui/notifications.js';
 import { createPresentation } from './ui/presentation.js';
 import { createPresets, watchPresets } from './ui/presets.js';
 import { createSecrets } from './ui/secrets.js';
 import { sshConfigFile } from './ui/settings.js';
 import { createStatusBar } from './ui/statusBar.js';
+import { createStopping } from './ui/stopping.js';
 import { createTree } from './ui/tree.js';
 
 /** What the tests inside VS Code see; they get it from the activated extension. */
 export interface TestAccess {
   presented(): Presented;
   notices(): readonly string[];
+  clients: Engine['clients'];
+  /** How often the extension has asked for a forward's clients. */
+  clientReads(): number;
 }
 
 let close: (() => Promise<void>) | undefined;
@@ -38,9 +45,17 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   const secrets = createSecrets(context, session, log);
   const notifications = createNotifications(session, messages);
   const presetSettings = watchPresets();
-  const presets = createPresets(context, session, presetSettings, notifications, messages);
+  const networkConsents = createNetworkConsents(context);
+  const presets = createPresets(context, session, presetSettings, notifications, networkConsents, messages);
   const presentation = createPresentation(session, presetSettings);
-  const tree = createTree(presentation);
+  let clientReads = 0;
+  const clients = (forward: string) => {
+    clientReads++;
+    return engine.clients(forward);
+  };
+  const clientLists = createClientLists(clients);
+  const tree = createTree(presentation, session, clientLists);
+  const stopping = createStopping(session, clients, turns);
   context.subscriptions.push(
     log,
     logEvents(session, log),
@@ -48,16 +63,19 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
     notifications,
     presetSettings,
     presentation,
+    clientLists,
     tree,
+    stopping,
     createStatusBar(presentation),
-    answerAsks(session, secrets, turns, messages, log),
+    answerAsks(session, secrets, networkConsents, turns, messages, log),
     registerCommands({
       context,
       session,
-      hosts: (file) => engine.hosts(file),
+      engine,
       configFile,
       presentation,
       tree,
+      stopping,
       notifications,
       presets,
       presetSettings,
@@ -73,7 +91,12 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   );
   void presets.startAutomatic('all');
   return context.extensionMode === vscode.ExtensionMode.Test
-    ? { presented: () => presentation.presented, notices: () => messages.shown }
+    ? {
+        presented: () => presentation.presented,
+        notices: () => messages.shown,
+        clients: (forward) => engine.clients(forward),
+        clientReads: () => clientReads,
+      }
     : undefined;
 }
 

@@ -11,11 +11,18 @@ const presetScope = v.variant('kind', [
 const subject = v.variant('kind', [
   v.object({ kind: v.literal('forward'), id: v.string() }),
   v.object({ kind: v.literal('connection'), id: v.string() }),
+  v.object({ kind: v.literal('client'), forward: v.string(), id: v.number() }),
   v.object({ kind: v.literal('presets') }),
   v.object({ kind: v.literal('preset'), preset: v.object({ name: v.string(), scope: presetScope }) }),
   v.object({ kind: v.literal('problem'), scope: presetScope }),
   v.object({ kind: v.literal('selection') }),
 ]);
+
+/** How a keybinding or a task names a connection: beside what else it has to say, such as a line. */
+const ofConnection = v.pipe(
+  v.object({ connection: v.string() }),
+  v.transform(({ connection }) => ({ kind: 'connection' as const, id: connection })),
+);
 
 /** A row by what names it; `selection` stands for the selected rows. */
 export type Subject = v.InferOutput<typeof subject>;
@@ -28,7 +35,7 @@ export function readSubjects(given: unknown, selected: unknown): readonly Subjec
   if (given === undefined || given === null) return undefined;
   const all: readonly unknown[] = Array.isArray(selected) && selected.length > 0 ? selected : [given];
   return all.flatMap((one) => {
-    const read = v.safeParse(subject, one);
+    const read = v.safeParse(v.union([subject, ofConnection]), one);
     return read.success ? [read.output] : [];
   });
 }

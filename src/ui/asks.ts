@@ -2,17 +2,20 @@
 import * as vscode from 'vscode';
 import type { Ask, Reply } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
-import { hostKeyPrompt, networkPrompt, secretPrompt, waitingText } from '../core/prompt.js';
+import { hostKeyPrompt, networkConsentKey, networkPrompt, secretPrompt, waitingText } from '../core/prompt.js';
 import type { GivenSecret, SecretAsk } from '../core/secretKeeping.js';
 import type { Session } from '../core/session.js';
 import type { Turns } from '../core/turns.js';
 import { failureText } from '../core/wording.js';
+import { commands } from './contributions.js';
 import { withoutLinks, type Messages } from './messages.js';
+import type { NetworkConsents } from './networkConsents.js';
 import type { Secrets } from './secrets.js';
 
 export function answerAsks(
   session: Session,
   secrets: Secrets,
+  networkConsents: NetworkConsents,
   turns: Turns,
   messages: Messages,
   log: vscode.LogOutputChannel,
@@ -43,12 +46,21 @@ export function answerAsks(
     }
   };
 
-  const networkReply = (ask: Ask & { kind: 'openToNetwork' }): Promise<Reply> =>
-    turns.wait(async () => {
+  const networkReply = async (ask: Ask & { kind: 'openToNetwork' }): Promise<Reply> => {
+    const key = networkConsentKey(ask);
+    if (networkConsents.has(key)) return { kind: 'allow' };
+    return turns.wait(async () => {
+      if (!isOpen(ask)) return { kind: 'cancel' };
       const { title, detail } = networkPrompt(ask);
-      const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, 'Open to the Network');
-      return pressed === undefined ? { kind: 'cancel' } : { kind: 'allow' };
+      // The first one is the one that Enter presses, see askHostKey.
+      const [edit, open] = ['Edit…', 'Open to the Network'];
+      const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, edit, open);
+      if (pressed === edit) void vscode.commands.executeCommand(commands.edit, { kind: 'forward', id: ask.forward });
+      if (pressed !== open) return { kind: 'cancel' };
+      await networkConsents.give([key]);
+      return { kind: 'allow' };
     });
+  };
 
   /** A modal can't be closed by us: should the question settle meanwhile, its answer is ignored. */
   const hostKeyReply = (ask: Ask & { kind: 'hostKey' }): Promise<Reply> =>

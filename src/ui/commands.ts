@@ -1,24 +1,23 @@
 import * as vscode from 'vscode';
 import { printDestination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
-import { printSpec } from '../core/forwardSpec.js';
+import { printSpec, type ForwardSpec } from '../core/forwardSpec.js';
 import { connectionOf, isWanted } from '../core/plan.js';
-import type { PresetRow, Status } from '../core/present.js';
-import { presetTunnels } from '../core/preset.js';
+import type { ForwardRow, PresetRow } from '../core/present.js';
 import {
   removeTunnels,
   renameTunnel,
   restartConnection,
   restartTunnels,
   startTunnels,
-  stopTunnels,
   tunnelId,
-  tunnelsOf,
   type NewTunnel,
   type Session,
   type Tunnel,
 } from '../core/session.js';
-import { findPreset, readSubjects, type Subject } from '../core/subject.js';
+import { readSubjects, type Subject } from '../core/subject.js';
+import { printSshCommand } from '../core/printSshCommand.js';
+import { printSshConfigBlock } from '../core/sshConfigBlock.js';
 import type { Turns } from '../core/turns.js';
 import { connectionSeen } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
@@ -28,17 +27,22 @@ import type { Messages } from './messages.js';
 import type { Notifications } from './notifications.js';
 import type { Presentation } from './presentation.js';
 import type { Presets, PresetSettings } from './presets.js';
+import { rowFlags } from './rowFlags.js';
+import { createRowPicker, isOneOf } from './rowPicker.js';
 import type { Secrets } from './secrets.js';
 import { openPresetsFile } from './settings.js';
+import { askSshCommand, readSshCommand } from './sshCommandBox.js';
+import { readHow, type Stopping } from './stopping.js';
 import type { Tree } from './tree.js';
 
 export interface CommandParts {
   context: vscode.ExtensionContext;
   session: Session;
-  hosts: Engine['hosts'];
+  engine: Pick<Engine, 'hosts' | 'disconnect'>;
   configFile: () => string | undefined;
   presentation: Presentation;
   tree: Tree;
+  stopping: Stopping;
   notifications: Notifications;
   presets: Presets;
   presetSettings: PresetSettings;
@@ -55,10 +59,11 @@ const recentCount = 8;
 export function registerCommands({
   context,
   session,
-  hosts,
+  engine,
   configFile,
   presentation,
   tree,
+  stopping,
   notifications,
   presets,
   presetSettings,
@@ -68,80 +73,21 @@ export function registerCommands({
   log,
 }: CommandParts): vscode.Disposable {
   const wizardHosts: WizardHosts = {
-    configured: () => hosts(configFile()),
+    configured: () => engine.hosts(configFile()),
     recent: () => context.globalState.get<readonly string[]>(recentKey, []),
   };
-  const rememberHost = async ({ destination }: NewTunnel): Promise<void> => {
-    const name = printDestination(destination);
-    const recent = [name, ...wizardHosts.recent().filter((other) => other !== name)];
+  const rememberHosts = async (tunnels: readonly NewTunnel[]): Promise<void> => {
+    const names = [...new Set(tunnels.map(connectionOf))];
+    const recent = [...names, ...wizardHosts.recent().filter((other) => !names.includes(other))];
     await context.globalState.update(recentKey, recent.slice(0, recentCount));
   };
 
   /** What was typed into a wizard that was closed before its end. */
-  let draft: WizardAnswers = { host: '', forward: '' };
+  let draft = noAnswers();
 
-  const forwardRows = (statuses?: readonly Status[]) =>
-    presentation.presented.rows
-      .flatMap((row) => (row.kind === 'connection' ? row.forwards : []))
-      .filter(({ status }) => !statuses || statuses.includes(status));
-
+  const picker = createRowPicker(session, presentation, presetSettings, tree, turns);
   const rowsOf = (tunnels: readonly Tunnel[]) =>
-    forwardRows().filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id));
-
-  const tunnelsOfSubject = (subject: Subject): readonly Tunnel[] => {
-    const { wanted } = session.state;
-    switch (subject.kind) {
-      case 'forward':
-        return wanted.tunnels.filter(({ id }) => id === subject.id);
-      case 'connection':
-        return tunnelsOf(wanted, subject.id);
-      case 'preset': {
-        const preset = findPreset(presetSettings.current.presets, subject.preset);
-        const ids = preset ? presetTunnels(preset).map(tunnelId) : [];
-        return wanted.tunnels.filter(({ id }) => ids.includes(id));
-      }
-      case 'selection':
-        return tree.selection.flatMap(tunnelsOfSubject);
-      case 'presets':
-      case 'problem':
-        return [];
-    }
-  };
-  /** The rows that the arguments of a command name; undefined: the user picks. */
-  const subjectsOf = (given: unknown, selected: unknown): readonly Subject[] | undefined =>
-    readSubjects(given, selected)?.flatMap<Subject>((row) => (row.kind === 'selection' ? tree.selection : [row]));
-
-  /** The tunnels that a command is about, each once; without a row one that the user picks among those with the statuses. */
-  const tunnelsFor = async (
-    question: string,
-    given: unknown,
-    selected: unknown,
-    statuses?: readonly Status[],
-  ): Promise<readonly Tunnel[]> => {
-    const subjects = subjectsOf(given, selected);
-    if (subjects) return [...new Set(subjects.flatMap(tunnelsOfSubject))];
-    const items = forwardRows(statuses).map(({ id, label, description }) => ({ id, label, description }));
-    const picked = await pick(question, items);
-    return picked ? tunnelsOfSubject({ kind: 'forward', id: picked.id }) : [];
-  };
-  const pick = <T extends vscode.QuickPickItem>(question: string, items: T[]): Promise<T | undefined> =>
-    turns.take(() => vscode.window.showQuickPick(items, { title: question, matchOnDescription: true }));
-
-  const presetsFor = async (
-    question: string,
-    given: unknown,
-    selected: unknown,
-    isOffered: (row: PresetRow) => boolean,
-  ) => {
-    const subjects = subjectsOf(given, selected);
-    if (subjects) return subjects.flatMap((subject) => (subject.kind === 'preset' ? [subject.preset] : []));
-    const items = presentation.presented.rows
-      .flatMap((row) => (row.kind === 'presets' ? row.rows : []))
-      .flatMap((row) => (row.kind === 'preset' && isOffered(row) ? [row] : []))
-      .map(({ label, description, preset }) => ({ label, description, preset }));
-    const picked = await pick(question, items);
-    return picked ? [picked.preset] : [];
-  };
+    picker.forwardRows().filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id));
 
   const start = (tunnels: readonly NewTunnel[]): void => {
     const { wanted, started } = startTunnels(session.state, tunnels);
@@ -149,6 +95,17 @@ export function registerCommands({
     notifications.expect(started);
     session.update(() => wanted);
   };
+  /** Starts what was typed, and shows it in the tree. */
+  const open = async (tunnels: readonly NewTunnel[]): Promise<void> => {
+    await rememberHosts(tunnels);
+    start(tunnels);
+    if (tunnels[0]) await tree.reveal(tunnelId(tunnels[0]));
+  };
+  const closeClients = (rows: readonly Subject[]) => {
+    for (const row of rows) if (row.kind === 'client') engine.disconnect(row.forward, row.id);
+  };
+  const isPortTaken = (tunnel: { id: string; url?: string }) => rowFlags(tunnel, session.state).includes('portInUse');
+
   const handlers: Record<CommandId, (...args: never[]) => unknown> = {
     async [commands.forwardPort](given?: { host?: unknown; forward?: unknown; label?: unknown } | null) {
       if (typeof given?.host === 'string' && typeof given.forward === 'string') {
@@ -157,51 +114,76 @@ export function registerCommands({
         if (!read.ok) return void messages.show('error', failureText(read.failure));
         return start([{ ...read.tunnel, ...(typeof label === 'string' && { label }) }]);
       }
-      const tunnel = await turns.take(() => askForward(wizardHosts, draft));
+      const tunnels = await turns.take(() => askForward(wizardHosts, draft));
+      if (!tunnels) return;
+      draft = noAnswers();
+      await open(tunnels);
+    },
+
+    async [commands.newFromCommand](given?: { command?: unknown } | null) {
+      if (typeof given?.command !== 'string') {
+        const tunnels = await turns.take(async () => {
+          const read = await askSshCommand();
+          return read?.tunnels.length === 0 ? askForward(wizardHosts, noAnswers(), read.destination) : read?.tunnels;
+        });
+        return tunnels && open(tunnels);
+      }
+      const read = readSshCommand(given.command);
+      if (!read.ok) return void messages.show('error', failureText(read.failure));
+      start(read.tunnels);
+    },
+
+    async [commands.addForward](given?: unknown) {
+      const [tunnel] = (await picker.connection('Add Forward to Connection', given)) ?? [];
       if (!tunnel) return;
-      draft = { host: '', forward: '' };
-      await rememberHost(tunnel);
-      start([tunnel]);
-      await tree.reveal(tunnelId(tunnel));
+      const tunnels = await turns.take(() => askForward(wizardHosts, noAnswers(), tunnel.destination));
+      if (tunnels) await open(tunnels);
     },
 
     async [commands.edit](given?: unknown, selected?: unknown) {
-      const [old] = await tunnelsFor('Edit Tunnel', given, selected, ['stopped', 'failed']);
+      const [old] = await picker.tunnels('Edit Tunnel', given, selected, isOneOf('stopped', 'failed'));
       if (!old) return;
       const answers = { host: printDestination(old.destination), forward: printSpec(old.spec) };
-      const tunnel = await turns.take(() => askForward(wizardHosts, answers, old.destination));
-      if (!tunnel) return;
-      await rememberHost(tunnel);
-      if (tunnelId(tunnel) !== old.id) session.update((wanted) => removeTunnels(wanted, [old.id]));
-      start([{ ...tunnel, ...(old.label !== undefined && { label: old.label }) }]);
-      await tree.reveal(tunnelId(tunnel));
+      const tunnels = await turns.take(() => askForward(wizardHosts, answers, old.destination));
+      const [first, ...more] = tunnels ?? [];
+      if (!first) return;
+      if (tunnelId(first) !== old.id) session.update((wanted) => removeTunnels(wanted, [old.id]));
+      await open([{ ...first, ...(old.label !== undefined && { label: old.label }) }, ...more]);
     },
 
     async [commands.start](given?: unknown, selected?: unknown) {
-      start(await tunnelsFor('Start Tunnel', given, selected, ['stopped', 'failed', 'retrying']));
+      start(await picker.tunnels('Start Tunnel', given, selected, isOneOf('stopped', 'failed', 'retrying')));
+    },
+
+    async [commands.startOnFreePort](given?: unknown, selected?: unknown) {
+      const tunnels = await picker.tunnels('Use Next Free Port', given, selected, isPortTaken);
+      const ids = tunnels.filter(isPortTaken).map(idOf);
+      notifications.expect(ids);
+      session.update((wanted) => restartTunnels(wanted, ids, false, 'nextFree'));
     },
 
     async [commands.stop](given?: unknown, selected?: unknown) {
-      const running = ['connecting', 'ready', 'retrying', 'failed'] as const;
-      const tunnels = await tunnelsFor('Stop Tunnel', given, selected, running);
-      session.update((wanted) => stopTunnels(wanted, tunnels.map(idOf)));
+      const isUp = isOneOf('connecting', 'ready', 'retrying', 'failed');
+      const isOffered = (row: ForwardRow) => isUp(row) || rowFlags(row, session.state).includes('draining');
+      await stopping.stop(await picker.tunnels('Stop Tunnel', given, selected, isOffered), readHow(given));
     },
 
-    [commands.stopOrRemove](given: unknown = { kind: 'selection' }, selected?: unknown) {
-      const rows = subjectsOf(given, selected) ?? [];
-      const running = rows.flatMap(tunnelsOfSubject).filter(isWanted);
-      if (running.length > 0) return session.update((wanted) => stopTunnels(wanted, running.map(idOf)));
-      const stopped = rows.filter(({ kind }) => kind !== 'preset').flatMap(tunnelsOfSubject);
+    async [commands.stopOrRemove](given: unknown = { kind: 'selection' }, selected?: unknown) {
+      const rows = picker.subjects(given, selected) ?? [];
+      closeClients(rows);
+      const running = rows.flatMap(picker.tunnelsOf).filter(({ wish }) => wish !== 'stop');
+      if (running.length > 0) return stopping.stop(running, readHow(given));
+      const stopped = rows.filter(({ kind }) => kind !== 'preset').flatMap(picker.tunnelsOf);
       session.update((wanted) => removeTunnels(wanted, stopped.map(idOf)));
     },
 
     async [commands.restart](given?: unknown, selected?: unknown) {
-      const tunnels = await tunnelsFor('Restart Tunnel', given, selected);
-      const rows = subjectsOf(given, selected) ?? [];
+      const tunnels = await picker.tunnels('Restart Tunnel', given, selected);
+      const rows = picker.subjects(given, selected) ?? [];
       const running = tunnels.filter(isWanted);
       const ids = (running.length > 0 ? running : tunnels).map(idOf);
       const connections = [
-        ...rows.flatMap((row) => (row.kind === 'connection' && tunnelsOfSubject(row).length > 0 ? [row.id] : [])),
+        ...rows.flatMap((row) => (row.kind === 'connection' && picker.tunnelsOf(row).length > 0 ? [row.id] : [])),
         ...tunnels.map(connectionOf).filter((id) => connectionSeen(session.state.snapshot, id)?.kind !== 'ready'),
       ];
       notifications.expect(ids);
@@ -209,12 +191,15 @@ export function registerCommands({
     },
 
     async [commands.remove](given?: unknown, selected?: unknown) {
-      const tunnels = await tunnelsFor('Remove Tunnel', given, selected);
-      session.update((wanted) => removeTunnels(wanted, tunnels.map(idOf)));
+      await stopping.remove(await picker.tunnels('Remove Tunnel', given, selected), readHow(given));
+    },
+
+    [commands.disconnectClient](given?: unknown, selected?: unknown) {
+      closeClients(picker.subjects(given, selected) ?? []);
     },
 
     async [commands.rename](given?: unknown, selected?: unknown) {
-      const [tunnel, another] = await tunnelsFor('Rename Tunnel', given, selected);
+      const [tunnel, another] = await picker.tunnels('Rename Tunnel', given, selected);
       // One name is for one tunnel: several rows, or a host with several tunnels, are no subject.
       if (!tunnel || another) return;
       const box = {
@@ -227,13 +212,23 @@ export function registerCommands({
     },
 
     async [commands.copyAddress](given?: unknown, selected?: unknown) {
-      const tunnels = await tunnelsFor('Copy Local Address', given, selected, ['ready']);
-      const addresses = rowsOf(tunnels).flatMap(({ address }) => address ?? []);
-      if (addresses.length > 0) await vscode.env.clipboard.writeText(addresses.join('\n'));
+      const tunnels = await picker.tunnels('Copy Address', given, selected, isOneOf('ready'));
+      await copy(rowsOf(tunnels).flatMap(({ address }) => address ?? []));
+    },
+
+    async [commands.copySshCommand](given?: unknown, selected?: unknown) {
+      const tunnels = await picker.tunnels('Copy as ssh Command', given, selected);
+      await copy(byHost(tunnels).map(([first, specs]) => printSshCommand(first.destination, specs)));
+    },
+
+    async [commands.copyConfigBlock](given?: unknown, selected?: unknown) {
+      const tunnels = await picker.tunnels('Copy as ssh_config Block', given, selected);
+      await copy(byHost(tunnels).map(([first, specs]) => printSshConfigBlock(first.destination, specs)));
     },
 
     async [commands.openInBrowser](given?: unknown, selected?: unknown) {
-      const tunnels = await tunnelsFor('Open in Browser', given, selected, ['ready']);
+      const isPage = (row: ForwardRow) => rowFlags(row, session.state).includes('url');
+      const tunnels = await picker.tunnels('Open in Browser', given, selected, isPage);
       for (const { url } of rowsOf(tunnels))
         if (url !== undefined) await vscode.env.openExternal(await vscode.env.asExternalUri(vscode.Uri.parse(url)));
     },
@@ -241,18 +236,20 @@ export function registerCommands({
     [commands.showLog]: () => log.show(),
 
     async [commands.savePreset](given?: unknown, selected?: unknown) {
-      const tunnels = await tunnelsFor('Save as Preset', given, selected);
+      const tunnels = await picker.tunnels('Save as Preset', given, selected);
       await turns.take(() => presets.save(tunnels));
     },
 
     async [commands.startPreset](given?: unknown, selected?: unknown) {
       const isDown = ({ status, locked }: PresetRow) => locked === undefined && ['stopped', 'failed'].includes(status);
-      for (const preset of await presetsFor('Start Preset', given, selected, isDown)) await presets.start(preset);
+      for (const preset of await picker.presets('Start Preset', given, selected, isDown)) await presets.start(preset);
     },
 
     async [commands.stopPreset](given?: unknown, selected?: unknown) {
       const isUp = ({ status }: PresetRow) => status !== 'stopped';
-      for (const preset of await presetsFor('Stop Preset', given, selected, isUp)) presets.stop(preset);
+      const stopped = await picker.presets('Stop Preset', given, selected, isUp);
+      const tunnels = stopped.flatMap((preset) => picker.tunnelsOf({ kind: 'preset', preset }));
+      await stopping.stop(tunnels, readHow(given));
     },
 
     async [commands.editPresets](given?: unknown) {
@@ -274,6 +271,20 @@ export function registerCommands({
     ...Object.entries(handlers).map(([id, handler]) => vscode.commands.registerCommand(id, handler)),
   );
 }
+
+/** The tunnels of each host together, with the first of them. */
+function byHost(tunnels: readonly Tunnel[]): [first: Tunnel, specs: readonly ForwardSpec[]][] {
+  return [...new Set(tunnels.map(connectionOf))].map((host) => {
+    const own = tunnels.filter((tunnel) => connectionOf(tunnel) === host);
+    return [own[0]!, own.map(({ spec }) => spec)];
+  });
+}
+
+async function copy(lines: readonly string[]): Promise<void> {
+  if (lines.length > 0) await vscode.env.clipboard.writeText(lines.join('\n'));
+}
+
+const noAnswers = (): WizardAnswers => ({ host: '', forward: '' });
 
 function idOf({ id }: Tunnel): string {
   return id;

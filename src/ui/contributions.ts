@@ -2,7 +2,10 @@
 
 export const commands = {
   forwardPort: 'sshTunnels.forwardPort',
+  newFromCommand: 'sshTunnels.newFromCommand',
+  addForward: 'sshTunnels.addForward',
   start: 'sshTunnels.start',
+  startOnFreePort: 'sshTunnels.startOnFreePort',
   stop: 'sshTunnels.stop',
   stopOrRemove: 'sshTunnels.stopOrRemove',
   restart: 'sshTunnels.restart',
@@ -10,7 +13,10 @@ export const commands = {
   rename: 'sshTunnels.rename',
   edit: 'sshTunnels.edit',
   copyAddress: 'sshTunnels.copyAddress',
+  copySshCommand: 'sshTunnels.copySshCommand',
+  copyConfigBlock: 'sshTunnels.copyConfigBlock',
   openInBrowser: 'sshTunnels.openInBrowser',
+  disconnectClient: 'sshTunnels.disconnectClient',
   showLog: 'sshTunnels.showLog',
   savePreset: 'sshTunnels.savePreset',
   startPreset: 'sshTunnels.startPreset',
@@ -34,7 +40,7 @@ export const settings = {
 
 /** For `when` clauses. */
 export const contextKeys = {
-  /** The states that the tunnels have, such as `failed ready`. */
+  /** The states that the tunnels have, such as `failed portInUse ready`. */
   tunnels: 'sshTunnels.states',
   /** The states that the presets have, `locked` among them. */
   presets: 'sshTunnels.presetStates',

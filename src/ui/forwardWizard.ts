@@ -1,10 +1,11 @@
 import * as vscode from 'vscode';
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Failure } from '../core/failure.js';
-import { parseAnswer, type ForwardSpec } from '../core/forwardSpec.js';
+import { parseAnswer } from '../core/forwardSpec.js';
 import type { NewTunnel } from '../core/session.js';
-import { effectText, failureText } from '../core/wording.js';
+import { failureText } from '../core/wording.js';
 import { withoutLinks } from './messages.js';
+import { commandNotes, commandTitle, effectOf, isSshCommand, readSshCommand } from './sshCommandBox.js';
 
 /** What is typed into the two steps. */
 export interface WizardAnswers {
@@ -21,24 +22,27 @@ export interface WizardHosts {
 
 const title = 'Forward Port';
 const back = Symbol('back');
-type Step<T> = T | typeof back | undefined;
 
 /**
- * Asks for a host, then for what to forward; undefined when it was closed before its end. What is typed stands in
- * `answers` at once, so that one that was interrupted can go on. With a destination it begins at the second step.
+ * Asks for a host, then for what to forward; undefined when it was closed before its end. A whole ssh command is an answer
+ * to both. What is typed stands in `answers` at once, so that one that was interrupted can go on. With a destination it
+ * begins at the second step.
  */
 export async function askForward(
   hosts: WizardHosts,
   answers: WizardAnswers,
   given?: Destination,
-): Promise<NewTunnel | undefined> {
+): Promise<readonly NewTunnel[] | undefined> {
   let destination = given;
   for (;;) {
-    destination ??= await askHost(hosts, answers);
-    if (!destination) return undefined;
-    const spec = await askSpec(destination, answers);
-    if (spec === undefined) return undefined;
-    if (spec !== back) return { destination, spec };
+    if (!destination) {
+      const answer = await askHost(hosts, answers);
+      if (!answer) return undefined;
+      if (answer.tunnels.length > 0) return answer.tunnels;
+      destination = answer.destination;
+    }
+    const tunnels = await askTunnels(destination, answers);
+    if (tunnels !== back) return tunnels;
     destination = undefined;
   }
 }
@@ -51,9 +55,14 @@ export function readForward(answers: WizardAnswers): { ok: true; tunnel: NewTunn
   return forward.ok ? { ok: true, tunnel: { destination: host.destination, spec: forward.spec } } : forward;
 }
 
-type HostItem = vscode.QuickPickItem & { destination?: Destination };
+/** Where to, and the forwards if a whole command said so. */
+interface HostAnswer {
+  destination: Destination;
+  tunnels: readonly NewTunnel[];
+}
+type HostItem = vscode.QuickPickItem & { answer?: HostAnswer };
 
-function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<Destination | undefined> {
+function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<HostAnswer | undefined> {
   const pick = vscode.window.createQuickPick<HostItem>();
   let configured: readonly string[] = [];
   const show = () => {
@@ -61,7 +70,7 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<Destinatio
     const typed = typedItem(pick.value, known);
     const separator = { label: 'As typed', kind: vscode.QuickPickItemKind.Separator };
     // Who writes a user or a port means just that; a bare name may be the beginning of one in the list.
-    if (typed && /[@:]/.test(pick.value)) pick.items = [typed, ...known];
+    if (typed && /[@:]|\s-|^-/.test(pick.value.trim())) pick.items = [typed, ...known];
     else pick.items = typed ? [...known, separator, typed] : known;
   };
   pick.title = title;
@@ -88,10 +97,10 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<Destinatio
     pick.onDidAccept(() => {
       const [picked] = pick.selectedItems;
       // Enter may come before the list has followed what was typed: then that counts, and not the row of before.
-      const destination = picked && isMatch(pick.value, picked.label) ? picked.destination : readHost(pick.value);
-      if (!destination) return;
-      answers.host = printDestination(destination);
-      resolve(destination);
+      const answer = picked && isMatch(pick.value, picked.label) ? picked.answer : readHost(pick.value);
+      if (!answer) return;
+      answers.host = printDestination(answer.destination);
+      resolve(answer);
       pick.hide();
     });
     pick.onDidHide(() => {
@@ -105,9 +114,8 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<Destinatio
 function hostItems(configured: readonly string[], recent: readonly string[]): HostItem[] {
   const group = (label: string, icon: string, names: readonly string[]): HostItem[] => {
     const items = names.flatMap((name) => {
-      const read = parseDestination(name);
-      const iconPath = new vscode.ThemeIcon(icon);
-      return read.ok ? [{ label: name, iconPath, destination: read.destination }] : [];
+      const answer = readHost(name);
+      return answer ? [{ label: name, iconPath: new vscode.ThemeIcon(icon), answer }] : [];
     });
     return items.length > 0 ? [{ label, kind: vscode.QuickPickItemKind.Separator }, ...items] : [];
   };
@@ -130,38 +138,57 @@ function isMatch(typed: string, label: string): boolean {
   });
 }
 
-function readHost(text: string): Destination | undefined {
+function readHost(text: string): HostAnswer | undefined {
+  if (isSshCommand(text)) {
+    const read = readSshCommand(text);
+    return read.ok ? read : undefined;
+  }
   const result = parseDestination(text);
-  return result.ok ? result.destination : undefined;
+  return result.ok ? { destination: result.destination, tunnels: [] } : undefined;
 }
 
-/** An item for what is typed, if it is not in the list: with a destination when it is one, else with what is wrong. */
+/** An item for what is typed, if it is not in the list: with an answer when it is one, else with what is wrong. */
 function typedItem(value: string, known: readonly HostItem[]): HostItem | undefined {
   if (value.trim() === '') return undefined;
-  const result = parseDestination(value);
-  if (!result.ok)
-    return { label: failureText(result.failure), iconPath: new vscode.ThemeIcon('error'), alwaysShow: true };
-  const name = printDestination(result.destination);
-  if (known.some(({ destination }) => destination && printDestination(destination) === name)) return undefined;
-  return {
-    label: `Connect to ${name}`,
-    iconPath: new vscode.ThemeIcon('arrow-right'),
-    destination: result.destination,
+  const refused = (failure: Failure): HostItem => ({
+    label: failureText(failure),
+    iconPath: new vscode.ThemeIcon('error'),
     alwaysShow: true,
-  };
+  });
+  const taken = (label: string, detail: string, answer: HostAnswer): HostItem => ({
+    label,
+    ...(detail !== '' && { detail }),
+    iconPath: new vscode.ThemeIcon('arrow-right'),
+    answer,
+    alwaysShow: true,
+  });
+  if (isSshCommand(value)) {
+    const read = readSshCommand(value);
+    if (!read.ok) return refused(read.failure);
+    const effects = read.tunnels.map((tunnel) => effectOf(tunnel).effect);
+    return taken(commandTitle(read), [...effects, ...commandNotes(read)].join(' · '), read);
+  }
+  const result = parseDestination(value);
+  if (!result.ok) return refused(result.failure);
+  const { destination } = result;
+  const name = printDestination(destination);
+  if (known.some(({ answer }) => answer && printDestination(answer.destination) === name)) return undefined;
+  return taken(`Connect to ${name}`, '', { destination, tunnels: [] });
 }
 
-function askSpec(destination: Destination, answers: WizardAnswers): Promise<Step<ForwardSpec>> {
-  const host = printDestination(destination);
+function askTunnels(
+  destination: Destination,
+  answers: WizardAnswers,
+): Promise<readonly NewTunnel[] | typeof back | undefined> {
   const input = vscode.window.createInputBox();
   const check = () => {
     answers.forward = input.value;
-    input.validationMessage = input.value.trim() === '' ? undefined : verdict(input.value, host);
+    input.validationMessage = input.value.trim() === '' ? undefined : readTunnels(input.value, destination).verdict;
   };
   input.title = title;
   input.step = 2;
   input.totalSteps = 2;
-  input.prompt = `What to forward through ${host}: a port, host:port, or ssh’s own spelling`;
+  input.prompt = `What to forward through ${printDestination(destination)}: a port, host:port, or ssh’s own -L, -R, -D`;
   input.placeholder = '5432, db:5432 or -L 127.0.0.1:5000:db:5432';
   input.buttons = [vscode.QuickInputButtons.Back];
   input.ignoreFocusOut = true;
@@ -174,12 +201,12 @@ function askSpec(destination: Destination, answers: WizardAnswers): Promise<Step
       input.hide();
     });
     input.onDidAccept(() => {
-      const result = parseAnswer(input.value);
-      if (!result.ok) {
-        input.validationMessage = verdict(input.value, host);
+      const { tunnels, verdict } = readTunnels(input.value, destination);
+      if (!tunnels) {
+        input.validationMessage = verdict;
         return;
       }
-      resolve(result.spec);
+      resolve(tunnels);
       input.hide();
     });
     input.onDidHide(() => {
@@ -190,11 +217,40 @@ function askSpec(destination: Destination, answers: WizardAnswers): Promise<Step
   });
 }
 
-/** What it will do, or what is wrong and where. */
-function verdict(text: string, host: string): vscode.InputBoxValidationMessage {
-  const result = parseAnswer(text);
-  return {
-    message: withoutLinks(result.ok ? effectText(result.spec, host) : failureText(result.failure)),
-    severity: result.ok ? vscode.InputBoxValidationSeverity.Info : vscode.InputBoxValidationSeverity.Error,
-  };
+interface ReadTunnels {
+  /** Absent when it can't be taken. */
+  tunnels?: readonly NewTunnel[];
+  /** What it will do, or what is wrong and where. */
+  verdict: vscode.InputBoxValidationMessage;
+}
+
+function readTunnels(text: string, destination: Destination): ReadTunnels {
+  const { Error, Warning, Info } = vscode.InputBoxValidationSeverity;
+  const verdict = (message: string, severity: vscode.InputBoxValidationSeverity) => ({
+    message: withoutLinks(message),
+    severity,
+  });
+  if (!isSshCommand(text)) {
+    const result = parseAnswer(text);
+    if (!result.ok) return { verdict: verdict(failureText(result.failure), Error) };
+    const tunnel = { destination, spec: result.spec };
+    const { effect, access, isOpen } = effectOf(tunnel);
+    return { tunnels: [tunnel], verdict: verdict(`${sentence(effect)} ${access}.`, isOpen ? Warning : Info) };
+  }
+  const read = readSshCommand(text);
+  if (!read.ok) return { verdict: verdict(failureText(read.failure), Error) };
+  if (read.tunnels.length === 0)
+    return { verdict: verdict('This command has no -L, -R or -D: nothing to forward.', Error) };
+  const effects = read.tunnels.map(effectOf);
+  const lines = [
+    commandTitle(read),
+    ...effects.map(({ effect, access }) => `${effect} (${access})`),
+    ...commandNotes(read),
+  ];
+  const isOpen = effects.some((one) => one.isOpen);
+  return { tunnels: read.tunnels, verdict: verdict(lines.map(sentence).join(' '), isOpen ? Warning : Info) };
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

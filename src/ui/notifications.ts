@@ -1,8 +1,9 @@
 import * as vscode from 'vscode';
-import { decideNotices, type Notice } from '../core/notice.js';
+import { decideNotices, type Notice, type Remedy } from '../core/notice.js';
+import { isWanted } from '../core/plan.js';
 import { browserUrl, clientAddress } from '../core/present.js';
 import { tunnelState } from '../core/snapshot.js';
-import type { Session } from '../core/session.js';
+import type { Session, SessionState } from '../core/session.js';
 import { commands } from './contributions.js';
 import type { Messages } from './messages.js';
 
@@ -20,34 +21,71 @@ export function createNotifications(session: Session, messages: Messages): Notif
   let asked: ReadonlySet<string> = new Set();
   let before = session.state;
 
-  const buttons = ({ kind, tunnels }: Notice): Button[] => {
-    const rows = tunnels.map((id) => ({ kind: 'forward', id }));
+  const run = (label: string, command: string, ...args: unknown[]): Button => ({
+    label,
+    press: () => vscode.commands.executeCommand(command, ...args),
+  });
+  const rowsOf = (tunnels: readonly string[]) => tunnels.map((id) => ({ kind: 'forward', id }));
+
+  const buttons = (notice: Notice): Button[] => {
+    const remedies = notice.remedies.map(remedyButton);
+    const rows = rowsOf(notice.tunnels);
     const [row] = rows;
-    const run = (label: string, command: string, ...args: unknown[]): Button => ({
-      label,
-      press: () => vscode.commands.executeCommand(command, ...args),
-    });
     const tunnel = session.state.wanted.tunnels.find(({ id }) => id === row?.id);
     const isOne = rows.length === 1 && tunnel !== undefined;
-    switch (kind) {
+    switch (notice.kind) {
       case 'ready': {
         const address = isOne ? clientAddress(tunnel, tunnelState(tunnel, session.state.snapshot)) : undefined;
-        if (!tunnel || address === undefined) return [];
+        if (!tunnel || address === undefined) return remedies;
         const copy = run('Copy Address', commands.copyAddress, row);
-        return browserUrl(tunnel, address) ? [run('Open in Browser', commands.openInBrowser, row), copy] : [copy];
+        const open = run('Open in Browser', commands.openInBrowser, row);
+        return [...remedies, ...(browserUrl(tunnel, address) ? [open] : []), copy];
       }
-      case 'failed':
-        return [
-          run('Show Log', commands.showLog),
-          ...(isOne ? [run('Edit', commands.edit, row)] : []),
-          run('Retry', commands.start, row, rows),
-        ];
+      case 'failed': {
+        const edit = isOne ? [run('Edit', commands.edit, row)] : [];
+        const retry = run('Retry', commands.start, row, rows);
+        const log = run('Show Log', commands.showLog);
+        return remedies.length > 0 ? [...remedies, ...edit, retry] : [log, ...edit, retry];
+      }
     }
   };
 
+  const remedyButton = (remedy: Remedy): Button => {
+    const rows = rowsOf(remedy.tunnels);
+    switch (remedy.kind) {
+      case 'nextFree':
+        return run('Use Next Free Port', commands.startOnFreePort, rows[0], rows);
+      case 'stop':
+        return run('Stop', commands.stop, rows[0], rows);
+      case 'stopOther':
+        return {
+          label: `Stop “${remedy.name}”`,
+          press: async () => {
+            await vscode.commands.executeCommand(commands.stop, { kind: 'forward', id: remedy.tunnel });
+            // The user may have left it running when asked about its connections.
+            if (await isGone(remedy.tunnel)) await vscode.commands.executeCommand(commands.restart, rows[0], rows);
+          },
+        };
+    }
+  };
+
+  /** Resolves when a tunnel listens no more, with false when it is wanted again or still. */
+  const isGone = (id: string): Promise<boolean> =>
+    new Promise((resolve) => {
+      const look = ({ wanted, snapshot }: SessionState) => {
+        const tunnel = wanted.tunnels.find((other) => other.id === id);
+        const goesOn = tunnel !== undefined && isWanted(tunnel);
+        if (!goesOn && snapshot.forwards[id]) return;
+        stopLooking();
+        resolve(!goesOn);
+      };
+      const stopLooking = session.onChange((state) => look(state));
+      look(session.state);
+    });
+
   const show = async (notice: Notice): Promise<void> => {
     const severity = notice.kind === 'failed' ? 'error' : notice.partly ? 'warning' : 'information';
-    const offered = buttons(notice);
+    const offered = buttons(notice).slice(0, 3);
     const pressed = await messages.show(severity, notice.text, ...offered.map(({ label }) => label));
     await offered.find(({ label }) => label === pressed)?.press();
   };

@@ -4,12 +4,13 @@ import { printDestination, type Destination } from '../core/destination.js';
 import { connectionOf } from '../core/plan.js';
 import { presetFingerprint, presetTunnels, printPreset, type Preset, type PresetScope } from '../core/preset.js';
 import { scopeText } from '../core/present.js';
-import { consentPrompt } from '../core/prompt.js';
-import { startTunnels, stopTunnels, tunnelId, type Session, type Tunnel } from '../core/session.js';
+import { consentPrompt, networkConsentKey } from '../core/prompt.js';
+import { startTunnels, tunnelId, type Session, type Tunnel } from '../core/session.js';
 import { findPreset, type PresetKey } from '../core/subject.js';
-import { failureText } from '../core/wording.js';
+import { askedAccess, failureText } from '../core/wording.js';
 import { commands, settings } from './contributions.js';
 import type { Messages } from './messages.js';
+import type { NetworkConsents } from './networkConsents.js';
 import type { Notifications } from './notifications.js';
 import {
   canAddPreset,
@@ -51,7 +52,6 @@ export function watchPresets(): PresetSettings {
 export interface Presets {
   /** Starts one for the user, who is asked first where a consent is missing. */
   start(preset: PresetKey): Promise<void>;
-  stop(preset: PresetKey): void;
   /** Starts those with autoStart; where a consent is missing, offers to. */
   startAutomatic(scopes: 'all' | 'workspace'): Promise<void>;
   /** Writes the tunnels as presets, one for each of their hosts, and asks for its name. */
@@ -67,6 +67,7 @@ export function createPresets(
   session: Session,
   presetSettings: PresetSettings,
   notifications: Notifications,
+  networkConsents: NetworkConsents,
   messages: Messages,
 ): Presets {
   const consents = () => context.workspaceState.get<readonly string[]>(consentsKey, []);
@@ -108,6 +109,7 @@ export function createPresets(
     if (!hasConsent(preset)) {
       if (!(await askConsent(preset))) return;
       await giveConsent(preset);
+      await networkConsents.give(shownAsOpen(preset));
     }
     run(preset, true);
   };
@@ -151,10 +153,6 @@ export function createPresets(
 
   return {
     start,
-    stop(key) {
-      const preset = findPreset(presetSettings.current.presets, key);
-      if (preset) session.update((wanted) => stopTunnels(wanted, presetTunnels(preset).map(tunnelId)));
-    },
     async startAutomatic(scopes) {
       const automatic = presetSettings.current.presets.filter(
         (preset) => preset.autoStart && isAllowed(preset) && (scopes === 'all' || preset.scope.kind !== 'user'),
@@ -186,4 +184,18 @@ export function createPresets(
 
 function isOf(host: string): (tunnel: Tunnel) => boolean {
   return (tunnel) => connectionOf(tunnel) === host;
+}
+
+/** What the question before a preset's start has said of the network, see consentPrompt, is not asked again. */
+function shownAsOpen(preset: Preset): string[] {
+  const connection = printDestination(preset.destination);
+  return presetTunnels(preset).flatMap((tunnel) => {
+    const { spec } = tunnel;
+    if (askedAccess(spec) !== 'network' || spec.listen.kind !== 'tcp') return [];
+    const { bind = '' } = spec.listen;
+    // As the engine will ask: an empty one stands for all addresses, and those of a server are not known.
+    const addresses = spec.kind === 'remote' ? [] : [['', '*'].includes(bind) ? '0.0.0.0' : bind];
+    const forward = tunnelId(tunnel);
+    return [networkConsentKey({ kind: 'openToNetwork', id: '', connection, forward, spec, addresses })];
+  });
 }

@@ -1,31 +1,84 @@
 import * as vscode from 'vscode';
-import type { Presented, Row, Status } from '../core/present.js';
+import type { ForwardRow, Presented, Row, Status } from '../core/present.js';
+import type { Session } from '../core/session.js';
+import type { BelowForward, ClientChange, ClientLists } from './clientLists.js';
 import { commands, contextKeys, views } from './contributions.js';
 import { paragraphs } from './markdown.js';
 import type { Presentation } from './presentation.js';
+import { rowFlags, type RowFlag } from './rowFlags.js';
+
+type TreeRow = Row | BelowForward;
 
 export interface Tree extends vscode.Disposable {
-  readonly selection: readonly Row[];
+  readonly selection: readonly TreeRow[];
   /** Shows the view with the forward selected. */
   reveal(forward: string): Promise<void>;
 }
 
-export function createTree(presentation: Presentation): Tree {
-  const changed = new vscode.EventEmitter<void>();
-  const provider: vscode.TreeDataProvider<Row> = {
+export function createTree(presentation: Presentation, session: Session, clientLists: ClientLists): Tree {
+  const changed = new vscode.EventEmitter<TreeRow[] | undefined>();
+  /** The rows on the screen by id: VS Code knows a row as the very object that it was given, whatever it says now. */
+  const shown = new Map<string, { given: TreeRow; now: TreeRow }>();
+  /** Rows that stand otherwise than at first: forwards that were opened, other rows that were closed. */
+  const toggled = new Set<string>();
+  let endProgress: (() => void) | undefined;
+
+  const give = (rows: readonly TreeRow[]): TreeRow[] => {
+    for (const row of rows) shown.set(rowId(row), { given: row, now: row });
+    return [...rows];
+  };
+  const provider: vscode.TreeDataProvider<TreeRow> = {
     onDidChangeTreeData: changed.event,
-    getChildren: (row) => [...(row ? childrenOf(row) : presentation.presented.rows)],
+    async getChildren(row) {
+      if (row?.kind !== 'forward') return give(row ? childrenOf(row) : presentation.presented.rows);
+      toggle(row, true);
+      return give(hasClients(row) ? await clientLists.rows(row.id) : []);
+    },
     getParent: (row) => presentation.presented.rows.find((parent) => childrenOf(parent).some(isRow(row))),
-    getTreeItem: treeItem,
+    getTreeItem(row) {
+      const { now } = shown.get(rowId(row)) ?? { now: row };
+      return treeItem(now, contextValue(row, flagsOf(row)), row.kind === 'forward' && hasClients(row));
+    },
   };
   const view = vscode.window.createTreeView(views.tunnels, {
     treeDataProvider: provider,
     canSelectMany: true,
   });
-  let endProgress: (() => void) | undefined;
+
+  const flagsOf = (row: TreeRow) => (row.kind === 'forward' ? rowFlags(row, session.state) : []);
+  const hasClients = (row: ForwardRow) => row.status === 'ready' || flagsOf(row).includes('draining');
+
+  const toggle = (row: TreeRow, isToggled: boolean) => {
+    if (isToggled) toggled.add(rowId(row));
+    else toggled.delete(rowId(row));
+    look();
+  };
+  /** Clients are read only while they can be seen. */
+  const look = () => {
+    const opened = presentation.presented.rows
+      .filter((row) => row.kind === 'connection' && !toggled.has(rowId(row)))
+      .flatMap((row) => (row.kind === 'connection' ? row.forwards : []))
+      .filter((row) => toggled.has(rowId(row)) && hasClients(row));
+    clientLists.look(view.visible ? opened.map(({ id }) => id) : []);
+  };
+  const redraw = () => {
+    shown.clear();
+    changed.fire(undefined);
+  };
+  const redrawBelow = (change: ClientChange) => {
+    const ids = change.kind === 'rows' ? [rowId({ kind: 'forward', id: change.forward })] : change.rows.map(rowId);
+    if (change.kind === 'words')
+      for (const row of change.rows) {
+        const known = shown.get(rowId(row));
+        if (known) known.now = row;
+      }
+    changed.fire(ids.flatMap((id) => shown.get(id)?.given ?? []));
+  };
 
   const show = (presented: Presented) => {
-    changed.fire();
+    for (const row of forwardsOf(presented)) if (!hasClients(row)) toggled.delete(rowId(row));
+    look();
+    redraw();
     const { ready } = presented;
     view.badge =
       ready === 0 ? undefined : { value: ready, tooltip: ready === 1 ? '1 tunnel ready' : `${ready} tunnels ready` };
@@ -40,7 +93,8 @@ export function createTree(presentation: Presentation): Tree {
       endProgress?.();
       endProgress = undefined;
     }
-    setContext(contextKeys.tunnels, [...new Set(states)].join(' '));
+    const flags = forwardsOf(presented).flatMap(flagsOf);
+    setContext(contextKeys.tunnels, [...new Set([...states, ...flags])].join(' '));
     setContext(contextKeys.presets, [...new Set(presetStates(presented))].join(' '));
   };
 
@@ -48,8 +102,16 @@ export function createTree(presentation: Presentation): Tree {
     view,
     changed,
     presentation.onDidChange(show),
+    clientLists.onDidChange(redrawBelow),
+    view.onDidExpandElement(({ element }) => toggle(element, element.kind === 'forward')),
+    view.onDidCollapseElement(({ element }) => toggle(element, element.kind !== 'forward')),
+    view.onDidChangeVisibility(({ visible }) => {
+      look();
+      // What was read of clients before it was hidden is old.
+      if (visible) redraw();
+    }),
     view.onDidChangeSelection(({ selection: [row, ...others] }) =>
-      setContext(contextKeys.selected, row && others.length === 0 ? contextValue(row) : ''),
+      setContext(contextKeys.selected, row && others.length === 0 ? contextValue(row, flagsOf(row)) : ''),
     ),
     { dispose: () => endProgress?.() },
   );
@@ -63,7 +125,7 @@ export function createTree(presentation: Presentation): Tree {
       if (!row) return;
       await view.reveal(row, { select: true, focus: true });
       // It shows the row as it was when asked to reveal it, and what has changed since would stay unseen.
-      changed.fire();
+      redraw();
     },
     dispose: () => void parts.dispose(),
   };
@@ -83,30 +145,35 @@ function presetStates({ rows }: Presented): string[] {
     .flatMap((row) => (row.kind === 'preset' ? [row.locked === undefined ? row.status : 'locked'] : []));
 }
 
-function childrenOf(row: Row): readonly Row[] {
+/** Those that are there without asking the engine. */
+function childrenOf(row: TreeRow): readonly Row[] {
   switch (row.kind) {
     case 'connection':
       return row.forwards;
     case 'presets':
       return row.rows;
-    case 'forward':
-    case 'preset':
-    case 'problem':
+    default:
       return [];
   }
 }
 
 /** The same row, also when it was made by another `present`. */
-function isRow(row: Row): (other: Row) => boolean {
+function isRow(row: TreeRow): (other: TreeRow) => boolean {
   const id = rowId(row);
   return (other) => rowId(other) === id;
 }
 
-function rowId(row: Row): string {
+type RowKey<R extends TreeRow = TreeRow> = R extends ForwardRow ? Pick<R, 'kind' | 'id'> : R;
+
+function rowId(row: RowKey): string {
   switch (row.kind) {
     case 'connection':
     case 'forward':
       return `${row.kind} ${row.id}`;
+    case 'client':
+      return `${row.kind} ${JSON.stringify([row.forward, row.id])}`;
+    case 'noClients':
+      return `${row.kind} ${row.forward}`;
     case 'presets':
       return row.kind;
     case 'preset':
@@ -116,28 +183,37 @@ function rowId(row: Row): string {
   }
 }
 
-function contextValue(row: Row): string {
+function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
   switch (row.kind) {
     case 'connection':
-    case 'forward':
       return `${row.kind}.${row.status}`;
+    case 'forward':
+      // One that is drained is stopped and is not.
+      return [row.kind, ...(flags.includes('draining') ? [] : [row.status]), ...flags].join('.');
     case 'preset':
       return `${row.kind}.${row.locked === undefined ? row.status : 'locked'}`;
+    case 'client':
+    case 'noClients':
     case 'presets':
     case 'problem':
       return row.kind;
   }
 }
 
-function treeItem(row: Row): vscode.TreeItem {
-  const label = row.kind === 'presets' ? 'Presets' : row.label;
-  const item = new vscode.TreeItem(label);
+function treeItem(row: TreeRow, contextValue: string, hasClients: boolean): vscode.TreeItem {
+  const item = new vscode.TreeItem(row.kind === 'presets' ? 'Presets' : row.kind === 'noClients' ? '' : row.label);
   item.id = rowId(row);
-  item.contextValue = contextValue(row);
+  item.contextValue = contextValue;
   item.iconPath = icon(row);
   if (row.kind === 'connection' || row.kind === 'presets')
     item.collapsibleState = vscode.TreeItemCollapsibleState.Expanded;
+  if (hasClients) item.collapsibleState = vscode.TreeItemCollapsibleState.Collapsed;
   if (row.kind === 'presets') return item;
+  if (row.kind === 'noClients') {
+    item.description = 'No connections';
+    item.accessibilityInformation = { label: 'No connections' };
+    return item;
+  }
   item.tooltip = paragraphs(row.tooltip);
   item.accessibilityInformation = { label: spoken(row) };
   if (row.kind === 'problem') {
@@ -151,13 +227,15 @@ function treeItem(row: Row): vscode.TreeItem {
 }
 
 /** What a screen reader says of a row. */
-function spoken(row: Exclude<Row, { kind: 'presets' }>): string {
+function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'noClients' }>): string {
   const said = (parts: readonly string[]) => parts.join(', ').replaceAll(' → ', ' to ').replaceAll(' · ', ', ');
   switch (row.kind) {
     case 'connection':
       return said([`SSH connection to ${row.label}`, row.description]);
     case 'forward':
       return said([`Tunnel ${row.label}`, row.description]) + (row.problem === undefined ? '' : `. ${row.problem}`);
+    case 'client':
+      return `Connection ${said([...row.tooltip])}`;
     case 'preset':
       return said([
         `Preset ${row.label}`,
@@ -169,13 +247,18 @@ function spoken(row: Exclude<Row, { kind: 'presets' }>): string {
   }
 }
 
-function icon(row: Row): vscode.ThemeIcon {
+function icon(row: TreeRow): vscode.ThemeIcon | undefined {
   switch (row.kind) {
     case 'connection':
       return statusIcon(row.status);
     case 'forward':
-      if (row.status === 'ready' && row.problem !== undefined) return themed('warning', 'list.warningForeground');
-      return statusIcon(row.status);
+      if (row.status !== 'ready') return statusIcon(row.status);
+      if (row.problem !== undefined) return themed('warning', 'list.warningForeground');
+      return row.isOpen ? themed('broadcast', 'list.warningForeground') : statusIcon(row.status);
+    case 'client':
+      return new vscode.ThemeIcon('arrow-swap');
+    case 'noClients':
+      return undefined;
     case 'preset':
       return row.locked === undefined ? statusIcon(row.status) : new vscode.ThemeIcon('lock');
     case 'presets':

@@ -31,6 +31,12 @@ const { contributes } = manifest;
 const statuses = ['connecting', 'ready', 'retrying', 'failed', 'stopped'];
 const viewItems = [
   ...['forward', 'connection', 'preset'].flatMap((kind) => statuses.map((status) => `${kind}.${status}`)),
+  'forward.ready.url',
+  'forward.ready.url.portInUse',
+  'forward.failed.portInUse',
+  'forward.draining',
+  'client',
+  'noClients',
   'preset.locked',
   'presets',
   'problem',

@@ -17,13 +17,32 @@ describe('the subjects of a command', () => {
     ]);
   });
 
+  it('are a client by its forward and number, and a connection by its name alone', () => {
+    const client = { kind: 'client', forward: 'a', id: 3, label: '127.0.0.1:50100' };
+    assert.deepEqual(readSubjects(client, undefined), [{ kind: 'client', forward: 'a', id: 3 }]);
+    assert.deepEqual(readSubjects({ connection: 'web01', line: '-KL 5432' }, undefined), [
+      { kind: 'connection', id: 'web01' },
+    ]);
+  });
+
   it('are not given from the palette', () => {
     assert.equal(readSubjects(undefined, undefined), undefined);
     assert.equal(readSubjects(null, undefined), undefined);
   });
 
   it('are nothing when they can’t be read', () => {
-    for (const wrong of [0, '', 'forward', [], {}, { kind: 'forward' }, { kind: 'host', id: 'a' }, { kind: 'preset' }])
+    for (const wrong of [
+      0,
+      '',
+      'forward',
+      [],
+      {},
+      { kind: 'forward' },
+      { kind: 'host', id: 'a' },
+      { kind: 'preset' },
+      { connection: 1 },
+      { kind: 'client', forward: 'a' },
+    ])
       assert.deepEqual(readSubjects(wrong, undefined), [], JSON.stringify(wrong));
     const scope = { kind: 'folder' };
     assert.deepEqual(readSubjects({ kind: 'preset', preset: { name: 'DB', scope } }, 'all'), []);

@@ -7,35 +7,28 @@ import { execFile, fork } from 'node:child_process';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { promisify } from 'node:util';
 import * as vscode from 'vscode';
-import type { ConnectionRow, ForwardRow, PresetGroupRow } from '../../src/core/present.js';
 import type { StoredPreset } from '../../src/core/preset.js';
-import type { TestAccess } from '../../src/extension.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
 import { bytes, digest, echo, exchange, startTarget, type Target } from '../support/targets.js';
-
-const extensionId = 'ssh-tunnels.ssh-tunnels';
+import { extensionUnderTest } from './extensionUnderTest.js';
 
 describe('the extension inside VS Code', () => {
-  let access: TestAccess;
+  const { activate, access, configure, run, connections, forwards, presets, notices, lastNotice, become, removeAll } =
+    extensionUnderTest();
   let sshd: Sshd;
   let web: Server;
   let service: Target;
 
   before(async () => {
-    const extension = vscode.extensions.getExtension<TestAccess>(extensionId);
-    assert.ok(extension, 'the extension is there');
-    access = await extension.activate();
+    await activate();
     sshd = await startSshd();
     web = createServer((_request, response) => response.end('a page behind the server'));
     await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
     service = await startTarget(echo);
     await configure('sshConfigFile', sshd.configPath('web01'));
   });
-  afterEach(async () => {
-    await Promise.all(forwards().map(({ id }) => run('remove', { kind: 'forward', id, how: 'stop' })));
-    await eventually(() => assert.deepEqual(forwards(), []));
-  });
+  afterEach(removeAll);
   after(async () => {
     await configure('sshConfigFile', undefined);
     await service.close();
@@ -43,13 +36,6 @@ describe('the extension inside VS Code', () => {
     await sshd.stop();
   });
 
-  const configure = (key: string, value: unknown, target = vscode.ConfigurationTarget.Global) =>
-    vscode.workspace.getConfiguration('sshTunnels').update(key, value, target);
-  const run = (command: string, ...args: unknown[]) => vscode.commands.executeCommand(`sshTunnels.${command}`, ...args);
-  const rows = () => access.presented().rows;
-  const connections = () => rows().filter((row): row is ConnectionRow => row.kind === 'connection');
-  const forwards = (): ForwardRow[] => connections().flatMap((row) => row.forwards);
-  const presets = () => rows().find((row): row is PresetGroupRow => row.kind === 'presets')?.rows ?? [];
   const webPort = () => (web.address() as AddressInfo).port;
   /** Without keep-alive: a stop would ask about the connection. */
   const fetchPage = (port: number) =>
@@ -58,29 +44,20 @@ describe('the extension inside VS Code', () => {
         response.setEncoding('utf8').on('data', resolve).on('error', reject),
       ).on('error', reject);
     });
-  const becomes = (status: string) =>
-    eventually(() =>
-      assert.deepEqual(
-        forwards().map((row) => row.status),
-        [status],
-        JSON.stringify(forwards()),
-      ),
-    );
-  const lastNotice = () => access.notices().at(-1) ?? '';
 
   it('has no thread for the engine until a tunnel is wanted', async () => {
     const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const before = threads();
     await run('forwardPort', { host: 'web01', forward: `${await freePort()}:localhost:${webPort()}` });
-    await becomes('ready');
+    await become('ready');
     assert.equal(threads(), before + 1);
   });
 
   it('forwards a port: row, status bar, notification, and a page through a real sshd', async () => {
     const port = await freePort();
-    const before = access.notices().length;
+    const before = notices().length;
     await run('forwardPort', { host: 'web01', forward: `127.0.0.1:${port}:localhost:${webPort()}` });
-    await becomes('ready');
+    await become('ready');
     assert.equal(await fetchPage(port), 'a page behind the server');
     const [row] = forwards();
     assert.equal(row!.label, `127.0.0.1:${port} → localhost:${webPort()}`);
@@ -89,19 +66,17 @@ describe('the extension inside VS Code', () => {
       connections().map(({ label, status }) => [label, status]),
       [['web01', 'ready']],
     );
-    assert.equal(access.presented().statusLine?.text, '$(radio-tower) 1');
-    assert.equal(access.presented().statusLine?.isError, false);
+    assert.equal(access().presented().statusLine?.text, '$(radio-tower) 1');
+    assert.equal(access().presented().statusLine?.isError, false);
     await eventually(() =>
-      assert.deepEqual(access.notices().slice(before), [
-        `127.0.0.1:${port} → localhost:${webPort()} (via web01) is ready.`,
-      ]),
+      assert.deepEqual(notices().slice(before), [`127.0.0.1:${port} → localhost:${webPort()} (via web01) is ready.`]),
     );
   });
 
   it('brings 20 MB through the extension host bit for bit, with half-close both ways', async () => {
     const port = await freePort();
     await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${service.port}` });
-    await becomes('ready');
+    await become('ready');
     const sent = bytes(20_000_000, 'host');
     const { received, end } = await exchange(port, sent);
     assert.equal(digest(received), digest(sent));
@@ -111,7 +86,7 @@ describe('the extension inside VS Code', () => {
   it('keeps a tunnel going while the extension host is blocked', async () => {
     const [port, behind] = [await freePort(), await freePort()];
     await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${behind}` });
-    await becomes('ready');
+    await become('ready');
     // Service and client are another process; the thread of the extensions does nothing but block, as one that computes.
     const file = join(sshd.folder, 'pingPong.js');
     writeFileSync(
@@ -138,7 +113,7 @@ describe('the extension inside VS Code', () => {
   it('keeps the extension host free while a tunnel carries data', async () => {
     const port = await freePort();
     await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${service.port}` });
-    await becomes('ready');
+    await become('ready');
     const file = join(sshd.folder, 'load.js');
     writeFileSync(
       file,
@@ -160,31 +135,32 @@ describe('the extension inside VS Code', () => {
   it('stops, starts, restarts, renames and removes', async () => {
     const port = await freePort();
     await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${webPort()}`, label: 'Page' });
-    await becomes('ready');
-    const subject = { kind: 'forward', id: forwards()[0]!.id };
+    await become('ready');
+    // Without a question about the connection of the page, which may be on its way out.
+    const subject = { kind: 'forward', id: forwards()[0]!.id, how: 'stop' };
     assert.equal(forwards()[0]!.label, 'Page');
     await run('copyAddress', subject);
     assert.equal(await vscode.env.clipboard.readText(), `localhost:${port}`);
     await run('stop', subject);
-    await becomes('stopped');
+    await become('stopped');
     await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
-    assert.equal(access.presented().statusLine?.text, '$(radio-tower) 0');
+    assert.equal(access().presented().statusLine?.text, '$(radio-tower) 0');
     await run('start', subject);
-    await becomes('ready');
+    await become('ready');
     await run('restart', subject);
-    await becomes('ready');
+    await become('ready');
     await eventually(async () => assert.equal(await fetchPage(port), 'a page behind the server'));
     await run('stopOrRemove', subject);
-    await becomes('stopped');
+    await become('stopped');
     await run('stopOrRemove', subject);
     assert.deepEqual(forwards(), []);
-    assert.equal(access.presented().statusLine, undefined);
+    assert.equal(access().presented().statusLine, undefined);
   });
 
   it('saves a preset in the workspace, shows it, and starts it by its row', async () => {
     const port = await freePort();
     await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${webPort()}`, label: 'Page' });
-    await becomes('ready');
+    await become('ready');
     const saved = run('savePreset', { kind: 'forward', id: forwards()[0]!.id });
     // The name's input box, with the label in it.
     await eventually(async () => {
@@ -197,10 +173,10 @@ describe('the extension inside VS Code', () => {
     assert.deepEqual(written, [{ name: 'Page', host: 'web01', forwards: [`-L ${port}:localhost:${webPort()}`] }]);
     await run('remove', { kind: 'forward', id: forwards()[0]!.id });
     await run('startPreset', presets()[0]);
-    await becomes('ready');
+    await become('ready');
     assert.equal(await fetchPage(port), 'a page behind the server');
-    await run('stopPreset', presets()[0]);
-    await becomes('stopped');
+    await run('stopPreset', { ...presets()[0], how: 'stop' });
+    await become('stopped');
   });
 
   it('saves tunnels of two hosts as two presets', async () => {
@@ -223,7 +199,7 @@ describe('the extension inside VS Code', () => {
 
   it('adds no preset where the setting is no list, and leaves it as it is', async () => {
     await run('forwardPort', { host: 'web01', forward: `${await freePort()}:localhost:${webPort()}` });
-    await becomes('ready');
+    await become('ready');
     await configure('presets', { mine: 1 }, vscode.ConfigurationTarget.Workspace);
     void run('savePreset', { kind: 'forward', id: forwards()[0]!.id });
     await eventually(() => assert.match(lastNotice(), /^The presets in the workspace settings are not a list/));
@@ -241,25 +217,25 @@ describe('the extension inside VS Code', () => {
     await run('startPreset', { kind: 'preset', preset: { ...evil, name: 'Theirs', scope } });
     assert.deepEqual(forwards(), []);
     await run('startPreset', { kind: 'preset', preset: { ...evil, name: 'Mine', scope } });
-    await becomes('ready');
+    await become('ready');
     assert.equal(await fetchPage(port), 'a page behind the server');
-    await run('stopPreset', { kind: 'preset', preset: { ...evil, name: 'Mine', scope } });
-    await becomes('stopped');
+    await run('stopPreset', { kind: 'preset', preset: { ...evil, name: 'Mine', scope }, how: 'stop' });
+    await become('stopped');
     await configure('presets', undefined);
   });
 
   it('does nothing for what is not there, nor for what can’t be read', async () => {
     await run('forwardPort', { host: 'web01', forward: `${await freePort()}:localhost:${webPort()}` });
-    await becomes('ready');
-    const before = access.notices().length;
+    await become('ready');
+    const before = notices().length;
     const about = ['start', 'stop', 'stopOrRemove', 'restart', 'remove', 'rename', 'edit', 'copyAddress'];
     about.push('openInBrowser', 'savePreset', 'startPreset', 'stopPreset');
     for (const command of about)
       for (const wrong of [{ kind: 'forward', id: 'nope' }, { kind: 'connection', id: 'nope' }, { kind: 'preset' }, 7])
         await run(command, wrong);
     await run('stopOrRemove');
-    await becomes('ready');
-    assert.deepEqual(access.notices().slice(before), []);
+    await become('ready');
+    assert.deepEqual(notices().slice(before), []);
   });
 
   it('names a wrong preset with its place, and still has the good one', async () => {
@@ -286,15 +262,13 @@ describe('the extension inside VS Code', () => {
 
   describe('says what is wrong, in the row and in one notification', () => {
     async function failsWith(text: RegExp, given: { host: string; forward: string }): Promise<void> {
-      const before = access.notices().length;
+      const before = notices().length;
       await run('forwardPort', given);
-      await becomes('failed');
-      await eventually(() =>
-        assert.equal(access.notices().length, before + 1, JSON.stringify(access.notices().slice(before))),
-      );
+      await become('failed');
+      await eventually(() => assert.equal(notices().length, before + 1, JSON.stringify(notices().slice(before))));
       assert.match(lastNotice(), text);
       assert.match(forwards()[0]!.problem ?? '', text);
-      assert.equal(access.presented().statusLine?.isError, true);
+      assert.equal(access().presented().statusLine?.isError, true);
     }
 
     it('when the text is no forward', async () => {
@@ -353,7 +327,7 @@ describe('the extension inside VS Code', () => {
     it('when the target refuses, while the tunnel stays ready', async () => {
       const [port, closed] = [await freePort(), await freePort()];
       await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${closed}` });
-      await becomes('ready');
+      await become('ready');
       assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
       await eventually(() =>
         assert.match(forwards()[0]!.problem ?? '', /^localhost:\d+ refused the connection, as web01 sees it/),

@@ -1,0 +1,84 @@
+// A whole ssh command, pasted: what it opens, and what of it has no effect here.
+import * as vscode from 'vscode';
+import { printDestination } from '../core/destination.js';
+import type { NewTunnel } from '../core/session.js';
+import { parseSshCommand, type SshCommand, type SshCommandResult } from '../core/sshCommand.js';
+import { accessText, askedAccess, effectText, failureText } from '../core/wording.js';
+
+/** Whether a text is meant to be a command, and not a host or a forward. */
+export function isSshCommand(text: string): boolean {
+  return /(^|[\s/\\"])(auto)?ssh(\.exe)?"?\s/i.test(text);
+}
+
+export function readSshCommand(text: string): SshCommandResult {
+  return parseSshCommand(text, process.env);
+}
+
+/** What a forward will do and who can connect. */
+export function effectOf({ destination, spec }: NewTunnel): { effect: string; access: string; isOpen: boolean } {
+  const { host } = destination;
+  const access = askedAccess(spec);
+  const who = accessText(access, spec.kind === 'remote' ? host : 'this machine', spec.listen.kind);
+  return {
+    effect: effectText(spec, host),
+    access: `${who.charAt(0).toUpperCase()}${who.slice(1)} can connect`,
+    isOpen: access === 'network',
+  };
+}
+
+/** `Opens 2 tunnels through user@machine`, or that there is only a host. */
+export function commandTitle({ tunnels, destination }: SshCommand): string {
+  if (tunnels.length === 0) return `Connect to ${printDestination(destination)}`;
+  const hosts = [...new Set(tunnels.map((tunnel) => printDestination(tunnel.destination)))];
+  return `Open ${tunnels.length === 1 ? 'a tunnel' : `${tunnels.length} tunnels`} through ${hosts.join(' and ')}`;
+}
+
+/** What is otherwise than it is written. */
+export function commandNotes({ ignored, notes }: SshCommand): string[] {
+  return [...(ignored.length > 0 ? [`Ignored: ${ignored.join(', ')}`] : []), ...notes];
+}
+
+/** Asks for a command; undefined when it was closed. */
+export function askSshCommand(): Promise<SshCommand | undefined> {
+  const pick = vscode.window.createQuickPick();
+  const show = () => {
+    pick.items = pick.value.trim() === '' ? [] : commandItems(readSshCommand(pick.value));
+  };
+  pick.title = 'New Tunnel from ssh Command';
+  pick.placeholder = 'Paste it: ssh -N -L 5000:db:5432 user@machine';
+  pick.ignoreFocusOut = true;
+  return new Promise((resolve) => {
+    pick.onDidChangeValue(show);
+    pick.onDidAccept(() => {
+      const read = readSshCommand(pick.value);
+      if (!read.ok) return;
+      resolve(read);
+      pick.hide();
+    });
+    pick.onDidHide(() => {
+      resolve(undefined);
+      pick.dispose();
+    });
+    pick.show();
+  });
+}
+
+/** What it comes to, for reading: Enter means all of it, whichever row is selected. */
+export function commandItems(read: SshCommandResult): vscode.QuickPickItem[] {
+  const item = (icon: string, label: string, description = ''): vscode.QuickPickItem => ({
+    label,
+    description,
+    iconPath: new vscode.ThemeIcon(icon),
+    alwaysShow: true,
+  });
+  if (!read.ok) return [item('error', failureText(read.failure))];
+  const { tunnels } = read;
+  return [
+    item('arrow-right', commandTitle(read)),
+    ...tunnels.map((tunnel) => {
+      const { effect, access, isOpen } = effectOf(tunnel);
+      return item(isOpen ? 'broadcast' : 'blank', effect, access);
+    }),
+    ...commandNotes(read).map((note) => item('info', note)),
+  ];
+}
