@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { appendFile, mkdir, open, readFile, readdir, stat } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import { printValue } from '../core/destination.js';
 import { FailureError, errorCode } from '../core/failure.js';
 import { printHostAddress } from '../core/hostAddress.js';
 import { parseKnownHosts, printKnownHost, type KnownHost } from '../core/knownHosts.js';
@@ -42,7 +43,10 @@ async function resolveHost(request: HostRequest, abort: AbortSignal, log: (text:
     ...(destination.port !== undefined ? [['Port', String(destination.port)] as const] : []),
     // First value wins, and nothing may take back that nobody can be asked.
     ...request.options,
-    ...(destination.options ?? []),
+    // A file's name goes to -i, which takes it without quotes.
+    ...(destination.options ?? []).map(
+      (option) => [option[0], option[0] === 'IdentityFile' ? option[1] : printValue(option)] as const,
+    ),
   ];
   const given = options.map(([keyword, value]) => `${keyword} ${value}`);
   let lines = firstOfEach(given).join('\n');
