@@ -1,7 +1,12 @@
 // dist/tunnel.js: the engine from a terminal, with ssh's own flags. For scripts, tests and measurements.
-import { commandLineFailure, parseArguments } from './core/commandLine.js';
-import { failureText, boundText, targetText } from './core/wording.js';
-import type { Plan } from './core/plan.js';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { commandLineFailure, parseArguments, printForwardLines, type TunnelCommand } from './core/commandLine.js';
+import { controlLineHelp, findCancelled, parseControlLine, type ListeningForward } from './core/controlLine.js';
+import type { EngineEvent } from './core/engine.js';
+import { printSpec, type ForwardSpec } from './core/forwardSpec.js';
+import type { PlannedForward } from './core/plan.js';
+import { boundText, failureText, listenedProblems, targetText } from './core/wording.js';
 import { createEngine } from './engine/reconciler.js';
 import { askTerminal } from './engine/terminalAsk.js';
 
@@ -11,31 +16,40 @@ const failedStatus = 255;
 async function main(words: readonly string[]): Promise<number> {
   const parsed = parseArguments(words, process.env);
   if (parsed.kind === 'refused') {
-    process.stderr.write(`tunnel: ${commandLineFailure(parsed)}\n`);
+    complain(commandLineFailure(parsed));
     return failedStatus;
   }
   if (parsed.kind === 'help') {
     process.stdout.write(`${parsed.text}\n`);
     return 0;
   }
-  const { specs, verbose } = parsed.command;
+  if (parsed.command.print) {
+    process.stdout.write(printForwardLines(parsed.command.specs));
+    return 0;
+  }
+  return run(parsed.command);
+}
+
+async function run({ host: asked, specs, verbose }: TunnelCommand): Promise<number> {
   // Without a terminal there is nobody to ask: the reason is told instead.
   const isInteractive = process.stdin.isTTY && process.stderr.isTTY;
-  const batch = isInteractive ? [] : [['BatchMode', 'yes'] as const];
-  const host = { ...parsed.command.host, options: [...batch, ...parsed.command.host.options] };
+  const host = isInteractive ? asked : { ...asked, options: [['BatchMode', 'yes'] as const, ...asked.options] };
   const id = host.destination.host;
-  const plan: Plan = {
-    connections: [
-      {
-        id,
-        host,
-        forwards: specs.map((spec, index) => ({ id: String(index), spec, run: 0, wish: 'exact' as const })),
-        run: 0,
-        reconnect: false,
-      },
-    ],
-  };
   const engine = createEngine();
+  /** With the port that was allocated where the forward leaves it open. */
+  let forwards: readonly (PlannedForward & ListeningForward)[] = [];
+  let numbers = 0;
+  const apply = (next: typeof forwards) => {
+    forwards = next;
+    const planned = forwards.map(({ id, spec, run, wish }) => ({ id, spec, run, wish }));
+    engine.apply({ connections: [{ id, host, forwards: planned, run: 0, reconnect: false }] });
+  };
+  const plan = (spec: ForwardSpec): PlannedForward => ({ id: String(numbers++), spec, run: 0, wish: 'exact' });
+  const specOf = (forward: string) => forwards.find((other) => other.id === forward)?.spec;
+  const change = (id: string, next: Partial<PlannedForward & ListeningForward>) =>
+    forwards.map((forward) => (forward.id === id ? { ...forward, ...next } : forward));
+  const without = (id: string) => forwards.filter((forward) => forward.id !== id);
+
   let status: number | undefined;
   let finish = () => {};
   const finished = new Promise<void>((resolve) => (finish = resolve));
@@ -43,51 +57,106 @@ async function main(words: readonly string[]): Promise<number> {
     status ??= code;
     finish();
   };
-  const listens = new Set<string>();
-  engine.onEvent((event) => {
+  /** Those of the command line that have not failed; when none is left there is nothing to do. */
+  const hopeful = new Set<string>();
+  const onEvent = (event: EngineEvent) => {
     switch (event.kind) {
-      case 'listening':
-        listens.add(event.forward);
-        process.stdout.write(`${boundText(event.bound)} -> ${targetText(specs[Number(event.forward)]!)}\n`);
-        for (const failure of event.unbound) process.stderr.write(`tunnel: warning: ${failureText(failure)}\n`);
+      case 'connected':
+        if (!isBackground()) readLines((line) => control(line));
         break;
+      case 'listening': {
+        const spec = specOf(event.forward);
+        if (!spec) break;
+        const [first] = event.bound;
+        if (first?.kind === 'tcp') forwards = change(event.forward, { port: first.port });
+        const where = spec.kind === 'remote' ? ` on ${id}` : '';
+        process.stdout.write(`${boundText(event.bound)}${where} -> ${targetText(spec)}\n`);
+        for (const problem of listenedProblems(spec, event, id)) complain(`warning: ${problem}`);
+        break;
+      }
       case 'listenFailed':
-        process.stderr.write(`tunnel: ${failureText(event.failure)}\n`);
-        listens.delete(event.forward);
-        failedForwards.add(event.forward);
-        if (failedForwards.size === specs.length) end(failedStatus);
+        complain(failureText(event.failure));
+        apply(without(event.forward));
+        if (hopeful.delete(event.forward) && hopeful.size === 0) end(failedStatus);
+        break;
+      case 'drained':
+        apply(without(event.forward));
         break;
       case 'channelFailed':
-        process.stderr.write(`tunnel: ${failureText(event.failure)}\n`);
+        complain(failureText(event.failure));
         break;
       case 'connectionFailed':
-        process.stderr.write(`tunnel: ${failureText(event.failure)}\n`);
+        complain(failureText(event.failure));
         end(failedStatus);
         break;
       case 'asked':
         void askTerminal(event.ask).then((reply) => engine.answer(event.ask.id, reply));
         break;
       case 'logged':
-        if (verbose) process.stderr.write(`debug: ${event.text}\n`);
+        if (verbose || event.level === 'warning') process.stderr.write(`debug: ${event.text}\n`);
         break;
       default:
         if (verbose) process.stderr.write(`debug: ${event.kind}\n`);
     }
-  });
-  const failedForwards = new Set<string>();
-  process.once('SIGINT', () => end(0));
-  process.once('SIGTERM', () => end(0));
-  process.once('SIGHUP', () => end(0));
-  engine.apply(plan);
+  };
+  /** A line of standard input, as `~C` takes it. What is cancelled listens no more; its connections go on, as in ssh. */
+  const control = (text: string) => {
+    const line = parseControlLine(text, process.env);
+    switch (line.kind) {
+      case 'add':
+        return apply([...forwards, plan(line.spec)]);
+      case 'cancel': {
+        const found = findCancelled(
+          forwards.filter(({ wish }) => wish === 'exact'),
+          line,
+        );
+        if (!found.ok) return complain(failureText(found.failure));
+        for (const { spec } of found.forwards) process.stdout.write(`cancelled ${printSpec(spec)}\n`);
+        const ids = found.forwards.map((forward) => forward.id);
+        return apply(forwards.map((forward) => (ids.includes(forward.id) ? { ...forward, wish: 'drain' } : forward)));
+      }
+      case 'help':
+        return void process.stdout.write(`${controlLineHelp}\n`);
+      case 'refused':
+        return complain(failureText(line.failure));
+      case 'empty':
+    }
+  };
+  engine.onEvent(onEvent);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => end(0));
+  const first = specs.map(plan);
+  for (const forward of first) hopeful.add(forward.id);
+  apply(first);
   await finished;
   await engine.close();
   return status ?? 0;
 }
 
+/** Hands each line of standard input on; its end means that no more will come. */
+function readLines(onLine: (line: string) => void): void {
+  process.stdin.on('error', () => {});
+  createInterface({ input: process.stdin, terminal: false }).on('line', onLine);
+}
+
+/** Whether a read from the terminal would stop us (SIGTTIN): proc(5), pgrp and tpgid. */
+function isBackground(): boolean {
+  if (!process.stdin.isTTY) return false;
+  try {
+    const fields = readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)!.split(' ');
+    return fields[2] !== fields[5];
+  } catch {
+    return false;
+  }
+}
+
+function complain(text: string): void {
+  process.stderr.write(`tunnel: ${text}\n`);
+}
+
 void main(process.argv.slice(2)).then(
   (status) => process.exit(status),
   (error: unknown) => {
-    process.stderr.write(`tunnel: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
     process.exit(failedStatus);
   },
 );

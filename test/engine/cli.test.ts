@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from '../support/eventually.js';
@@ -35,7 +36,7 @@ describe('dist/tunnel.js', () => {
     ended: Promise<number | null>;
   }
   function run(...words: readonly string[]): Run {
-    const child = spawn(process.execPath, [tunnel, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [tunnel, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
     running.push(child);
     let out = '';
     let err = '';
@@ -107,6 +108,99 @@ describe('dist/tunnel.js', () => {
     );
     await eventually(() => assert.match(started.out(), /->/, started.err()));
     assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
+  });
+
+  it('brings remote and dynamic forwards and Unix sockets, and says where the server listens', async () => {
+    const [port, socks] = [await freePort(), await freePort()];
+    const path = join(sshd.folder, 'local.sock');
+    const started = run(
+      ...sshd.clientOptions,
+      ...['-R', `${port}:127.0.0.1:${service.port}`, '-R', `0:127.0.0.1:${service.port}`, '-D', String(socks)],
+      ...['-L', `${path}:127.0.0.1:${service.port}`, '127.0.0.1'],
+    );
+    await eventually(() => assert.equal(started.out().split('\n').length, 5, started.err()));
+    const lines = started.out().trim().split('\n').sort();
+    assert.deepEqual(
+      lines.filter((line) => !/ on /.test(line)),
+      [`${path} -> 127.0.0.1:${service.port}`, `127.0.0.1:${socks}, [::1]:${socks} -> SOCKS`],
+    );
+    const remote = lines.filter((line) => / on 127\.0\.0\.1 -> /.test(line));
+    assert.equal(remote.length, 2);
+    for (const line of remote) {
+      const [, bound] = /^127\.0\.0\.1:(\d+), \[::1\]:\1 on/.exec(line) ?? [];
+      assert.equal((await exchange(Number(bound), Buffer.from('x'))).received.toString(), 'x');
+    }
+  });
+
+  it('warns when the server lets more connect than was asked for', async () => {
+    const wide = await startSshd({ config: ['GatewayPorts yes'] });
+    try {
+      const port = await freePort();
+      const started = run(...wide.clientOptions, '-R', `${port}:127.0.0.1:${service.port}`, '127.0.0.1');
+      await eventually(() => assert.match(started.err(), /warning: .* to the network.*GatewayPorts yes/));
+      assert.match(started.out(), new RegExp(`^0\\.0\\.0\\.0:${port}, \\[::\\]:${port} on`));
+    } finally {
+      await wide.stop();
+    }
+  });
+
+  it('takes the lines of ~C on standard input: add, cancel while connections go on, help, and nonsense with its place', async () => {
+    const { child, port, out, err } = await listening();
+    const say = (line: string) => child.stdin!.write(`${line}\n`);
+    const open = connect(port, '127.0.0.1');
+    await once(open, 'connect');
+    const answers = async (text: string) => {
+      open.write(text);
+      assert.equal(String((await once(open, 'data'))[0]), text);
+    };
+    await answers('before');
+    const added = await freePort();
+    say(`-L ${added}:127.0.0.1:${service.port}`);
+    await eventually(() => assert.match(out(), new RegExp(`127\\.0\\.0\\.1:${added}, `)));
+    assert.equal((await exchange(added, Buffer.from('x'))).received.toString(), 'x');
+    say(`-KL ${port}`);
+    await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
+    assert.match(out(), new RegExp(`cancelled -L ${port}:127\\.0\\.0\\.1:${service.port}\n`));
+    await answers('behind');
+    say(`-KL ${port}`);
+    say('-L 8080:x');
+    say('?');
+    await eventually(() => assert.match(out(), /-KR \[bind_address:\]port +cancel a remote forward/));
+    assert.match(err(), /8080:x.*target port missing/);
+    assert.match(err(), new RegExp(`-KL ${port}`));
+    child.stdin!.end();
+    assert.equal((await exchange(added, Buffer.from('x'))).received.toString(), 'x');
+    open.destroy();
+  });
+
+  it('prints its forwards in the lines of ssh -G, and connects nowhere', async () => {
+    const words = ['-L', '8080:[::1]:80', '-R', '*:9090:db:5432', '-D', '[::1]:1080', '-R', '1081', 'nowhere.invalid'];
+    const { ended, out } = run('-G', '-F', '/dev/null', ...words);
+    assert.equal(await ended, 0);
+    const { stdout } = await promisify(execFile)('ssh', ['-G', '-F', '/dev/null', ...words]);
+    const lines = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => /^\w+forward /.test(line))
+        .sort();
+    assert.equal(lines(out()).length, 4);
+    assert.deepEqual(lines(out()), lines(stdout));
+  });
+
+  it('goes through a jump server with -J', async () => {
+    const logins = () => sshd.log().match(/Accepted publickey/g)?.length ?? 0;
+    const before = logins();
+    const config = join(sshd.folder, 'jump_config');
+    const [, , , key] = sshd.clientOptions;
+    writeFileSync(
+      config,
+      `Host bastion\n  HostName 127.0.0.1\nHost *\n  Port ${sshd.port}\n  IdentityFile ${key}\n  IdentitiesOnly yes\n  UserKnownHostsFile ${sshd.knownHostsPath}\n`,
+    );
+    const port = await freePort();
+    const started = run('-F', config, '-J', 'bastion', '-L', `${port}:127.0.0.1:${service.port}`, '127.0.0.1');
+    await eventually(() => assert.match(started.out(), /->/, started.err()));
+    assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
+    assert.equal(logins() - before, 2);
   });
 
   it('exits with 255 and the reason when it can’t connect', async () => {
