@@ -109,7 +109,7 @@ async function dialOne(
     const hostKey = await createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log);
     dial.abort.signal.throwIfAborted();
     if (before) log(`Going on from ${before.config.alias} to ${hostPort(config.hostName, config.port)}`);
-    const socket = await (before ? openChannel(config, before, dial) : openSocket(config, dial));
+    const socket = await (before ? openChannel(config, before) : openSocket(config, dial));
     authentication = createAuthentication({
       config,
       ask: askAndWait,
@@ -211,34 +211,17 @@ function openSocket({ hostName, port, addressFamily, bindAddress }: HostConfig, 
   });
 }
 
-/** A channel of the hop before as a socket, which ends when that hop or the dial does. Throws a FailureError. */
-function openChannel({ hostName: host, port }: HostConfig, before: Reached, dial: Dial): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    let socket: Duplex | undefined;
-    const giveUp = () => {
-      socket?.destroy();
-      reject(new FailureError({ kind: 'cancelled' }));
-    };
-    before.session.onEnd(giveUp);
-    dial.abort.signal.addEventListener('abort', giveUp);
-    before.session.openTcp({ host, port }, origin).then(
-      (channel) => resolve((socket = channelSocket(channel))),
-      (error: unknown) => {
-        const failure = failureOf(error);
-        if (failure.kind !== 'channelRefused') return reject(new FailureError(failure));
-        const { refusal, detail } = failure;
-        reject(
-          new FailureError({
-            kind: 'hopRefused',
-            hop: before.config.alias,
-            target: hostPort(host, port),
-            refusal,
-            detail,
-          }),
-        );
-      },
-    );
-  });
+/** A channel of the hop before as a socket. Throws a FailureError. */
+async function openChannel({ hostName: host, port }: HostConfig, before: Reached): Promise<Duplex> {
+  try {
+    return channelSocket(await before.session.openTcp({ host, port }, origin));
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.kind !== 'channelRefused') throw error;
+    const { refusal, detail } = failure;
+    const hop = before.config.alias;
+    throw new FailureError({ kind: 'hopRefused', hop, target: hostPort(host, port), refusal, detail });
+  }
 }
 
 /** What `ssh -W`, and so ssh with a jump host, says where it comes from. */

@@ -5,9 +5,12 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Ask, Reply } from '../../src/core/engine.js';
-import type { Failure } from '../../src/core/failure.js';
+import { failureOf, type Failure } from '../../src/core/failure.js';
 import { failureText } from '../../src/core/wording.js';
+import { channelSocket } from '../../src/engine/channelSocket.js';
+import { dialHost } from '../../src/engine/dial.js';
 import { createEngine } from '../../src/engine/reconciler.js';
+import type { SshSession } from '../../src/engine/sshClient.js';
 import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
@@ -86,6 +89,14 @@ describe('a connection through jump hosts', function () {
   }
   const asksOf = (engine: EngineProbe) => engine.events.flatMap((event) => (event.kind === 'asked' ? [event.ask] : []));
   const echoed = async (port: number, text: string) => (await exchange(port, Buffer.from(text))).received.toString();
+
+  /** Without an engine, which would tidy up after it. */
+  function dial(configFile: string, destination = 'db01') {
+    const { host } = planned(destination, [], { configFile });
+    const nobody = () => Promise.reject(new Error('nobody is asked'));
+    const memory = { secrets: new Map<string, string>(), acceptedKeys: new Set<string>() };
+    return dialHost(host, { abort: new AbortController(), cancelled: false }, nobody, memory, () => {});
+  }
 
   /** Which host connected on to which port meanwhile, as their logs have it. */
   async function routeOf(use: () => Promise<void>): Promise<string[]> {
@@ -478,9 +489,84 @@ describe('a connection through jump hosts', function () {
       await eventually(() => assert.deepEqual(sessions(), []), 3000);
     });
 
-    it('when the second host does not let it in', async () => {
-      await fails(config(db01('ProxyJump bastion', 'User nobody-there', 'BatchMode yes'), bastion()));
+    it('when the host before no longer answers while a person is asked about the next', async () => {
+      const { engine } = await start(
+        config(
+          db01('ProxyJump bastion,middle', `UserKnownHostsFile ${file('none')}`),
+          bastion(),
+          middle('ServerAliveInterval 1', 'ServerAliveCountMax 1'),
+        ),
+      );
+      await engine.next('asked');
+      end(hosts.middle, 'SIGSTOP');
+      try {
+        const { failure } = await engine.next('connectionFailed');
+        assert.deepEqual(failure, { kind: 'connectionLost', host: 'middle', reason: 'keepalive' });
+      } finally {
+        end(hosts.middle, 'SIGCONT');
+      }
+    });
+
+    it('before its dial fails, when the second host does not let it in', async () => {
+      const path = config(db01('ProxyJump bastion', 'User nobody-there', 'BatchMode yes'), bastion());
+      const held = heldResources();
+      await assert.rejects(dial(path), (error) => failureOf(error).kind === 'authFailed');
+      assert.deepEqual(heldResources(), held);
       await eventually(() => assert.deepEqual(sessions(), []), 3000);
+    });
+
+    it('before its closing is done', async () => {
+      const path = chain();
+      const held = heldResources();
+      const { session } = await dial(path);
+      assert.deepEqual(sessions(), ['bastion', 'middle', 'db01']);
+      await session.close();
+      assert.deepEqual(heldResources(), held);
+    });
+  });
+
+  describe('has a channel for its socket, which', () => {
+    let session: SshSession;
+    beforeEach(async () => ({ session } = await dial(config(bastion()), 'bastion')));
+    afterEach(() => session.close());
+    const reach = async ({ port }: Target) =>
+      session.openTcp({ host: '127.0.0.1', port }, { address: '127.0.0.1', port: 1 });
+
+    it('keeps what came before the end until it is read', async () => {
+      const brief = await startTarget((socket) => socket.end('Exceeded MaxStartups'));
+      targets.push(brief);
+      const channel = await reach(brief);
+      const socket = channelSocket(channel);
+      socket.end();
+      await once(channel, 'close');
+      const parts: Buffer[] = [];
+      socket.on('data', (part: Buffer) => parts.push(part));
+      await once(socket, 'close');
+      assert.equal(Buffer.concat(parts).toString(), 'Exceeded MaxStartups');
+    });
+
+    it('closes the channel when it is destroyed, though more comes than anybody reads', async () => {
+      const flood = await startTarget((socket) => socket.write(bytes(10_000_000, 'flood')));
+      targets.push(flood);
+      const channel = await reach(flood);
+      const socket = channelSocket(channel);
+      await once(socket, 'readable');
+      const closed = once(channel, 'close');
+      socket.destroy();
+      await closed;
+      await eventually(() => assert.equal(flood.sockets.size, 0));
+    });
+
+    it('is closed at once when it is destroyed, though the server does not answer', async () => {
+      const socket = channelSocket(await reach(service));
+      end(hosts.bastion, 'SIGSTOP');
+      try {
+        const closed = once(socket, 'close', { signal: AbortSignal.timeout(500) });
+        socket.destroy();
+        await closed;
+      } finally {
+        end(hosts.bastion, 'SIGCONT');
+      }
     });
   });
 });
