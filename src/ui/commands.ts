@@ -21,6 +21,7 @@ import { printSshConfigBlock } from '../core/sshConfigBlock.js';
 import type { Turns } from '../core/turns.js';
 import { connectionSeen } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
+import { askLine, readLine } from './commandLineBox.js';
 import { commands, settings, type CommandId } from './contributions.js';
 import { askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
 import type { Messages } from './messages.js';
@@ -138,6 +139,19 @@ export function registerCommands({
       if (!tunnel) return;
       const tunnels = await turns.take(() => askForward(wizardHosts, noAnswers(), tunnel.destination));
       if (tunnels) await open(tunnels);
+    },
+
+    async [commands.commandLine](given?: unknown, more?: unknown) {
+      const [tunnel] = (await picker.connection('SSH Command Line', given)) ?? [];
+      if (!tunnel) return;
+      const line = typeof more === 'string' ? more : (given as { line?: unknown } | null | undefined)?.line;
+      const read = readLine(typeof line === 'string' ? line : '', tunnel, session.state);
+      if (read.kind === 'refused') return void messages.show('error', failureText(read.failure));
+      const isComplete = read.kind === 'add' || read.kind === 'cancel';
+      const meant = isComplete ? read : await turns.take(() => askLine(tunnel, () => session.state));
+      if (meant?.kind === 'add') start([meant.tunnel]);
+      // As in ssh: it is the listener that is cancelled, and open connections go on.
+      if (meant?.kind === 'cancel') await stopping.stop(meant.tunnels, 'drain');
     },
 
     async [commands.edit](given?: unknown, selected?: unknown) {

@@ -4,6 +4,7 @@ export const commands = {
   forwardPort: 'sshTunnels.forwardPort',
   newFromCommand: 'sshTunnels.newFromCommand',
   addForward: 'sshTunnels.addForward',
+  commandLine: 'sshTunnels.commandLine',
   start: 'sshTunnels.start',
   startOnFreePort: 'sshTunnels.startOnFreePort',
   stop: 'sshTunnels.stop',

@@ -117,6 +117,31 @@ describe('every kind of forward inside VS Code', () => {
     assert.deepEqual(forwards(), []);
   });
 
+  it('adds forwards to a live connection and cancels them by a line, and disturbs no neighbour', async () => {
+    const [first, second] = [await freePort(), await freePort()];
+    const row = await start(`${first}:localhost:${service.port}`);
+    const client = await stay(first);
+    const sessions = sshd.sessions();
+    await run('commandLine', { kind: 'connection', id: 'web01' }, `-L ${second}:localhost:${service.port}`);
+    await become('ready', 'ready');
+    const neighbour = await stay(second);
+    await run('commandLine', { connection: 'web01', line: `-KL ${second}` });
+    await become('ready', 'stopped');
+    await refuses(second);
+    await answers(neighbour);
+    await answers(client);
+    assert.deepEqual(sshd.sessions(), sessions);
+    for (const [line, text] of [
+      [`-KL ${second}`, /^-KL \d+ cancels nothing/],
+      ['-L 99999:db:80', /“99999” is not a port to listen on.*at character 4/],
+      ['-Q', /-Q/],
+    ] as const) {
+      await run('commandLine', row, line);
+      await eventually(() => assert.match(lastNotice(), text));
+    }
+    await become('ready', 'stopped');
+  });
+
   it('asks before it stops a tunnel that is in use, and lets its connections finish', async () => {
     const port = await freePort();
     const row = await start(`${port}:localhost:${service.port}`);
