@@ -8,6 +8,13 @@ interface Manifest {
   contributes: { configuration: { properties: Record<string, AnySchema> } };
 }
 
+interface Snippets {
+  defaultSnippets: { body: unknown }[];
+}
+interface Schema {
+  items: Snippets & { properties: { host: Snippets; forwards: Snippets & { items: Snippets } } };
+}
+
 describe('the schema of sshTunnels.presets in package.json', () => {
   const manifest = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as Manifest;
   // VS Code's own words in a schema, such as defaultSnippets, are none of JSON Schema's.
@@ -22,12 +29,36 @@ describe('the schema of sshTunnels.presets in package.json', () => {
     [{ ...good, autoStart: true, description: 'the database' }],
     [{ ...good, host: 'ssh://alice@[::1]:2222' }],
     [{ ...good, forwards: ['-L 127.0.0.1:5432:db:5432', '-L5433:[::1]:5432', '  -L *:80:db:http '] }],
+    [{ ...good, host: '-J bastion,alice@[::1]:2222 -i "~/.ssh/my key" alice@machine' }],
+    [{ ...good, host: 'machine -4 -o ConnectTimeout=5' }],
+    [{ ...good, forwards: ['-R 8080:localhost:3000', '-R 0:db:80', '-R 1080', '-R *:1080', '-R/run/a.sock:[::1]:80'] }],
+    [{ ...good, forwards: ['-D 1080', '-D [::1]:auto', '-D /tmp/my proxy.sock'] }],
+    [{ ...good, forwards: ['-L auto:db:5432', '-L 127.0.0.1:auto:db:5432', '-L 2375:/var/run/docker.sock'] }],
+    [{ ...good, forwards: ['-L /tmp/a.sock:/var/run/b.sock', '-L/tmp/a.sock:db:80'] }],
   ];
   for (const value of accepted)
     it(`takes what the parser takes: ${JSON.stringify(value)}`, () => {
       assert.deepEqual(parsePresets(value, { kind: 'user' }).problems, []);
       assert.ok(validate(value), JSON.stringify(validate.errors));
     });
+
+  it('proposes only what the parser takes', () => {
+    const schema = manifest.contributes.configuration.properties['sshTunnels.presets'] as Schema;
+    const { host, forwards } = schema.items.properties;
+    const written = (body: unknown): unknown => JSON.parse(JSON.stringify(body).replace(/\$\{\d+:([^}]*)\}/g, '$1'));
+    const bodies = (snippets: Snippets) => snippets.defaultSnippets.map(({ body }) => written(body));
+    const proposed = [
+      ...bodies(schema.items),
+      ...bodies(host).map((value) => ({ ...good, host: value })),
+      ...bodies(forwards).map((value) => ({ ...good, forwards: value })),
+      ...bodies(forwards.items).map((value) => ({ ...good, forwards: [value] })),
+    ];
+    assert.equal(proposed.length, 3 + 2 + 7 + 7);
+    for (const value of proposed) {
+      assert.deepEqual(parsePresets([value], { kind: 'user' }).problems, [], JSON.stringify(value));
+      assert.ok(validate([value]), JSON.stringify(value));
+    }
+  });
 
   const refused: unknown[] = [
     {},
@@ -38,11 +69,16 @@ describe('the schema of sshTunnels.presets in package.json', () => {
     [{ ...good, host: undefined }],
     [{ ...good, host: 'web 01' }],
     [{ ...good, host: '-oProxyCommand=x' }],
+    [{ ...good, host: '-o ProxyCommand=x machine' }],
+    [{ ...good, host: '-A machine' }],
     [{ ...good, forwards: '-L 5432:db:5432' }],
     [{ ...good, forwards: [] }],
     [{ ...good, forwards: ['5432'] }],
     [{ ...good, forwards: ['-L 5432:db'] }],
     [{ ...good, forwards: ['-X 5432:db:5432'] }],
+    [{ ...good, forwards: ['-R'] }],
+    [{ ...good, forwards: ['-D '] }],
+    [{ ...good, forwards: ['-L /tmp/a.sock'] }],
     [{ ...good, autostart: true }],
     [{ ...good, autoStart: 'yes' }],
     [{ ...good, description: 1 }],
