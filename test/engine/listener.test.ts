@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, lstatSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Failure } from '../../src/core/failure.js';
@@ -11,7 +11,7 @@ import { listenTcp, listenUnix, resolveBind, type Listener } from '../../src/eng
 import { heldResources } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/sshd.js';
-import { exchange } from '../support/targets.js';
+import { connectTo, exchange, readToEnd } from '../support/targets.js';
 
 const thisProcess = { program: 'node', pid: process.pid };
 const loopback = [
@@ -166,15 +166,21 @@ describe('a listener on this machine', () => {
     assert.deepEqual(unbound, [{ kind: 'addressUnavailable', address: '192.0.2.1', port }]);
   });
 
-  it('frees the port at once when it is closed, with clients connected', async () => {
+  it('frees the port at once when it is closed, and leaves its clients connected', async () => {
     const port = await freePort();
+    const accepted: Socket[] = [];
+    const clients: Socket[] = [];
     for (let time = 0; time < 20; time++) {
-      const listener = await listenTcp(loopback, port, false, handlers);
+      const onSocket = (socket: Socket) => accepted.push(socket);
+      const listener = await listenTcp(loopback, port, false, { ...handlers, onSocket });
       assert.deepEqual(listener.unbound, []);
-      assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'served');
+      clients.push(await connectTo({ host: '127.0.0.1', port }));
+      await eventually(() => assert.equal(accepted.length, clients.length));
       await listener.close();
       assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
     }
+    for (const socket of accepted) socket.end('still here').resume();
+    for (const client of clients) assert.equal((await readToEnd(client.end())).received.toString(), 'still here');
   });
 
   const binds: readonly (readonly [
