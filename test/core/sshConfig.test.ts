@@ -188,6 +188,10 @@ describe('the options that ssh -G prints', () => {
       serverAliveInterval: 15,
       serverAliveCountMax: 3,
       exitOnForwardFailure: false,
+      gatewayPorts: false,
+      streamLocalBindMask: 0o177,
+      streamLocalBindUnlink: false,
+      tokens: { '%': '%', d: home, h: 'web01', k: 'web01', n: 'web01', p: '22', r: name, u: name },
     } satisfies Omit<HostConfig, 'identityFiles' | 'globalKnownHostsFiles' | 'algorithms'>);
   });
 
@@ -257,6 +261,10 @@ describe('hostConfig', () => {
       serverAliveInterval: 15,
       serverAliveCountMax: 3,
       exitOnForwardFailure: false,
+      gatewayPorts: false,
+      streamLocalBindMask: 0o177,
+      streamLocalBindUnlink: false,
+      tokens: { '%': '%', d: '/home/ann', h: 'web01', k: 'web01', n: 'web01', p: '22', r: 'ann', u: 'ann' },
     } satisfies HostConfig));
 
   it('leaves out the methods that are switched off', () => {
