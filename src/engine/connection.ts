@@ -244,5 +244,6 @@ function isSameRun(a: PlannedForward, b: PlannedForward): boolean {
 
 /** Whether waiting can mend it: the network's failures, not those of keys, names and rules. */
 function mayPass(failure: Failure): boolean {
+  if (failure.kind === 'hopRefused') return failure.refusal !== 'prohibited' && failure.refusal !== 'unknownType';
   return ['hostNotFound', 'connectFailed', 'connectTimeout', 'connectionLost', 'notSsh'].includes(failure.kind);
 }

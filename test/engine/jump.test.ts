@@ -419,6 +419,18 @@ describe('a connection through jump hosts', function () {
         await eventually(() => assert.deepEqual(sessions(), []));
       });
 
+    it('when the last host is away, and tries again until it is back', async () => {
+      const { engine, port } = await comesUp(chain());
+      await hosts.db01.stopListening();
+      end(hosts.db01);
+      await engine.next('connectionLost');
+      const { failure } = await engine.next('connectionLost');
+      assert.equal(failure.kind === 'hopRefused' && failure.refusal, 'connectFailed');
+      await hosts.db01.start();
+      await engine.next('connected');
+      assert.equal(await echoed(port, 'again'), 'again');
+    });
+
     it('when a host on the way no longer answers', async () => {
       const { engine, port } = await comesUp(
         config(db01('ProxyJump bastion,middle'), bastion(), middle('ServerAliveInterval 1', 'ServerAliveCountMax 1')),
