@@ -596,7 +596,11 @@ describe('the grammar beside OpenSSH', () => {
         const words = [fields.slice(0, colon).join(':'), fields.slice(colon).join(':')].filter((word) => word !== '');
         return { kind, text: words.map((word) => (quoted === 0 ? word : quoteConfig(word))).join(blank) };
       });
-    const asked = fc.sample(lines, { numRuns: count, seed });
+    // Quotes hide the last field that is a backslash alone, the difference above.
+    const asked = fc.sample(lines, { numRuns: count, seed }).filter(({ kind, text }) => {
+      const read = parseConfigForward(kind, text, env);
+      return read.ok || read.failure.problem.kind !== 'backslash';
+    });
     const keyword = { local: 'LocalForward', remote: 'RemoteForward', dynamic: 'DynamicForward' };
     const ran = await runAll(
       asked.map(({ kind, text }) => {
