@@ -10,7 +10,7 @@ import type { IncomingChannel, RemoteListener, SshChannel, SshSession } from './
 /** How long a server that is near may take to let us knock, in milliseconds. */
 const limitMs = 2_000;
 /** How long one that is near may take to hand a word on. */
-const wordMs = 500;
+const wordMs = 1_000;
 const wordLength = 16;
 
 /** Addresses of the loopback network that nobody asks for: a listener on 127.0.0.1 does not have them, one on all interfaces does. */

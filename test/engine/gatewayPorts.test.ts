@@ -11,6 +11,7 @@ import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import {
   bytes,
+  connectThrough,
   connectTo,
   digest,
   echo,
@@ -179,12 +180,12 @@ describe('who can connect to a remote forward', function () {
 
   describe('a client that comes while we knock', () => {
     /** Makes the knocking last: another program takes it, and does not give it back. */
-    const beginSlowly = async (onSocket?: (socket: Socket) => void) => {
+    const beginSlowly = async (onSocket?: (socket: Socket) => void, isProxy = false) => {
       const service = await target(onSocket);
       const port = await freePort();
       const heard = await occupy('127.83.83.72', port);
       const engine = start();
-      apply(engine, servers.no, [`-R ${port}:127.0.0.1:${service.port}`]);
+      apply(engine, servers.no, [`-R ${port}${isProxy ? '' : `:127.0.0.1:${service.port}`}`]);
       await eventually(() => assert.equal(heard.length, 1));
       assert.equal(engine.kinds().includes('listening'), false);
       return { service, port, engine };
@@ -225,6 +226,21 @@ describe('who can connect to a remote forward', function () {
       }
       socket.end();
       assert.equal((await readToEnd(socket)).received.toString(), digest(data));
+    });
+
+    it('is served as a proxy’s, too', async () => {
+      const { service, port, engine } = await beginSlowly(echo, true);
+      const kinds = ['SOCKS4', 'SOCKS4a', 'SOCKS5', 'HTTP CONNECT'] as const;
+      const got = await Promise.all(
+        kinds.map(async (kind) => {
+          const socket = await connectThrough({ host: '127.0.0.1', port }, kind, '127.0.0.1', service.port);
+          socket.end(kind);
+          return (await readToEnd(socket)).received.toString();
+        }),
+      );
+      assert.deepEqual(got, kinds);
+      await engine.next('listening');
+      assert.equal(service.accepted, kinds.length);
     });
 
     it('is refused, not kept, when the tunnel is stopped', async () => {
