@@ -380,8 +380,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         return {
           port: 0,
           notes: said,
-          close: () =>
-            stopListening(path, (done) => client.openssh_unforwardInStreamLocal(path, (() => done()) as never)),
+          close: () => stopListening(path, (done) => client.openssh_unforwardInStreamLocal(path, () => done())),
         };
       },
       hold(resume) {
