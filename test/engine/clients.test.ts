@@ -209,6 +209,7 @@ describe('the clients of a forward', () => {
     apply(web01([spec]));
     await engine.next('listening');
     const frozen = sshd.sessions();
+    const { accepted } = service;
     for (const pid of frozen) process.kill(pid, 'SIGSTOP');
     try {
       const socket = await client(port);
@@ -226,6 +227,10 @@ describe('the clients of a forward', () => {
     } finally {
       for (const pid of frozen) process.kill(pid, 'SIGCONT');
     }
+    // The channel that comes after all is not kept.
+    await eventually(() => assert.equal(service.accepted, accepted + 1));
+    await eventually(() => assert.equal(service.sockets.size, 0));
+    assert.deepEqual(sshd.sessions(), frozen);
   });
 
   it('are nobody for a forward that isn’t there', async () => {

@@ -175,6 +175,28 @@ describe('the engine', () => {
     await answers(port);
   });
 
+  it('waits for a port that a tunnel of another host is about to give up', async () => {
+    const port = await freePort();
+    await occupy(port, '127.0.0.1');
+    // Half-bound it looks for who has the other half, which takes a while here.
+    const path = process.env['PATH'];
+    writeFileSync(`${sshd.folder}/ss`, '#!/bin/sh\nsleep 1\n', { mode: 0o755 });
+    process.env['PATH'] = `${sshd.folder}:${path}`;
+    try {
+      const other = (specs: readonly string[]) => planned('web02', specs, { configFile: sshd.configPath('web02') });
+      apply(other([]), web01([port]));
+      await engine.next('connected');
+      await engine.next('connected');
+      await eventually(async () => assert.notEqual((await exchange(port, Buffer.alloc(0), '::1')).end, 'ECONNREFUSED'));
+      apply(other([`-L [::1]:${port}:127.0.0.1:${service.port}`]), web01([]));
+      assert.deepEqual((await engine.next('listening')).bound, [{ kind: 'tcp', address: '::1', port }]);
+      await answers(port, '::1');
+      assert.equal(engine.kinds().includes('listenFailed'), false);
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
   it('ends with what the last of many hasty plans says', async () => {
     const ports = [await freePort(), await freePort()];
     const plans = [

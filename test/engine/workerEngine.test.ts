@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import { startWorkerEngine } from '../../src/engine/workerEngine.js';
 import { planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
-import { echo, exchange, startTarget, type Target } from '../support/targets.js';
+import { connectTo, echo, exchange, read, readToEnd, startTarget, type Target } from '../support/targets.js';
 
 const workerPath = join(__dirname, '../../dist/worker.js');
 
@@ -96,6 +97,64 @@ describe('the engine in its worker thread', () => {
     engine.engine.apply(plan(await freePort()));
     assert.deepEqual(await engine.engine.hosts(config), []);
     assert.equal(threads(), after);
+  });
+
+  it('lists and disconnects the clients of a forward, from the thread', async () => {
+    const port = await freePort();
+    engine.engine.apply(plan(port));
+    const { forward } = await engine.next('listening');
+    const [one, other] = [await connectTo({ host: '127.0.0.1', port }), await connectTo({ host: '127.0.0.1', port })];
+    one.write('hello');
+    assert.equal((await read(one, 5)).toString(), 'hello');
+    const clients = await eventually(async () => {
+      const list = await engine.engine.clients(forward);
+      assert.equal(list.length, 2);
+      return list;
+    });
+    const { id, since, ...seen } = clients.find(({ peer }) => peer === `127.0.0.1:${one.localPort}`)!;
+    assert.deepEqual(seen, { peer: `127.0.0.1:${one.localPort}`, sent: 5, received: 5 });
+    assert.ok(Math.abs(Date.now() - since) < 10_000);
+    engine.engine.disconnect(forward, 0);
+    engine.engine.disconnect('nothing', id);
+    const gone = readToEnd(one);
+    engine.engine.disconnect(forward, id);
+    assert.equal((await gone).end, 'ECONNRESET');
+    other.end('bye');
+    assert.equal((await readToEnd(other)).received.toString(), 'bye');
+    await eventually(async () => assert.deepEqual(await engine.engine.clients(forward), []));
+  });
+
+  it('knows no clients without a thread, and starts none to ask', async () => {
+    const before = threads();
+    assert.deepEqual(await engine.engine.clients('nothing'), []);
+    engine.engine.disconnect('nothing', 1);
+    assert.equal(threads(), before);
+    engine.engine.apply(plan(await freePort()));
+    const { forward } = await engine.next('listening');
+    // The thread ends before it comes to the question.
+    engine.engine.apply({ connections: 1 } as never);
+    assert.deepEqual(await engine.engine.clients(forward), []);
+    await engine.next('engineEnded');
+    assert.deepEqual(await engine.engine.clients(forward), []);
+  });
+
+  it('ends its thread in time beside a server that answers no more', async () => {
+    const port = await freePort();
+    engine.engine.apply(plan(port));
+    await engine.next('listening');
+    const client = readToEnd(await connectTo({ host: '127.0.0.1', port }));
+    const frozen = sshd.sessions();
+    for (const pid of frozen) process.kill(pid, 'SIGSTOP');
+    try {
+      const started = performance.now();
+      await engine.close();
+      // Before it would be ended by force.
+      assert.ok(performance.now() - started < 2000);
+      assert.equal((await client).end, 'ECONNRESET');
+      assert.deepEqual(engine.kinds().slice(-2), ['forwardClosed', 'connectionClosed']);
+    } finally {
+      for (const pid of frozen) process.kill(pid, 'SIGCONT');
+    }
   });
 
   it('answers which hosts there are, from the thread', async () => {

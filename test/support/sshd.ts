@@ -10,6 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -50,12 +51,19 @@ export function keygen(path: string, ...args: readonly string[]): void {
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', path, ...args]);
 }
 
+/** A port that is free on both loopback families. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
+  const [four, six] = [createServer(), createServer()];
+  four.listen(0, '127.0.0.1');
+  await once(four, 'listening');
+  const { port } = four.address() as AddressInfo;
+  six.listen(port, '::1');
+  const isTaken = await once(six, 'listening').then(
+    () => false,
+    (error: unknown) => (error as NodeJS.ErrnoException).code === 'EADDRINUSE',
+  );
+  for (const server of [four, six]) await new Promise((closed) => server.close(closed));
+  return isTaken ? freePort() : port;
 }
 
 export async function startSshd({ config = [] }: SshdOptions = {}): Promise<Sshd> {
