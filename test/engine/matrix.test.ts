@@ -13,6 +13,7 @@ import {
   read,
   readToEnd,
   startTarget,
+  startTwins,
   type Place,
   type ProxyKind,
   type Target,
@@ -74,9 +75,8 @@ describe('each kind of forward carries all bytes both ways, whoever ends first',
     heldBefore = heldResources();
     sshd = await startSshd();
     const file = (name: string) => join(sshd.folder, name);
-    targets.four = await startTarget(serve);
     // The same port, so that a name may lead to either.
-    targets.six = await startTarget(serve, { host: '::1', port: targets.four.port });
+    [targets.four, targets.six] = await startTwins(serve);
     targets.unix = await startTarget(serve, { path: file('target.sock') });
     const listenAt = async (cell: object, side: Side) => {
       const place: Place =

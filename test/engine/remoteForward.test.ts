@@ -20,6 +20,7 @@ import {
   read,
   readToEnd,
   startTarget,
+  startTwins,
   type Target,
 } from '../support/targets.js';
 
@@ -159,17 +160,15 @@ describe('a remote forward', () => {
   });
 
   it('says that another program of the server has the port', async () => {
-    const other = await target();
-    const engine = start();
     // Both families, or the server would take the one that is free.
+    const others = await startTwins(echo);
+    targets.push(...others);
+    const engine = start();
     for (const bind of ['', '127.0.0.1:']) {
-      apply(engine, web01([]));
-      const six = bind === '' ? await startTarget(echo, { host: '::1', port: other.port }) : undefined;
-      apply(engine, web01([`-R ${bind}${other.port}:127.0.0.1:1`]));
+      apply(engine, web01([`-R ${bind}${others[0].port}:127.0.0.1:1`]));
       const { failure } = await engine.next('listenFailed');
       assert.ok(failure.kind === 'remoteRefused' && failure.inUse);
       assert.match(failureText(failure), /^(localhost|127\.0\.0\.1):\d+ is already in use on web01\b/);
-      await six?.close();
     }
   });
 

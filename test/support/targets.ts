@@ -1,6 +1,7 @@
 // What stands behind a tunnel in the tests, and who connects through it: plain services and clients on loopback.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { get } from 'node:http';
 import { connect, createServer, isIP, type AddressInfo, type Socket } from 'node:net';
 
 /** Where something listens: a port of loopback, or a Unix socket. */
@@ -43,6 +44,20 @@ export async function startTarget(
       await new Promise((closed) => server.close(closed));
     },
   };
+}
+
+/** A service at 127.0.0.1 and one at ::1, on the same port. */
+export async function startTwins(onSocket: (socket: Socket) => void): Promise<readonly [four: Target, six: Target]> {
+  for (;;) {
+    const four = await startTarget(onSocket);
+    try {
+      return [four, await startTarget(onSocket, { host: '::1', port: four.port })];
+    } catch (error) {
+      await four.close();
+      // Another program has it there.
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+  }
 }
 
 /** Sends back what it gets, and ends when the client has ended and got all of it. */
@@ -149,4 +164,17 @@ export async function read(socket: Socket, length: number): Promise<Buffer> {
       throw new Error(`the peer ended${data ? ` after ${data.toString('hex')}` : ''}`);
     await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')]);
   }
+}
+
+/** The body of `http://127.0.0.1:port/`, by a connection that is closed behind it. */
+export function fetchPage(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (part: string) => (body += part));
+      response.on('end', () => resolve(body));
+      response.on('error', reject);
+    }).on('error', reject);
+  });
 }
