@@ -68,19 +68,29 @@ describe('the engine under stress', function () {
     planned('web01', specs, { configFile: config, ...more });
   const apply = (...connections: PlannedConnection[]) => engine.engine.apply({ connections });
   const at = (port: number) => ({ host: '127.0.0.1', port });
-  /** Open files of the server's sessions: its listeners, and a channel's socket each. */
-  const serverFiles = () => sshd.sessions().map(openFiles);
-  /** The same once they have been the same for a while: what the log-in and the look at a listener used is gone. */
-  const settledServerFiles = async () => {
+  /** What is open here and in the server's sessions: a listener or a channel's socket is a file each. */
+  const open = () => ({
+    held: heldResources(),
+    own: openFiles('self'),
+    server: sshd.sessions().map((pid) => [pid, openFiles(pid)]),
+  });
+  /** The same once it has been the same for a while: what came before it is gone. */
+  const settled = async () => {
     const seen: string[] = [];
     await eventually(() => {
-      seen.push(serverFiles().join(' '));
-      assert.ok(seen.length > 5 && new Set(seen.slice(-5)).size === 1);
+      seen.push(JSON.stringify(open()));
+      assert.ok(seen.length >= 5 && new Set(seen.slice(-5)).size === 1);
     });
-    return serverFiles();
+    return open();
   };
   const signal = (pids: readonly number[], name: NodeJS.Signals) => {
-    for (const pid of pids) process.kill(pid, name);
+    for (const pid of pids) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has ended by itself.
+      }
+    }
   };
 
   /** Says it, and hears it again. */
@@ -174,31 +184,23 @@ describe('the engine under stress', function () {
     };
     await round(20);
     await eventually(() => assert.equal(service.sockets.size, 1));
-    const before = {
-      held: heldResources(),
-      own: openFiles('self'),
-      server: await settledServerFiles(),
-      memory: memory(),
-    };
+    const before = await settled();
     // What is kept of each is kept every time; the rest is the machine's own.
     const kept: number[] = [];
-    let last = before.memory;
+    let last = memory();
     for (let time = 0; time < 3; time++) {
       for (let one = 0; one < 3; one++) await round(20);
       engine.events.length = 0;
       engine.skip();
+      await settled();
       const now = memory();
       kept.push((now - last) / 300);
       last = now;
     }
     assert.equal(made, 1000);
     assert.ok(Math.min(...kept) < 1500, `bytes are kept of each forward: ${kept.map(Math.round).join(', ')}`);
-    await eventually(() => {
-      assert.equal(service.sockets.size, 1);
-      assert.deepEqual(heldResources(), before.held);
-      assert.equal(openFiles('self'), before.own);
-      assert.deepEqual(serverFiles(), before.server);
-    });
+    await eventually(() => assert.deepEqual(open(), before));
+    assert.equal(service.sockets.size, 1);
     assert.equal((await engine.engine.clients(neighbour.forwards[0]!.id)).length, 1);
     assert.ok((await stop()) > 20);
   });
@@ -331,14 +333,12 @@ describe('the engine under stress', function () {
       await engine.next('listening');
       assert.equal((await exchange(port, Buffer.from('x'))).end, 'end');
       await eventually(() => assert.equal(service.sockets.size, 0));
-      const before = { held: heldResources(), own: openFiles('self'), server: await settledServerFiles() };
+      const before = await settled();
       const nothingLeft = async () => {
         assert.deepEqual(await engine.engine.clients(spec), []);
         await eventually(() => {
           assert.equal(service.sockets.size, 0);
-          assert.deepEqual(heldResources(), before.held);
-          assert.equal(openFiles('self'), before.own);
-          assert.deepEqual(serverFiles(), before.server);
+          assert.deepEqual(open(), before);
         });
       };
       return { port, nothingLeft };
@@ -352,7 +352,7 @@ describe('the engine under stress', function () {
 
     it('serves some and resets the others when the server has not enough files, and serves all again later', async () => {
       const { port, nothingLeft } = await start();
-      for (const pid of sshd.sessions()) execFileSync('prlimit', ['--nofile=200', '--pid', String(pid)]);
+      for (const pid of await sshd.settledSessions()) execFileSync('prlimit', ['--nofile=200', '--pid', String(pid)]);
       // Clients who stay, so that it is short for sure.
       const staying = await Promise.all(Array.from({ length: 150 }, () => connectTo(at(port))));
       await Promise.all(staying.map((socket, index) => said(socket, Buffer.from(`staying ${index}`))));
@@ -459,7 +459,7 @@ describe('the engine under stress', function () {
       const spec = option === '-D' ? `-D ${port}` : `${option} ${port}:${target()}`;
       apply(web01([spec]));
       await engine.next('listening');
-      const before = { held: heldResources(), server: await settledServerFiles() };
+      const before = await settled();
       const started = () => {
         if (option === '-D') return connectThrough(at(port), 'SOCKS5', '127.0.0.1', service.port);
         return connectTo(at(port));
@@ -499,8 +499,7 @@ describe('the engine under stress', function () {
       await eventually(async () => {
         assert.deepEqual(await engine.engine.clients(spec), []);
         assert.equal(service.sockets.size, 0);
-        assert.deepEqual(serverFiles(), before.server);
-        assert.deepEqual(heldResources(), before.held);
+        assert.deepEqual(open(), before);
       });
       const socket = await started();
       await said(socket, Buffer.from('next'));
@@ -569,18 +568,12 @@ describe('the engine under stress', function () {
       for (const _ of specs) await engine.next('listening');
       socket = await connectTo(at(local));
       await said(socket, Buffer.from('before'));
-      frozen = sshd.sessions();
+      frozen = await sshd.settledSessions();
       signal(frozen, 'SIGSTOP');
     });
     afterEach(() => {
       socket.destroy();
-      for (const pid of frozen) {
-        try {
-          process.kill(pid, 'SIGCONT');
-        } catch {
-          // It has ended.
-        }
-      }
+      signal(frozen, 'SIGCONT');
     });
 
     it('stops every kind of forward in time, and resets its clients', async () => {

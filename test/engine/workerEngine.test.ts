@@ -143,7 +143,7 @@ describe('the engine in its worker thread', () => {
     engine.engine.apply(plan(port));
     await engine.next('listening');
     const client = readToEnd(await connectTo({ host: '127.0.0.1', port }));
-    const frozen = sshd.sessions();
+    const frozen = await sshd.settledSessions();
     for (const pid of frozen) process.kill(pid, 'SIGSTOP');
     try {
       const started = performance.now();

@@ -1,4 +1,5 @@
 // A real OpenSSH server for one suite: own keys, own config, a free port of loopback.
+import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import {
   chmodSync,
@@ -14,6 +15,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { eventually } from './eventually.js';
 
 export interface Sshd {
   port: number;
@@ -36,6 +38,8 @@ export interface Sshd {
   log(): string;
   /** Process ids of the sessions that are connected. */
   sessions(): number[];
+  /** Those that stay: a log-in has some that are soon gone. */
+  settledSessions(): Promise<number[]>;
   /** Ends the listening server only: sessions live on, and a later `start` uses the same port. */
   stopListening(): Promise<void>;
   start(): Promise<void>;
@@ -163,6 +167,14 @@ export async function startSshd({ config = [] }: SshdOptions = {}): Promise<Sshd
     },
     log: () => readFileSync(file('sshd.log'), 'utf8'),
     sessions,
+    async settledSessions() {
+      const seen: string[] = [];
+      await eventually(() => {
+        seen.push(sessions().join());
+        assert.ok(seen.at(-1) !== '' && seen.length >= 5 && new Set(seen.slice(-5)).size === 1);
+      });
+      return sessions();
+    },
     stopListening,
     start,
     async stop() {
