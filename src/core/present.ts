@@ -3,7 +3,7 @@
 import { printDestination } from './destination.js';
 import type { BoundAddress, Client } from './engine.js';
 import type { Failure } from './failure.js';
-import { connectionOf, isWanted, type ConnectionId } from './plan.js';
+import { connectionOf, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
 import { portHolder, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
@@ -134,9 +134,10 @@ function connectionRow(
 ): ConnectionRow {
   const { wanted, snapshot } = session;
   const tunnels = tunnelsOf(wanted, id);
-  const running = tunnels.some(isWanted);
-  const seen = running ? connectionSeen(snapshot, id) : undefined;
-  const status: Status = running ? (seen?.kind ?? 'connecting') : 'stopped';
+  // It stays up for the clients that finish.
+  const isNeeded = tunnels.some(({ wish }) => wish !== 'stop');
+  const seen = isNeeded ? connectionSeen(snapshot, id) : undefined;
+  const status: Status = isNeeded ? (seen?.kind ?? 'connecting') : 'stopped';
   const server = seen?.kind === 'ready' ? seen.server : undefined;
   const failure = seen?.kind === 'failed' || seen?.kind === 'retrying' ? failureText(seen.failure) : undefined;
   return {
@@ -423,7 +424,8 @@ export function readyText(tunnel: Tunnel, state: Ready): string {
 
 /** A tunnel among several that are ready: its name, and its address where that does not tell the port that was chosen. */
 export function readyName(tunnel: Tunnel, state: Ready): string {
-  const address = clientAddress(tunnel, state) ?? tunnel.id;
+  const place = tunnel.spec.kind === 'remote' ? ` on ${tunnel.destination.host}` : '';
+  const address = `${clientAddress(tunnel, state) ?? tunnel.id}${place}`;
   if (tunnel.label === undefined) return address;
   const { listen } = tunnel.spec;
   const isChosen = listen.kind === 'tcp' && listen.port !== realPort(state);

@@ -292,10 +292,13 @@ describe('present', () => {
     );
   });
 
-  it('shows that open connections finish', () => {
+  it('shows that open connections finish, and that the SSH connection stays up for them', () => {
     const drained = stopTunnels(one, [dbId], 'drain');
     const { connection, status, description } = said(drained, [connected, listening]);
-    assert.deepEqual([connection, status, description], ['stopped', 'stopped', 'stopped, open connections finish']);
+    assert.deepEqual(
+      [connection, status, description],
+      [`ready · ${server}`, 'stopped', 'stopped, open connections finish'],
+    );
   });
 
   it('shows stopped tunnels as stopped, whatever is still seen of the connection', () => {
