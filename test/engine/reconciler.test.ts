@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BoundAddress } from '../../src/core/engine.js';
 import type { PlannedConnection } from '../../src/core/plan.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
@@ -127,6 +128,30 @@ describe('the engine', () => {
     const { bound, unbound } = await engine.next('listening');
     assert.deepEqual(bound, [{ kind: 'tcp', address: '::1', port }]);
     assert.deepEqual(unbound, [{ kind: 'portInUse', address: '127.0.0.1', port, owner: thisProcess }]);
+  });
+
+  it('shows the port that it took: the next free one only where that was asked for, or any', async () => {
+    const port = await freePort();
+    await occupy(port, '127.0.0.1');
+    const [own] = web01([port]).forwards;
+    const { spec } = own!;
+    assert.ok(spec.kind === 'local' && spec.listen.kind === 'tcp');
+    const anyPort = { ...spec, listen: { ...spec.listen, port: 0 } };
+    apply(web01([], { forwards: [{ ...own!, wish: 'nextFree' }] }));
+    const portsOf = ({ bound }: { bound: readonly BoundAddress[] }) =>
+      bound.map((one) => one.kind === 'tcp' && one.port);
+    const next = portsOf(await engine.next('listening'));
+    assert.equal(next.length, 2);
+    assert.ok(Number(next[0]) > port && next[0] === next[1]);
+    await answers(Number(next[0]));
+    apply(web01([], { forwards: [{ ...own!, run: 1 }] }));
+    assert.deepEqual(portsOf(await engine.next('listening')), [port]);
+    await refuses(Number(next[0]));
+    apply(web01([], { forwards: [{ ...own!, run: 2, spec: anyPort }] }));
+    const any = portsOf(await engine.next('listening'));
+    assert.equal(any.length, 2);
+    assert.ok(Number(any[0]) > 0 && any[0] === any[1]);
+    await answers(Number(any[0]), '::1');
   });
 
   it('says that an address is not one of this machine', async () => {
