@@ -13,8 +13,7 @@ import { tunnelName } from '../core/present.js';
 import type { NewTunnel, SessionState, Tunnel } from '../core/session.js';
 import { tunnelsOf } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
-import { failureText } from '../core/wording.js';
-import { effectOf } from './sshCommandBox.js';
+import { effectOf, problemText } from './sshCommandBox.js';
 
 /** What a line means for a connection. */
 export type LineMeaning =
@@ -114,11 +113,12 @@ function lineItems(typed: string, tunnel: Tunnel, state: SessionState): LineItem
       return [item('circle-slash', line, { detail: `Cancels ${meaning.name}. Connections that are open may finish.` })];
     case 'refused': {
       // What is only the beginning of a line is no mistake yet.
-      const begun = cancels.filter((cancel) => cancel.label.startsWith(line.replace(/^-?K/, '-K')));
-      if (begun.length > 0) return begun;
-      return [item('error', line, { detail: failureText(meaning.failure) })];
+      const dashed = line.replace(/^-?(?=[KLRD])/, '-');
+      const begun = [cancels, helpItems(item)].map((all) => all.filter(({ label }) => label.startsWith(dashed)));
+      return begun.find((items) => items.length > 0) ?? [item('error', problemText(meaning.failure), {})];
     }
     case 'help':
+      return [item('question', line, { description: 'What can be typed here' }), ...helpItems(item), ...cancels];
     case 'empty':
       return [...helpItems(item), ...cancels];
   }

@@ -5,7 +5,7 @@ import { parseAnswer } from '../core/forwardSpec.js';
 import type { NewTunnel } from '../core/session.js';
 import { failureText } from '../core/wording.js';
 import { withoutLinks } from './messages.js';
-import { commandNotes, commandTitle, effectOf, isSshCommand, readSshCommand } from './sshCommandBox.js';
+import { commandNotes, commandTitle, effectOf, isSshCommand, problemText, readSshCommand } from './sshCommandBox.js';
 
 /** What is typed into the two steps. */
 export interface WizardAnswers {
@@ -150,8 +150,8 @@ function readHost(text: string): HostAnswer | undefined {
 /** An item for what is typed, if it is not in the list: with an answer when it is one, else with what is wrong. */
 function typedItem(value: string, known: readonly HostItem[]): HostItem | undefined {
   if (value.trim() === '') return undefined;
-  const refused = (failure: Failure): HostItem => ({
-    label: failureText(failure),
+  const refused = (label: string): HostItem => ({
+    label,
     iconPath: new vscode.ThemeIcon('error'),
     alwaysShow: true,
   });
@@ -164,12 +164,12 @@ function typedItem(value: string, known: readonly HostItem[]): HostItem | undefi
   });
   if (isSshCommand(value)) {
     const read = readSshCommand(value);
-    if (!read.ok) return refused(read.failure);
+    if (!read.ok) return refused(problemText(read.failure));
     const effects = read.tunnels.map((tunnel) => effectOf(tunnel).effect);
     return taken(commandTitle(read), [...effects, ...commandNotes(read)].join(' · '), read);
   }
   const result = parseDestination(value);
-  if (!result.ok) return refused(result.failure);
+  if (!result.ok) return refused(failureText(result.failure));
   const { destination } = result;
   const name = printDestination(destination);
   if (known.some(({ answer }) => answer && printDestination(answer.destination) === name)) return undefined;
@@ -238,13 +238,13 @@ function readTunnels(text: string, destination: Destination): ReadTunnels {
     return { tunnels: [tunnel], verdict: verdict(`${sentence(effect)} ${access}.`, isOpen ? Warning : Info) };
   }
   const read = readSshCommand(text);
-  if (!read.ok) return { verdict: verdict(failureText(read.failure), Error) };
+  if (!read.ok) return { verdict: verdict(problemText(read.failure), Error) };
   if (read.tunnels.length === 0)
     return { verdict: verdict('This command has no -L, -R or -D: nothing to forward.', Error) };
   const effects = read.tunnels.map(effectOf);
   const lines = [
     commandTitle(read),
-    ...effects.map(({ effect, access }) => `${effect} (${access})`),
+    ...effects.flatMap(({ effect, access }) => [effect, access]),
     ...commandNotes(read),
   ];
   const isOpen = effects.some((one) => one.isOpen);

@@ -1,9 +1,18 @@
 // A whole ssh command, pasted: what it opens, and what of it has no effect here.
 import * as vscode from 'vscode';
-import { printDestination } from '../core/destination.js';
+import { printDestination, printOptions, type Destination } from '../core/destination.js';
+import type { Failure } from '../core/failure.js';
 import type { NewTunnel } from '../core/session.js';
 import { parseSshCommand, type SshCommand, type SshCommandResult } from '../core/sshCommand.js';
-import { accessText, askedAccess, effectText, failureText } from '../core/wording.js';
+import {
+  accessText,
+  askedAccess,
+  commandProblem,
+  destinationProblem,
+  effectText,
+  failureText,
+  specProblem,
+} from '../core/wording.js';
 
 /** Whether a text is meant to be a command, and not a host or a forward. */
 export function isSshCommand(text: string): boolean {
@@ -26,11 +35,34 @@ export function effectOf({ destination, spec }: NewTunnel): { effect: string; ac
   };
 }
 
-/** `Opens 2 tunnels through user@machine`, or that there is only a host. */
+/** What is wrong and where, without the text itself: that is on the screen, and may be long. */
+export function problemText(failure: Failure): string {
+  switch (failure.kind) {
+    case 'badSpec':
+      return placed(specProblem(failure.problem), failure);
+    case 'badDestination':
+      return placed(destinationProblem(failure.problem), failure);
+    case 'badCommand':
+      return placed(commandProblem(failure.problem), failure);
+    default:
+      return failureText(failure);
+  }
+}
+
+function placed(problem: string, { text, at }: { text: string; at: number }): string {
+  const place = at < text.length ? `at character ${at + 1}` : 'at the end';
+  return `${problem.charAt(0).toUpperCase()}${problem.slice(1)}, ${place}.`;
+}
+
+/** `Open 2 tunnels through machine (-J bastion)`, or where to when there is no forward. */
 export function commandTitle({ tunnels, destination }: SshCommand): string {
-  if (tunnels.length === 0) return `Connect to ${printDestination(destination)}`;
-  const hosts = [...new Set(tunnels.map((tunnel) => printDestination(tunnel.destination)))];
+  if (tunnels.length === 0) return `Connect to ${hostText(destination)}`;
+  const hosts = [...new Set(tunnels.map((tunnel) => hostText(tunnel.destination)))];
   return `Open ${tunnels.length === 1 ? 'a tunnel' : `${tunnels.length} tunnels`} through ${hosts.join(' and ')}`;
+}
+
+function hostText({ options = [], ...address }: Destination): string {
+  return printDestination(address) + (options.length > 0 ? ` (${printOptions(options).join(' ')})` : '');
 }
 
 /** What is otherwise than it is written. */
@@ -65,19 +97,19 @@ export function askSshCommand(): Promise<SshCommand | undefined> {
 
 /** What it comes to, for reading: Enter means all of it, whichever row is selected. */
 export function commandItems(read: SshCommandResult): vscode.QuickPickItem[] {
-  const item = (icon: string, label: string, description = ''): vscode.QuickPickItem => ({
+  const item = (icon: string, label: string, detail?: string): vscode.QuickPickItem => ({
     label,
-    description,
+    ...(detail !== undefined && { detail }),
     iconPath: new vscode.ThemeIcon(icon),
     alwaysShow: true,
   });
-  if (!read.ok) return [item('error', failureText(read.failure))];
+  if (!read.ok) return [item('error', problemText(read.failure))];
   const { tunnels } = read;
   return [
     item('arrow-right', commandTitle(read)),
     ...tunnels.map((tunnel) => {
       const { effect, access, isOpen } = effectOf(tunnel);
-      return item(isOpen ? 'broadcast' : 'blank', effect, access);
+      return item(isOpen ? 'broadcast' : 'blank', effect, `${access}.`);
     }),
     ...commandNotes(read).map((note) => item('info', note)),
   ];

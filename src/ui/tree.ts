@@ -32,12 +32,12 @@ export function createTree(presentation: Presentation, session: Session, clientL
     async getChildren(row) {
       if (row?.kind !== 'forward') return give(row ? childrenOf(row) : presentation.presented.rows);
       toggle(row, true);
-      return give(hasClients(row) ? await clientLists.rows(row.id) : []);
+      return give(hasClients(row, flagsOf(row)) ? await clientLists.rows(row.id) : []);
     },
     getParent: (row) => presentation.presented.rows.find((parent) => childrenOf(parent).some(isRow(row))),
     getTreeItem(row) {
       const { now } = shown.get(rowId(row)) ?? { now: row };
-      return treeItem(now, contextValue(row, flagsOf(row)), row.kind === 'forward' && hasClients(row));
+      return treeItem(now, flagsOf(row));
     },
   };
   const view = vscode.window.createTreeView(views.tunnels, {
@@ -46,7 +46,6 @@ export function createTree(presentation: Presentation, session: Session, clientL
   });
 
   const flagsOf = (row: TreeRow) => (row.kind === 'forward' ? rowFlags(row, session.state) : []);
-  const hasClients = (row: ForwardRow) => row.status === 'ready' || flagsOf(row).includes('draining');
 
   const toggle = (row: TreeRow, isToggled: boolean) => {
     if (isToggled) toggled.add(rowId(row));
@@ -58,7 +57,7 @@ export function createTree(presentation: Presentation, session: Session, clientL
     const opened = presentation.presented.rows
       .filter((row) => row.kind === 'connection' && !toggled.has(rowId(row)))
       .flatMap((row) => (row.kind === 'connection' ? row.forwards : []))
-      .filter((row) => toggled.has(rowId(row)) && hasClients(row));
+      .filter((row) => toggled.has(rowId(row)) && hasClients(row, flagsOf(row)));
     clientLists.look(view.visible ? opened.map(({ id }) => id) : []);
   };
   const redraw = () => {
@@ -76,7 +75,7 @@ export function createTree(presentation: Presentation, session: Session, clientL
   };
 
   const show = (presented: Presented) => {
-    for (const row of forwardsOf(presented)) if (!hasClients(row)) toggled.delete(rowId(row));
+    for (const row of forwardsOf(presented)) if (!hasClients(row, flagsOf(row))) toggled.delete(rowId(row));
     look();
     redraw();
     const { ready } = presented;
@@ -129,6 +128,11 @@ export function createTree(presentation: Presentation, session: Session, clientL
     },
     dispose: () => void parts.dispose(),
   };
+}
+
+/** Whether somebody can be connected through it. */
+function hasClients({ status }: ForwardRow, flags: readonly RowFlag[]): boolean {
+  return status === 'ready' || flags.includes('draining');
 }
 
 function setContext(key: string, value: string): void {
@@ -200,14 +204,15 @@ function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
   }
 }
 
-function treeItem(row: TreeRow, contextValue: string, hasClients: boolean): vscode.TreeItem {
+function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
   const item = new vscode.TreeItem(row.kind === 'presets' ? 'Presets' : row.kind === 'noClients' ? '' : row.label);
   item.id = rowId(row);
-  item.contextValue = contextValue;
-  item.iconPath = icon(row);
+  item.contextValue = contextValue(row, flags);
+  item.iconPath = icon(row, flags);
   if (row.kind === 'connection' || row.kind === 'presets')
     item.collapsibleState = vscode.TreeItemCollapsibleState.Expanded;
-  if (hasClients) item.collapsibleState = vscode.TreeItemCollapsibleState.Collapsed;
+  if (row.kind === 'forward' && hasClients(row, flags))
+    item.collapsibleState = vscode.TreeItemCollapsibleState.Collapsed;
   if (row.kind === 'presets') return item;
   if (row.kind === 'noClients') {
     item.description = 'No connections';
@@ -247,11 +252,12 @@ function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'noClients' }>): strin
   }
 }
 
-function icon(row: TreeRow): vscode.ThemeIcon | undefined {
+function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undefined {
   switch (row.kind) {
     case 'connection':
       return statusIcon(row.status);
     case 'forward':
+      if (flags.includes('draining')) return new vscode.ThemeIcon('watch');
       if (row.status !== 'ready') return statusIcon(row.status);
       if (row.problem !== undefined) return themed('warning', 'list.warningForeground');
       return row.isOpen ? themed('broadcast', 'list.warningForeground') : statusIcon(row.status);

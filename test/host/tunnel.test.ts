@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, get, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { execFile, fork } from 'node:child_process';
@@ -10,7 +10,7 @@ import * as vscode from 'vscode';
 import type { StoredPreset } from '../../src/core/preset.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
-import { bytes, digest, echo, exchange, startTarget, type Target } from '../support/targets.js';
+import { bytes, digest, echo, exchange, fetchPage, startTarget, type Target } from '../support/targets.js';
 import { extensionUnderTest } from './extensionUnderTest.js';
 
 describe('the extension inside VS Code', () => {
@@ -37,13 +37,6 @@ describe('the extension inside VS Code', () => {
   });
 
   const webPort = () => (web.address() as AddressInfo).port;
-  /** Without keep-alive: a stop would ask about the connection. */
-  const fetchPage = (port: number) =>
-    new Promise<string>((resolve, reject) => {
-      get({ host: '127.0.0.1', port, agent: false }, (response) =>
-        response.setEncoding('utf8').on('data', resolve).on('error', reject),
-      ).on('error', reject);
-    });
 
   it('has no thread for the engine until a tunnel is wanted', async () => {
     const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;

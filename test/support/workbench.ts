@@ -234,6 +234,10 @@ export async function openWorkbench(
     clipboard(): Promise<string> {
       return page.evaluate('navigator.clipboard.readText()');
     },
+    /** Puts a text on the clipboard. */
+    async setClipboard(text: string): Promise<void> {
+      await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(text)})`);
+    },
 
     /** Reloads the window. State that the extension kept last is written first: VS Code does that every five seconds. */
     async reload(): Promise<void> {
@@ -242,11 +246,24 @@ export async function openWorkbench(
       await isUp(page);
     },
 
+    /** Drags the side bar's edge. */
+    async widenSideBar(width: number): Promise<void> {
+      const sideBar = await page.locator('.part.sidebar').boundingBox();
+      if (!sideBar) throw new Error('the side bar is hidden');
+      const y = sideBar.y + sideBar.height / 2;
+      await page.mouse.move(sideBar.x + sideBar.width + 2, y);
+      await page.mouse.down();
+      await page.mouse.move(sideBar.x + width, y, { steps: 4 });
+      await page.mouse.up();
+      await page.mouse.move(sideBar.x + width + 200, y);
+    },
+
     /** Writes out/screenshots/`name`.png, of the whole window or of one part of it, and gives its path. */
     async screenshot(name: string, part?: Locator): Promise<string> {
       const path = join(repositoryRoot, 'out/screenshots', `${name}.png`);
       await mkdir(dirname(path), { recursive: true });
-      await (part ?? page).screenshot({ path });
+      // What fades in or out has done so.
+      await (part ?? page).screenshot({ path, animations: 'disabled' });
       return path;
     },
 
@@ -322,6 +339,11 @@ function quickInputOf(page: Page) {
     /** Replaces the value. */
     async type(text: string): Promise<void> {
       await input.fill(text);
+    },
+    /** Replaces the value by what the clipboard holds, as a person does. */
+    async paste(): Promise<void> {
+      await input.fill('');
+      await input.press('ControlOrMeta+v');
     },
     /** Enter, with `text` typed first when it is given. */
     async accept(text?: string): Promise<void> {
@@ -411,6 +433,7 @@ function viewOf(page: Page, name: string) {
       for (const [index, label] of labels.entries()) {
         await row(label).click({ modifiers: index === 0 ? [] : ['ControlOrMeta'] });
       }
+      await page.waitForTimeout(200); // a key sooner finds VS Code's mind elsewhere
     },
     /** Presses a key with the focus on a row, such as F2 or Delete. */
     async press(label: string, key: string): Promise<void> {

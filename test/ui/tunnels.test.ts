@@ -1,35 +1,35 @@
 // A person's first hours with the extension, in a real VS Code in a browser: clicked through, with screenshots of each state.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { launchBrowser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
+import {
+  forwardPort,
+  inBothThemes,
+  startExtensionWindows,
+  type ExtensionWindows,
+} from '../support/extensionWindows.js';
 import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
-import { exchange } from '../support/targets.js';
-import { installVsix, repositoryRoot, startVsCode, type VsCode, type VsCodeOptions } from '../support/vscodeServer.js';
-import { openWorkbench, type View, type Workbench } from '../support/workbench.js';
+import { exchange, fetchPage } from '../support/targets.js';
+import type { View, Workbench } from '../support/workbench.js';
 
 const statusId = 'ssh-tunnels.ssh-tunnels';
 const passphrase = 'correct horse';
 
 describe('the extension in a window', () => {
-  let browser: Browser;
+  let windows: ExtensionWindows;
   let sshd: Sshd;
   let web: Server;
   let webPort: number;
   let keyPath: string;
-  const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-ui-'));
-  let vscode: VsCode | undefined;
   let window: Workbench;
   let tunnels: View;
 
   before(async () => {
-    browser = await launchBrowser();
+    windows = await startExtensionWindows();
     sshd = await startSshd();
     keyPath = join(sshd.folder, 'id_locked');
     keygen(keyPath);
@@ -38,63 +38,22 @@ describe('the extension in a window', () => {
     web = createServer((_request, response) => response.end('the page behind web01'));
     await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
     webPort = (web.address() as AddressInfo).port;
-    // What a user installs: the package, not the folder.
-    const vsix = join(tmp, 'ssh-tunnels.vsix');
-    execFileSync('npm', ['run', 'package', '--silent', '--', '--out', vsix], { cwd: repositoryRoot, stdio: 'pipe' });
-    await installVsix(vsix, join(tmp, 'extensions'));
   });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
   });
   after(async () => {
-    await browser.close();
-    await vscode?.stop();
+    await windows.close();
     web.close();
     await sshd.stop();
-    rmSync(tmp, { recursive: true, force: true });
   });
 
-  const fetchPage = async (port: number) => (await fetch(`http://127.0.0.1:${port}/`)).text();
   const rows = async () => (await tunnels.rows()).map(({ label, description }) => `${label} · ${description}`);
   const shows = (...expected: string[]) => eventually(async () => assert.deepEqual(await rows(), expected));
   const status = () => window.statusItem(statusId);
 
-  /** Opens a workspace with its own user settings and ends the one before. */
-  async function open(
-    name: string,
-    options: { settings?: object; folderSettings?: object; workspace?: string } & Pick<
-      VsCodeOptions,
-      'trust' | 'colorTheme'
-    >,
-  ): Promise<void> {
-    await vscode?.stop();
-    const folder = join(tmp, name, 'shop');
-    mkdirSync(join(folder, '.vscode'), { recursive: true });
-    if (options.folderSettings)
-      writeFileSync(join(folder, '.vscode/settings.json'), JSON.stringify(options.folderSettings));
-    const { trust, colorTheme } = options;
-    vscode = await startVsCode({
-      tmp: join(tmp, name),
-      extensionsDir: join(tmp, 'extensions'),
-      settings: { ...options.settings },
-      ...(trust && { trust }),
-      ...(colorTheme && { colorTheme }),
-    });
-    window = await openWorkbench(browser, vscode, options.workspace ?? folder);
-  }
+  const open = async (...given: Parameters<ExtensionWindows['open']>) => (window = await windows.open(...given));
   const openView = async () => (tunnels = await window.view('SSH Tunnels', 'Tunnels'));
-
-  /** The same moment in both themes; notifications stay. */
-  async function inBothThemes(name: string): Promise<void> {
-    await window.screenshot(`${name}-dark`);
-    await window.runCommand('Preferences: Toggle between Light/Dark Themes');
-    await window.quickInput.closed();
-    await window.page.locator('.monaco-workbench.vs').waitFor();
-    await window.page.waitForTimeout(500);
-    await window.screenshot(`${name}-light`);
-    await window.runCommand('Preferences: Toggle between Light/Dark Themes');
-    await window.page.locator('.monaco-workbench.vs-dark').waitFor();
-  }
 
   describe('for a newcomer', () => {
     let port: number;
@@ -118,7 +77,7 @@ describe('the extension in a window', () => {
       assert.match(text, /Reach a port of a server/);
       assert.deepEqual(buttons, ['Forward Port']);
       assert.equal(await status(), undefined);
-      await inBothThemes('welcome');
+      await inBothThemes(window, 'welcome');
     });
 
     it('offers the hosts of ssh_config and takes a typed one, but no nonsense', async () => {
@@ -275,7 +234,7 @@ describe('the extension in a window', () => {
       await window.screenshot('ready');
       await window.pressToast(effect, 'Copy Address');
       await eventually(async () => assert.equal(await window.clipboard(), `127.0.0.1:${port}`));
-      await inBothThemes('tree');
+      await inBothThemes(window, 'tree');
       assert.match(
         await window.statusTooltip(statusId, () => window.screenshot('status-tooltip')),
         new RegExp(`127\\.0\\.0\\.1:${port}[^]*localhost:${webPort}[^]*ready`),
@@ -295,8 +254,8 @@ describe('the extension in a window', () => {
 
     it('copies with Ctrl+C, renames with F2, and has at most three inline actions', async () => {
       const label = `127.0.0.1:${port} → localhost:${webPort}`;
-      assert.deepEqual(await tunnels.inlineActions(label), ['Open in Browser', 'Copy Local Address (Ctrl+C)', 'Stop']);
-      await window.page.evaluate("navigator.clipboard.writeText('')");
+      assert.deepEqual(await tunnels.inlineActions(label), ['Open in Browser', 'Copy Address (Ctrl+C)', 'Stop']);
+      await window.setClipboard('');
       await tunnels.press(label, 'ControlOrMeta+c');
       await eventually(async () => assert.equal(await window.clipboard(), `127.0.0.1:${port}`));
       await tunnels.press(label, 'F2');
@@ -316,14 +275,13 @@ describe('the extension in a window', () => {
         'Presets · ',
         `Shop page · ready · localhost:${webPort} via web01`,
       );
-      const written = JSON.parse(readFileSync(join(tmp, 'newcomer/shop/.vscode/settings.json'), 'utf8')) as Record<
-        string,
-        unknown
-      >;
+      const written = JSON.parse(
+        readFileSync(join(windows.tmp, 'newcomer/shop/.vscode/settings.json'), 'utf8'),
+      ) as Record<string, unknown>;
       assert.deepEqual(written['sshTunnels.presets'], [
         { name: 'Shop page', host: 'web01', forwards: [`-L 127.0.0.1:${port}:localhost:${webPort}`] },
       ]);
-      await inBothThemes('preset');
+      await inBothThemes(window, 'preset');
       await window.runCommand('SSH Tunnels: Save as Preset…');
       await window.quickInput.pick('Shop page');
       await window.quickInput.step('Name of the preset for web01');
@@ -445,15 +403,7 @@ describe('the extension in a window', () => {
       await openView();
     });
 
-    const forward = async (host: string, text: string) => {
-      await window.runCommand('SSH Tunnels: Forward Port');
-      await window.quickInput.step('Forward Port (1/2)');
-      await window.quickInput.type(host);
-      await eventually(async () => assert.ok((await window.quickInput.items()).length > 0));
-      await window.quickInput.accept();
-      await window.quickInput.step('Forward Port (2/2)');
-      await window.quickInput.accept(text);
-    };
+    const forward = (host: string, text: string) => forwardPort(window, host, text);
 
     it('names the wrong preset with its place beside the good one', async () => {
       await shows(
@@ -719,7 +669,7 @@ describe('the extension in a window', () => {
     });
 
     before(async () => {
-      const root = join(tmp, 'folders');
+      const root = join(windows.tmp, 'folders');
       for (const folder of ['api', 'shop']) {
         mkdirSync(join(root, folder, '.vscode'), { recursive: true });
         const settings = { 'sshTunnels.presets': [preset(`Page of ${folder}`, await freePort())] };

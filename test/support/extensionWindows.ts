@@ -1,0 +1,92 @@
+// Windows of a real VS Code in a browser with the extension as a user has it: installed from its package.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { launchBrowser } from './browser';
+import { eventually } from './eventually';
+import { installVsix, repositoryRoot, startVsCode, type VsCode, type VsCodeOptions } from './vscodeServer';
+import { openWorkbench, type Workbench } from './workbench';
+
+export interface WindowOptions extends Pick<VsCodeOptions, 'trust' | 'colorTheme'> {
+  settings?: object;
+  folderSettings?: object;
+  /** A .code-workspace file to open instead of the folder. */
+  workspace?: string;
+}
+
+/** One window at a time. */
+export interface ExtensionWindows {
+  /** Goes when they close. */
+  tmp: string;
+  /** Opens the folder `shop` of a workspace with its own user settings, and ends the window before. */
+  open(name: string, options: WindowOptions): Promise<Workbench>;
+  close(): Promise<void>;
+}
+
+/** Made once for all suites of a run. */
+let vsix: string | undefined;
+
+export async function startExtensionWindows(): Promise<ExtensionWindows> {
+  const browser = await launchBrowser();
+  const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-ui-'));
+  const extensionsDir = join(tmp, 'extensions');
+  let vscode: VsCode | undefined;
+  vsix ??= packExtension();
+  await installVsix(vsix, extensionsDir);
+  return {
+    tmp,
+    async open(name, { settings, folderSettings, workspace, trust, colorTheme }) {
+      await vscode?.stop();
+      const folder = join(tmp, name, 'shop');
+      mkdirSync(join(folder, '.vscode'), { recursive: true });
+      if (folderSettings) writeFileSync(join(folder, '.vscode/settings.json'), JSON.stringify(folderSettings));
+      vscode = await startVsCode({
+        tmp: join(tmp, name),
+        extensionsDir,
+        settings: { ...settings },
+        ...(trust && { trust }),
+        ...(colorTheme && { colorTheme }),
+      });
+      return openWorkbench(browser, vscode, workspace ?? folder);
+    },
+    async close() {
+      await browser.close();
+      await vscode?.stop();
+      rmSync(tmp, { recursive: true, force: true });
+    },
+  };
+}
+
+function packExtension(): string {
+  const path = join(repositoryRoot, 'out', 'ssh-tunnels.vsix');
+  mkdirSync(join(repositoryRoot, 'out'), { recursive: true });
+  execFileSync('npm', ['run', 'package', '--silent', '--', '--out', path], { cwd: repositoryRoot, stdio: 'pipe' });
+  return path;
+}
+
+/** Goes through the two steps of Forward Port. */
+export async function forwardPort(window: Workbench, host: string, text: string): Promise<void> {
+  const { quickInput } = window;
+  await window.runCommand('SSH Tunnels: Forward Port');
+  await quickInput.step('Forward Port (1/2)');
+  await quickInput.type(host);
+  await eventually(async () => assert.ok((await quickInput.items()).length > 0));
+  await quickInput.accept();
+  await quickInput.step('Forward Port (2/2)');
+  await quickInput.accept(text);
+  await quickInput.closed();
+}
+
+/** Pictures of the same moment in both themes, the dark one first; notifications stay. */
+export async function inBothThemes(window: Workbench, name: string): Promise<void> {
+  await window.screenshot(`${name}-dark`);
+  await window.runCommand('Preferences: Toggle between Light/Dark Themes');
+  await window.quickInput.closed();
+  await window.page.locator('.monaco-workbench.vs').waitFor();
+  await window.page.waitForTimeout(500);
+  await window.screenshot(`${name}-light`);
+  await window.runCommand('Preferences: Toggle between Light/Dark Themes');
+  await window.page.locator('.monaco-workbench.vs-dark').waitFor();
+}
