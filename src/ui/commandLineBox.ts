@@ -107,7 +107,7 @@ function lineItems(typed: string, tunnel: Tunnel, state: SessionState): LineItem
   switch (meaning.kind) {
     case 'add': {
       const { effect, access, isOpen } = effectOf(meaning.tunnel);
-      return [item(isOpen ? 'broadcast' : 'add', line, { detail: `${effect}. ${access}.` })];
+      return [item(isOpen ? 'broadcast' : 'add', line, { description: access, detail: effect })];
     }
     case 'cancel':
       return [item('circle-slash', line, { detail: `Cancels ${meaning.name}. Connections that are open may finish.` })];
@@ -120,7 +120,11 @@ function lineItems(typed: string, tunnel: Tunnel, state: SessionState): LineItem
     case 'help':
       return [item('question', line, { description: 'What can be typed here' }), ...helpItems(item), ...cancels];
     case 'empty':
-      return [...helpItems(item), ...cancels];
+      return [
+        ...helpItems(item),
+        ...(cancels.length > 0 ? [{ label: 'Cancel a forward', kind: vscode.QuickPickItemKind.Separator }] : []),
+        ...cancels,
+      ];
   }
 }
 

@@ -97,10 +97,10 @@ export function askSshCommand(): Promise<SshCommand | undefined> {
 
 /** What it comes to, for reading: Enter means all of it, whichever row is selected. */
 export function commandItems(read: SshCommandResult): vscode.QuickPickItem[] {
-  const item = (icon: string, label: string, detail?: string): vscode.QuickPickItem => ({
+  const item = (icon: string | undefined, label: string, detail?: string): vscode.QuickPickItem => ({
     label,
     ...(detail !== undefined && { detail }),
-    iconPath: new vscode.ThemeIcon(icon),
+    ...(icon !== undefined && { iconPath: new vscode.ThemeIcon(icon) }),
     alwaysShow: true,
   });
   if (!read.ok) return [item('error', problemText(read.failure))];
@@ -109,7 +109,7 @@ export function commandItems(read: SshCommandResult): vscode.QuickPickItem[] {
     item('arrow-right', commandTitle(read)),
     ...tunnels.map((tunnel) => {
       const { effect, access, isOpen } = effectOf(tunnel);
-      return item(isOpen ? 'broadcast' : 'blank', effect, `${access}.`);
+      return item(isOpen ? 'broadcast' : undefined, effect, `${access}.`);
     }),
     ...commandNotes(read).map((note) => item('info', note)),
   ];

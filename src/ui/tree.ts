@@ -257,7 +257,7 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
     case 'connection':
       return statusIcon(row.status);
     case 'forward':
-      if (flags.includes('draining')) return new vscode.ThemeIcon('watch');
+      if (flags.includes('draining')) return new vscode.ThemeIcon('debug-pause');
       if (row.status !== 'ready') return statusIcon(row.status);
       if (row.problem !== undefined) return themed('warning', 'list.warningForeground');
       return row.isOpen ? themed('broadcast', 'list.warningForeground') : statusIcon(row.status);

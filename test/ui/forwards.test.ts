@@ -24,6 +24,7 @@ describe('every kind of forward in a window', () => {
   let web: Server;
   let webPort: number;
   let service: Target;
+  let presetPort: number;
   const clients = new Set<Socket>();
   const others = new Set<ReturnType<typeof createServer>>();
 
@@ -36,9 +37,12 @@ describe('every kind of forward in a window', () => {
     service = await startTarget(echo);
     const config = sshd.configPath('web01');
     appendFileSync(config, readFileSync(wide.configPath('shared-box'), 'utf8'));
+    presetPort = await freePort();
+    const shared = { name: 'Shared page', host: 'web01', forwards: [`-L *:${presetPort}:localhost:${webPort}`] };
     window = await windows.open('forwards', {
       colorTheme: 'Default Dark Modern',
       settings: { 'sshTunnels.sshConfigFile': config },
+      folderSettings: { 'sshTunnels.presets': [shared] },
     });
     tunnels = await window.view('SSH Tunnels', 'Tunnels');
     // Wide enough for the words behind a row's name.
@@ -81,7 +85,7 @@ describe('every kind of forward in a window', () => {
   const clear = async () => {
     for (const host of ['web01', 'shared-box'])
       if ((await tunnels.rows()).some(({ label }) => label === host)) await tunnels.pressMenu(host, 'Remove');
-    await tunnels.welcome();
+    await eventually(async () => assert.equal((await tunnels.rows())[0]?.label, 'Presets'));
     await window.dismissToasts();
   };
 
@@ -141,6 +145,17 @@ describe('every kind of forward in a window', () => {
       assert.equal(await fetchPage(port), 'the page behind web01');
       await clear();
     });
+  });
+
+  it('takes the consent to a preset, which says who can connect, for this one', async () => {
+    await tunnels.pressInline('Shared page', 'Start Preset');
+    const { detail } = await window.modal();
+    assert.match(detail, /Who can connect: everyone on the network who reaches this machine/);
+    await window.screenshot('network-preset');
+    await window.pressModal('Start');
+    await window.toast('is ready. Open to the network.');
+    assert.equal(await fetchPage(presetPort), 'the page behind web01');
+    await clear();
   });
 
   describe('not as asked for', () => {
@@ -287,7 +302,7 @@ describe('every kind of forward in a window', () => {
       await becomes(name, /^stopped, open connections finish/);
       assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
       assert.ok(!client.destroyed);
-      assert.equal((await rowOf(name)).icon, 'watch');
+      assert.equal((await rowOf(name)).icon, 'debug-pause');
       await inBothThemes(window, 'draining');
       // Stop again: now.
       await tunnels.pressInline(name, 'Stop');
