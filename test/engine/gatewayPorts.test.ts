@@ -451,7 +451,7 @@ describe('who can connect to a forward that listens on this machine', () => {
       assert.deepEqual((await engine.next('listenFailed')).failure, { kind: 'cancelled' });
       for (const address of addresses) assert.equal(await isOpen(address, port), false);
       // Nobody is asked again when the connection comes back.
-      for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+      sshd.killSessions();
       await engine.next('connectionLost');
       await engine.next('connected');
       await sleep(100);
@@ -463,7 +463,7 @@ describe('who can connect to a forward that listens on this machine', () => {
     const port = await freePort();
     apply(`-R *:${port}:127.0.0.1:${service.port}`, []);
     await engine.next('listening');
-    for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+    sshd.killSessions();
     await engine.next('connectionLost');
     await engine.next('listening');
     assert.equal(asks.length, 1);

@@ -66,9 +66,6 @@ describe('a remote forward', () => {
     assert.equal((await exchange(port, Buffer.from('hi'), host)).received.toString(), 'hi');
   const refuses = async (port: number, host = '127.0.0.1') =>
     assert.equal((await exchange(port, Buffer.from('hi'), host)).end, 'ECONNREFUSED');
-  const killSessions = () => {
-    for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
-  };
   /** The port of each forward, when all listen. */
   const portsOf = async (engine: EngineProbe, forwards: readonly string[]): Promise<number[]> => {
     const ports = new Map<string, number>();
@@ -221,7 +218,7 @@ describe('a remote forward', () => {
     await answers(port);
     engine.skip();
     const from = engine.events.length;
-    killSessions();
+    sshd.killSessions();
     await engine.next('connectionLost');
     const ports = await portsOf(engine, forwards);
     for (const port of ports) await answers(port);
@@ -246,7 +243,7 @@ describe('a remote forward', () => {
     const socket = connect({ port, host: '127.0.0.1' });
     socket.on('error', () => {});
     await once(socket, 'data');
-    killSessions();
+    sshd.killSessions();
     await eventually(() => assert.deepEqual(ends, ['ECONNRESET']), 3000);
   });
 

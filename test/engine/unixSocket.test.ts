@@ -202,7 +202,7 @@ describe('a Unix socket', () => {
       const path = file('db.sock');
       apply(web01([`-L ${path}:127.0.0.1:${service.port}`]));
       await engine.next('listening');
-      for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+      sshd.killSessions();
       await engine.next('connectionLost');
       assert.equal(existsSync(path), true);
       await engine.next('connected');
@@ -318,7 +318,7 @@ describe('a Unix socket', () => {
         const path = file('remote.sock');
         apply(web01([`-R ${path}:127.0.0.1:${service.port}`], [], server));
         await engine.next('listening');
-        for (const pid of server.sessions()) process.kill(pid, 'SIGKILL');
+        server.killSessions();
         await engine.next('connectionLost');
         await engine.next('listening');
         await answers(path);

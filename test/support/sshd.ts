@@ -40,6 +40,8 @@ export interface Sshd {
   sessions(): number[];
   /** Those that stay: a log-in has some that are soon gone. */
   settledSessions(): Promise<number[]>;
+  /** Cuts them off, without a word to their clients. */
+  killSessions(): void;
   /** Ends the listening server only: sessions live on, and a later `start` uses the same port. */
   stopListening(): Promise<void>;
   start(): Promise<void>;
@@ -119,6 +121,15 @@ export async function startSshd({ config = [] }: SshdOptions = {}): Promise<Sshd
     }
   };
   const sessions = () => descendants(server?.pid);
+  const killSessions = () => {
+    for (const pid of sessions()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+    }
+  };
   const stopListening = async () => {
     const child = server;
     server = undefined;
@@ -177,14 +188,9 @@ export async function startSshd({ config = [] }: SshdOptions = {}): Promise<Sshd
     },
     stopListening,
     start,
+    killSessions,
     async stop() {
-      for (const pid of sessions()) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // It has ended by itself.
-        }
-      }
+      killSessions();
       await stopListening();
       rmSync(folder, { recursive: true, force: true });
     },
