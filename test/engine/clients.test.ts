@@ -375,7 +375,7 @@ describe('the clients of a forward', () => {
         const gone = readToEnd(socket);
         if (end === 'the plan drops it') apply();
         else if (end === 'it is restarted') apply({ ...change(plan, { wish: 'drain' }), run: 1 });
-        else if (end === 'it is lost') for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+        else if (end === 'it is lost') for (const pid of await sshd.settledSessions()) process.kill(pid, 'SIGKILL');
         else void engine.close();
         assert.equal((await gone).end, 'ECONNRESET');
         assert.equal((await engine.next('drained')).run, 0);

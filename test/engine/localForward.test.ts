@@ -222,7 +222,7 @@ describe('a local forward', () => {
     await once(client, 'data');
     client.resume();
     await sleep(100);
-    for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+    for (const pid of await sshd.settledSessions()) process.kill(pid, 'SIGKILL');
     const [error] = (await failed) as [NodeJS.ErrnoException];
     assert.equal(error.code, 'ECONNRESET');
     assert.equal(ended, false);
@@ -232,7 +232,7 @@ describe('a local forward', () => {
   it('connects again by itself after the session was killed, with the same listener', async () => {
     const { port, engine } = await forwardTo((await target(echo)).port);
     assert.equal((await exchange(port, Buffer.from('one'))).received.toString(), 'one');
-    for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+    for (const pid of await sshd.settledSessions()) process.kill(pid, 'SIGKILL');
     await engine.next('connectionLost');
     await engine.next('connected');
     assert.equal((await exchange(port, Buffer.from('two'))).received.toString(), 'two');
