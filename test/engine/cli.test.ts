@@ -278,7 +278,7 @@ describe('dist/tunnel.js', () => {
 
   it('exits with 255 when the connection breaks', async () => {
     const { ended, err } = await listening();
-    for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+    sshd.killSessions();
     assert.equal(await ended, 255);
     assert.match(err(), /closed the connection|connection to .* broke/);
   });

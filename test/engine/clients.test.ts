@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineEvent } from '../../src/core/engine.js';
 import type { PlannedConnection, PlannedForward } from '../../src/core/plan.js';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import {
@@ -47,7 +47,7 @@ describe('the clients of a forward', () => {
   after(async () => {
     await service.close();
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   const web01 = (specs: readonly string[], more: Partial<PlannedConnection> = {}) =>

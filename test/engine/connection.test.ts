@@ -17,7 +17,7 @@ import type { Ask, Reply } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import { failureText } from '../../src/core/wording.js';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
 import { echo, exchange, startTarget, type Target } from '../support/targets.js';
@@ -43,7 +43,7 @@ describe('a connection', () => {
   after(async () => {
     await service.close();
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   /** Options that reach the server without any file of the user; later ones of the same name are dropped. */
@@ -208,7 +208,7 @@ describe('a connection', () => {
         kind: 'hostKey',
         accept: 'once',
       }));
-      for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+      sshd.killSessions();
       await engine.next('connectionLost');
       await engine.next('connected');
       assert.equal(asksOf(engine).length, 1);
@@ -407,7 +407,7 @@ describe('a connection', () => {
       execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', path]);
       appendFileSync(sshd.authorizedKeysPath, readFileSync(`${path}.pub`));
       const engine = await comesUp(reach(['IdentityFile', path]), () => ({ kind: 'secret', secret: 'right' }));
-      for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+      sshd.killSessions();
       await engine.next('connectionLost');
       await engine.next('connected');
       assert.equal(asksOf(engine).length, 1);
@@ -595,7 +595,7 @@ describe('a connection', () => {
       const keys = readFileSync(sshd.authorizedKeysPath);
       writeFileSync(sshd.authorizedKeysPath, '');
       try {
-        for (const pid of sshd.sessions()) process.kill(pid, 'SIGKILL');
+        sshd.killSessions();
         await engine.next('connectionLost');
         assert.equal((await engine.next('connectionFailed')).failure.kind, 'authFailed');
       } finally {

@@ -8,7 +8,7 @@ import type { Failure } from '../../src/core/failure.js';
 import type { ProxyRefusal } from '../../src/core/socks.js';
 import { readProxyRequest } from '../../src/engine/proxyClient.js';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startForgedServer, type ForgedServer } from '../support/forgedServer.js';
 import { run } from '../support/openSsh.js';
@@ -84,7 +84,7 @@ describe('a dynamic forward', () => {
     await new Promise((closed) => web.close(closed));
     await eventually(() => assert.deepEqual(sshd.sessions(), []));
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   const place = (option: Option) => ({ host: '127.0.0.1', port: ports[option] });
@@ -373,7 +373,7 @@ describe('a dynamic forward, beside a server that is slow to answer,', () => {
   after(async () => {
     await engine.close();
     await forged.close();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   const clients = () => engine.engine.clients(`-D ${port}`);

@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access, Ask, BoundAddress, Reply } from '../../src/core/engine.js';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import {
@@ -69,7 +69,7 @@ describe('who can connect to a remote forward', function () {
       await eventually(() => assert.deepEqual(sshd.sessions(), []));
       await sshd.stop();
     }
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   async function target(onSocket: (socket: Socket) => void = echo): Promise<Target> {
@@ -382,7 +382,7 @@ describe('who can connect to a forward that listens on this machine', () => {
     await service.close();
     await eventually(() => assert.deepEqual(sshd.sessions(), []));
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   const apply = (forward: string, lines: readonly string[]) =>

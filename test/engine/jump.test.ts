@@ -11,7 +11,7 @@ import { channelSocket } from '../../src/engine/channelSocket.js';
 import { dialHost } from '../../src/engine/dial.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import type { SshSession } from '../../src/engine/sshClient.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
 import { bytes, digest, echo, exchange, startTarget, type Target } from '../support/targets.js';
@@ -40,12 +40,13 @@ describe('a connection through jump hosts', function () {
   after(async () => {
     await service.close();
     for (const host of Object.values(hosts)) await host.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   const sessions = () => Object.entries(hosts).flatMap(([alias, sshd]) => (sshd.sessions().length > 0 ? [alias] : []));
   const end = (sshd: Sshd, signal: NodeJS.Signals = 'SIGKILL') => {
-    for (const pid of sshd.sessions()) process.kill(pid, signal);
+    if (signal === 'SIGKILL') sshd.killSessions();
+    else for (const pid of sshd.sessions()) process.kill(pid, signal);
   };
   const file = (name: string) => join(hosts.db01.folder, name);
   /** A block that reaches a server; `lines` come first, and so win. */

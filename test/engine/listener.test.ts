@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Failure } from '../../src/core/failure.js';
 import { failureOf } from '../../src/core/failure.js';
 import { listenTcp, listenUnix, resolveBind, type Listener } from '../../src/engine/listener.js';
-import { heldResources } from '../support/engineProbe.js';
+import { heldBeyond, heldResources } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/sshd.js';
 import { connectTo, exchange, readToEnd } from '../support/targets.js';
@@ -38,7 +38,7 @@ describe('a listener on this machine', () => {
     for (const listener of listeners.splice(0)) await listener.close();
     for (const server of servers.splice(0)) await new Promise((closed) => server.close(closed));
   });
-  after(() => eventually(() => assert.deepEqual(heldResources(), heldBefore)));
+  after(() => eventually(() => assert.deepEqual(heldBeyond(heldBefore), [])));
 
   const listen = async (port: number, nextFree = false, candidates = loopback) => {
     const listener = await listenTcp(candidates, port, nextFree, handlers);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import { bytes, digest, echo, exchange, startTarget, type Target } from '../support/targets.js';
@@ -26,7 +26,7 @@ describe('a local forward', () => {
   });
   after(async () => {
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   async function target(onSocket: (socket: Socket) => void): Promise<Target> {

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { findPortOwner } from '../../src/engine/portOwner.js';
-import { heldResources } from '../support/engineProbe.js';
+import { heldBeyond, heldResources } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/sshd.js';
 
@@ -57,7 +57,7 @@ describe('findPortOwner', () => {
     process.env['PATH'] = realPath;
     rmSync(folder, { recursive: true, force: true });
   });
-  after(() => eventually(() => assert.deepEqual(heldResources(), heldBefore)));
+  after(() => eventually(() => assert.deepEqual(heldBeyond(heldBefore), [])));
 
   async function listenElsewhere(address: string): Promise<Program> {
     const program = await startListener(address);
@@ -133,7 +133,7 @@ describe('findPortOwner', () => {
   it('tells nobody after two seconds when the program has ended but its output is still open', async () => {
     const pid = await askSlow('/bin/sleep 30 &', 'echo $! >"$0.pid"');
     try {
-      await eventually(() => assert.deepEqual(heldResources(), heldBefore), 2_000);
+      await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []), 2_000);
     } finally {
       process.kill(pid);
     }

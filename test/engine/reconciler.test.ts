@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BoundAddress } from '../../src/core/engine.js';
 import type { PlannedConnection } from '../../src/core/plan.js';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import { echo, exchange, startTarget, type Target } from '../support/targets.js';
@@ -35,7 +35,7 @@ describe('the engine', () => {
   after(async () => {
     await service.close();
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   const web01 = (ports: readonly number[], more: Partial<PlannedConnection> = {}) =>

@@ -6,7 +6,7 @@ import type { Ask, Reply } from '../../src/core/engine.js';
 import type { PlannedConnection } from '../../src/core/plan.js';
 import { failureText } from '../../src/core/wording.js';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startForgedServer, type ForgedServer } from '../support/forgedServer.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
@@ -46,7 +46,7 @@ describe('a remote forward', () => {
   });
   after(async () => {
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   async function target(onSocket: (socket: Socket) => void = echo): Promise<Target> {
@@ -396,7 +396,7 @@ describe('a server that opens what nobody asked for', () => {
   after(async () => {
     await forged.close();
     await service.close();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   type Opened = (error: Error | undefined, channel: ServerChannel) => void;

@@ -14,7 +14,7 @@ import type { PlannedConnection, PlannedForward } from '../../src/core/plan.js';
 import type { Tunnel } from '../../src/core/session.js';
 import { emptySnapshot, reduce, type Snapshot } from '../../src/core/snapshot.js';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
@@ -60,7 +60,7 @@ describe('the engine under stress', function () {
   after(async () => {
     await service.close();
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   const target = () => `127.0.0.1:${service.port}`;

@@ -18,7 +18,7 @@ import { parseSpec } from '../../src/core/forwardSpec.js';
 import type { PlannedConnection } from '../../src/core/plan.js';
 import { failureText } from '../../src/core/wording.js';
 import { createEngine } from '../../src/engine/reconciler.js';
-import { heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import { connectTo, echo, exchange, readToEnd, startTarget, type Target } from '../support/targets.js';
@@ -50,7 +50,7 @@ describe('a Unix socket', () => {
     await service.close();
     await eventually(() => assert.deepEqual(sshd.sessions(), []));
     await sshd.stop();
-    await eventually(() => assert.deepEqual(heldResources(), heldBefore));
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
   const file = (name: string) => join(folder, name);

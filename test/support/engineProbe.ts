@@ -82,11 +82,21 @@ export function planned(
   };
 }
 
-/** Sockets, servers, processes and timers that this process holds open; equal before and after when nothing leaks. */
+/** Sockets, servers and processes that this process holds open. */
 export function heldResources(): string[] {
   const mine = ['TCPSocketWrap', 'TCPServerWrap', 'PipeWrap', 'ProcessWrap', 'TCPConnectWrap', 'MessagePort'];
   return process
     .getActiveResourcesInfo()
     .filter((name) => mine.includes(name))
     .sort();
+}
+
+/** What is held now and was not before: nothing, when nothing leaks. A process of an earlier suite may have ended since. */
+export function heldBeyond(before: readonly string[]): string[] {
+  const rest = [...before];
+  return heldResources().filter((name) => {
+    const at = rest.indexOf(name);
+    if (at >= 0) rest.splice(at, 1);
+    return at < 0;
+  });
 }
