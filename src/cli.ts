@@ -93,7 +93,8 @@ async function run({ host: asked, specs, verbose }: TunnelCommand): Promise<numb
         void askTerminal(event.ask).then((reply) => engine.answer(event.ask.id, reply));
         break;
       case 'logged':
-        if (verbose || event.level === 'warning') process.stderr.write(`debug: ${event.text}\n`);
+        if (event.level === 'warning') complain(`warning: ${event.text}`);
+        else if (verbose) process.stderr.write(`debug: ${event.text}\n`);
         break;
       default:
         if (verbose) process.stderr.write(`debug: ${event.kind}\n`);
