@@ -3,12 +3,13 @@ import * as vscode from 'vscode';
 import type { Engine } from '../core/engine.js';
 import { clientRows, type ClientRow } from '../core/present.js';
 
-/** Stands below a forward that nobody is connected through. */
-export interface NoClientsRow {
-  kind: 'noClients';
+/** Says that there is nobody, or how many more there are. */
+export interface NoteRow {
+  kind: 'note';
   forward: string;
+  text: string;
 }
-export type BelowForward = ClientRow | NoClientsRow;
+export type BelowForward = ClientRow | NoteRow;
 
 /** The words of some rows, or which rows there are. */
 export type ClientChange = { kind: 'words'; rows: readonly BelowForward[] } | { kind: 'rows'; forward: string };
@@ -22,6 +23,8 @@ export interface ClientLists extends vscode.Disposable {
 }
 
 const intervalMs = 1000;
+/** More rows than anybody reads would keep VS Code busy each second. */
+const rowsShown = 100;
 
 export function createClientLists(clients: Engine['clients']): ClientLists {
   const changed = new vscode.EventEmitter<ClientChange>();
@@ -30,8 +33,11 @@ export function createClientLists(clients: Engine['clients']): ClientLists {
   let timer: NodeJS.Timeout | undefined;
 
   const readNow = async (forward: string): Promise<readonly BelowForward[]> => {
-    const rows = clientRows(forward, await clients(forward), Date.now());
-    return rows.length > 0 ? rows : [{ kind: 'noClients', forward }];
+    const all = await clients(forward);
+    const rows = clientRows(forward, all.slice(0, rowsShown), Date.now());
+    if (rows.length === all.length && rows.length > 0) return rows;
+    const text = rows.length === 0 ? 'No connections' : `${all.length - rows.length} more`;
+    return [...rows, { kind: 'note', forward, text }];
   };
 
   const update = async (forward: string): Promise<void> => {

@@ -96,7 +96,7 @@ export function askSshCommand(): Promise<SshCommand | undefined> {
 }
 
 /** What it comes to, for reading: Enter means all of it, whichever row is selected. */
-export function commandItems(read: SshCommandResult): vscode.QuickPickItem[] {
+function commandItems(read: SshCommandResult): vscode.QuickPickItem[] {
   const item = (icon: string | undefined, label: string, detail?: string): vscode.QuickPickItem => ({
     label,
     ...(detail !== undefined && { detail }),

@@ -176,7 +176,7 @@ function rowId(row: RowKey): string {
       return `${row.kind} ${row.id}`;
     case 'client':
       return `${row.kind} ${JSON.stringify([row.forward, row.id])}`;
-    case 'noClients':
+    case 'note':
       return `${row.kind} ${row.forward}`;
     case 'presets':
       return row.kind;
@@ -197,7 +197,7 @@ function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
     case 'preset':
       return `${row.kind}.${row.locked === undefined ? row.status : 'locked'}`;
     case 'client':
-    case 'noClients':
+    case 'note':
     case 'presets':
     case 'problem':
       return row.kind;
@@ -205,7 +205,7 @@ function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
 }
 
 function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
-  const item = new vscode.TreeItem(row.kind === 'presets' ? 'Presets' : row.kind === 'noClients' ? '' : row.label);
+  const item = new vscode.TreeItem(row.kind === 'presets' ? 'Presets' : row.kind === 'note' ? '' : row.label);
   item.id = rowId(row);
   item.contextValue = contextValue(row, flags);
   item.iconPath = icon(row, flags);
@@ -214,9 +214,9 @@ function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
   if (row.kind === 'forward' && hasClients(row, flags))
     item.collapsibleState = vscode.TreeItemCollapsibleState.Collapsed;
   if (row.kind === 'presets') return item;
-  if (row.kind === 'noClients') {
-    item.description = 'No connections';
-    item.accessibilityInformation = { label: 'No connections' };
+  if (row.kind === 'note') {
+    item.description = row.text;
+    item.accessibilityInformation = { label: row.text };
     return item;
   }
   item.tooltip = paragraphs(row.tooltip);
@@ -232,7 +232,7 @@ function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
 }
 
 /** What a screen reader says of a row. */
-function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'noClients' }>): string {
+function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'note' }>): string {
   const said = (parts: readonly string[]) => parts.join(', ').replaceAll(' → ', ' to ').replaceAll(' · ', ', ');
   switch (row.kind) {
     case 'connection':
@@ -263,7 +263,7 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
       return row.isOpen ? themed('broadcast', 'list.warningForeground') : statusIcon(row.status);
     case 'client':
       return new vscode.ThemeIcon('arrow-swap');
-    case 'noClients':
+    case 'note':
       return undefined;
     case 'preset':
       return row.locked === undefined ? statusIcon(row.status) : new vscode.ThemeIcon('lock');

@@ -36,7 +36,7 @@ const viewItems = [
   'forward.failed.portInUse',
   'forward.draining',
   'client',
-  'noClients',
+  'note',
   'preset.locked',
   'presets',
   'problem',

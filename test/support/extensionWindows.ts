@@ -76,7 +76,6 @@ export async function forwardPort(window: Workbench, host: string, text: string)
   await quickInput.accept();
   await quickInput.step('Forward Port (2/2)');
   await quickInput.accept(text);
-  await quickInput.closed();
 }
 
 /** Pictures of the same moment in both themes, the dark one first; notifications stay. */

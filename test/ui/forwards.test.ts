@@ -285,6 +285,23 @@ describe('every kind of forward in a window', () => {
       await window.screenshot('connection-closed');
     });
 
+    it('shows a hundred of many connections, and says how many more there are', async () => {
+      for (let count = 0; count < 120; count++) {
+        const socket = connect(port, '127.0.0.1');
+        socket.on('error', () => {});
+        clients.add(socket);
+      }
+      await eventually(async () => assert.ok((await connections()).length > 10));
+      await tunnels.select((await connections())[0]!.label);
+      // To the end of the list, below which are the presets.
+      await eventually(async () => {
+        await window.page.keyboard.press('End');
+        assert.ok((await tunnels.rows()).some(({ description }) => description === '20 more'));
+      });
+      await window.screenshot('connections-many');
+      await window.page.keyboard.press('Home');
+    });
+
     it('asks what becomes of connections before it stops, lets them finish, and cuts them when stopped again', async () => {
       const client = await stayThrough();
       await tunnels.pressInline(name, 'Stop');
