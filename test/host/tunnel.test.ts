@@ -222,7 +222,8 @@ describe('the extension inside VS Code', () => {
     await become('ready');
     const before = notices().length;
     const about = ['start', 'stop', 'stopOrRemove', 'restart', 'remove', 'rename', 'edit', 'copyAddress'];
-    about.push('openInBrowser', 'savePreset', 'startPreset', 'stopPreset');
+    about.push('openInBrowser', 'savePreset', 'startPreset', 'stopPreset', 'addForward', 'commandLine');
+    about.push('startOnFreePort', 'copySshCommand', 'copyConfigBlock', 'disconnectClient');
     for (const command of about)
       for (const wrong of [{ kind: 'forward', id: 'nope' }, { kind: 'connection', id: 'nope' }, { kind: 'preset' }, 7])
         await run(command, wrong);
