@@ -1,5 +1,6 @@
 // dist/tunnel.js: the engine from a terminal, with ssh's own flags. For scripts, tests and measurements.
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { commandLineFailure, parseArguments, printForwardLines, type TunnelCommand } from './core/commandLine.js';
 import { controlLineHelp, findCancelled, parseControlLine, type ListeningForward } from './core/controlLine.js';
@@ -62,7 +63,7 @@ async function run({ host: asked, specs, verbose }: TunnelCommand): Promise<numb
   const onEvent = (event: EngineEvent) => {
     switch (event.kind) {
       case 'connected':
-        if (!isBackground()) readLines((line) => control(line));
+        readLines((line) => control(line));
         break;
       case 'listening': {
         const spec = specOf(event.forward);
@@ -136,23 +137,37 @@ async function run({ host: asked, specs, verbose }: TunnelCommand): Promise<numb
 /** Hands each line of standard input on; its end means that no more will come. */
 function readLines(onLine: (line: string) => void): void {
   process.stdin.on('error', () => {});
-  createInterface({ input: process.stdin, terminal: false }).on('line', onLine);
+  const lines = createInterface({ input: process.stdin, terminal: false }).on('line', onLine);
+  const follow = () => {
+    if (isBackground()) lines.pause();
+    else lines.resume();
+  };
+  follow();
+  process.on('SIGCONT', follow);
 }
 
-/** Whether a read from the terminal would stop us (SIGTTIN): proc(5), pgrp and tpgid. */
+/** Whether a read from the terminal would stop us (SIGTTIN). */
 function isBackground(): boolean {
-  if (!process.stdin.isTTY) return false;
+  if (!process.stdin.isTTY || process.platform === 'win32') return false;
   try {
-    const fields = readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)!.split(' ');
-    return fields[2] !== fields[5];
+    const args = ['-o', 'pgid=', '-o', 'tpgid=', '-p', String(process.pid)];
+    const [own, foreground] = execFileSync('ps', args, { encoding: 'utf8' }).trim().split(/\s+/);
+    return own !== foreground;
   } catch {
-    return false;
+    // Without ps: proc(5), pgrp and tpgid.
+    const fields = existsSync('/proc/self/stat')
+      ? readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)!.split(' ')
+      : [];
+    return fields[2] !== fields[5];
   }
 }
 
 function complain(text: string): void {
   process.stderr.write(`tunnel: ${text}\n`);
 }
+
+// Whoever reads our lines may leave: the tunnels go on, as ssh's do.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 void main(process.argv.slice(2)).then(
   (status) => process.exit(status),

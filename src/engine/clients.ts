@@ -14,6 +14,8 @@ export interface Clients {
   whenGone(then: () => void): void;
   /** Tells what came of the last connection to the target; only a change is news. */
   report(failure: Failure | undefined): void;
+  /** The next result is news again. */
+  forget(): void;
 }
 
 export interface ClientEntry {
@@ -79,6 +81,7 @@ export function createClients(forward: string, emit: (event: EngineEvent) => voi
       lastReport = text;
       emit(failure ? { kind: 'channelFailed', forward, failure } : { kind: 'channelOpened', forward });
     },
+    forget: () => (lastReport = undefined),
   };
 }
 

@@ -7,7 +7,7 @@ import { serverText, type HostConfig } from '../core/sshConfig.js';
 import { failureText } from '../core/wording.js';
 import { dialHost, type Dial, type Memory } from './dial.js';
 import type { AskUser, Question } from './hostKeyCheck.js';
-import { openForward, type Forward } from './forward.js';
+import { openForward, type Forward, type ForwardContext } from './forward.js';
 import type { SshSession } from './sshClient.js';
 
 export interface ConnectionContext {
@@ -86,16 +86,24 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     leave(forward, forward.drain(done));
   };
 
+  const forwardContext = (first: HostConfig): ForwardContext => ({
+    host,
+    get config() {
+      return config ?? first;
+    },
+    session: () => session,
+    emit,
+    ask: context.ask,
+    log,
+  });
+
   const startForward = async (wanted: PlannedForward): Promise<void> => {
     if (wanted.wish === 'drain') return;
     await portsFree;
     await Promise.all(closings);
     if (closed || failed || !session || !config || !planned.forwards.includes(wanted) || forwards.has(wanted.id))
       return;
-    forwards.set(
-      wanted.id,
-      openForward(wanted, session, { host, config, session: () => session, emit, ask: context.ask, log }),
-    );
+    forwards.set(wanted.id, openForward(wanted, session, forwardContext(config)));
   };
 
   const giveUp = async (failure: Failure) => {

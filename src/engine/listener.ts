@@ -1,9 +1,19 @@
 // Listening on this machine. Ports are acquired, never probed: a port is free when it could be bound.
-import { chmodSync, closeSync, existsSync, lstatSync, openSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  linkSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs';
 import { lookup } from 'node:dns/promises';
 import { connect, createServer, isIP, type AddressInfo, type ListenOptions, type Server, type Socket } from 'node:net';
 import { devNull } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { BoundAddress, LogLevel } from '../core/engine.js';
 import { errorCode, FailureError, type Failure } from '../core/failure.js';
 import { findPortOwner } from './portOwner.js';
@@ -71,7 +81,9 @@ export async function listenTcp(
   for (let tried = 0; tried <= last; tried++) {
     const here = port === 0 ? 0 : port + tried;
     const attempt = await bindAll(candidates, here, handlers);
-    if (!attempt.unbound.some(({ kind }) => kind === 'portInUse')) return settled(attempt, candidates, here);
+    // Windows keeps ranges of ports for itself: one that was not asked for is no better for being forbidden.
+    const isTaken = ({ kind }: Failure) => kind === 'portInUse' || (tried > 0 && kind === 'portForbidden');
+    if (!attempt.unbound.some(isTaken)) return settled(attempt, candidates, here);
     await attempt.close();
   }
   return settled(await bindAll(candidates, port, handlers), candidates, port);
@@ -118,13 +130,7 @@ function closeAll(servers: readonly Server[]): Promise<void> {
   return Promise.resolve();
 }
 
-/** `atOnce` runs in the tick of the bind, before anybody could connect. */
-function bindOne(
-  where: ListenOptions,
-  name: string,
-  { onSocket, log }: ListenHandlers,
-  atOnce: () => void = () => {},
-): Promise<Server> {
+function bindOne(where: ListenOptions, name: string, { onSocket, log }: ListenHandlers): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => {});
     const shortage = fileShortage();
@@ -139,8 +145,6 @@ function bindOne(
       server.on('error', (error) => log(`Listening on ${name}: ${errorCode(error)}`));
       resolve(server);
     });
-    // Not so when the bind failed: the error comes in the next tick.
-    if (server.listening) atOnce();
   });
 }
 
@@ -187,52 +191,77 @@ function listenFailure(address: string, port: number, code: string): Failure {
   }
 }
 
+/** Bytes of sun_path without its end mark: Node would cut a longer one short, and listen or connect elsewhere. */
+const longestPath = process.platform === 'darwin' ? 103 : 107;
+
+/** Throws a FailureError for a path that is too long once it is expanded. */
+export function socketPath(path: string): string {
+  if (process.platform === 'win32') return path.replaceAll('/', '\\');
+  if (Buffer.byteLength(path) > longestPath)
+    throw new FailureError({ kind: 'socketFailed', path, code: 'ENAMETOOLONG' });
+  return path;
+}
+
 /**
- * Listens on a Unix socket, on Windows a named pipe. `mask` is StreamLocalBindMask; with `unlink` what stands there is
- * removed first. The file goes when it is closed. Throws a FailureError.
+ * Listens on a Unix socket, on Windows a named pipe. `mask` is StreamLocalBindMask; with `unlink` a socket that stands
+ * there is replaced. The file goes when it is closed, if it is still ours. Throws a FailureError.
  */
 export async function listenUnix(
   path: string,
   { mask, unlink }: { mask: number; unlink: boolean },
   handlers: ListenHandlers,
 ): Promise<Listener> {
-  const isPipe = process.platform === 'win32';
-  const at = pipePath(path);
+  const at = socketPath(path);
+  const bound: BoundAddress[] = [{ kind: 'unix', path }];
   try {
-    if (unlink && !isPipe) removeIfThere(at);
-    // A worker thread can't set its umask.
-    const restrict = () => {
-      if (!isPipe) chmodSync(at, 0o777 & ~mask);
-    };
-    const server = await bindOne({ path: at }, path, handlers, restrict);
-    return { bound: [{ kind: 'unix', path }], unbound: [], close: () => closeAll([server]) };
+    if (process.platform === 'win32') {
+      const server = await bindOne({ path: at }, path, handlers);
+      return { bound, unbound: [], close: () => closeAll([server]) };
+    }
+    if (unlink && !isFree(at) && !isSocket(at)) throw new FailureError({ kind: 'socketBlocked', path });
+    // Made where nobody else gets in, and shown when its mode is right: a worker thread has no umask of its own.
+    const folder = mkdtempSync(join(dirname(at), '.'));
+    const hidden = join(folder, 's');
+    let server: Server | undefined;
+    try {
+      server = await bindOne({ path: socketPath(hidden) }, path, handlers);
+      chmodSync(hidden, 0o777 & ~mask);
+      const { dev, ino } = lstatSync(hidden);
+      if (unlink) renameSync(hidden, at);
+      else linkSync(hidden, at);
+      const listening = server;
+      const close = async () => {
+        // Somebody may have put another one in its place.
+        const now = lstatSync(at, { throwIfNoEntry: false });
+        if (now?.dev === dev && now.ino === ino) unlinkSync(at);
+        await closeAll([listening]);
+      };
+      return { bound, unbound: [], close };
+    } catch (error) {
+      if (server) await closeAll([server]);
+      throw error;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   } catch (error) {
+    if (error instanceof FailureError) throw error;
     const code = errorCode(error);
-    if (code === 'EADDRINUSE') throw new FailureError({ kind: await standing(at), path });
-    // libuv says EACCES for both (uv_pipe_bind2).
-    const isNowhere = code === 'EACCES' && !isPipe && !existsSync(dirname(at));
-    throw new FailureError({ kind: 'socketFailed', path, code: isNowhere ? 'ENOENT' : code });
+    if (code === 'EADDRINUSE' || code === 'EEXIST') throw new FailureError({ kind: await standing(at), path });
+    throw new FailureError({ kind: 'socketFailed', path, code });
   }
 }
 
-/** Windows has named pipes in their place: `//./pipe/name` as Windows itself writes it. */
-export function pipePath(path: string): string {
-  return process.platform === 'win32' ? path.replaceAll('/', '\\') : path;
+function isFree(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) === undefined;
 }
 
-/** Only a socket goes: somebody's file is not ours to lose. */
-function removeIfThere(path: string): void {
-  try {
-    if (lstatSync(path).isSocket()) unlinkSync(path);
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
-  }
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
 
 /** What keeps a path from being listened on. */
 function standing(path: string): Promise<'socketInUse' | 'socketStale' | 'socketBlocked'> {
-  if (process.platform !== 'win32' && !lstatSync(path, { throwIfNoEntry: false })?.isSocket())
-    return Promise.resolve('socketBlocked');
+  if (process.platform !== 'win32' && !isSocket(path)) return Promise.resolve('socketBlocked');
   return new Promise((resolve) => {
     const client = connect({ path });
     client.on('error', (error) => resolve(errorCode(error) === 'ECONNREFUSED' ? 'socketStale' : 'socketInUse'));

@@ -15,7 +15,7 @@ import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
 
 export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clients, allow, context) => {
-  const { config, host } = context;
+  const { host } = context;
   let listener: Listener | undefined;
 
   const onSocket = (socket: Socket) => {
@@ -47,7 +47,7 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
       const channel =
         target.kind === 'tcp'
           ? await session.openTcp(target, origin)
-          : await session.openUnix(expandServerPath(target.path, config.tokens));
+          : await session.openUnix(expandServerPath(target.path, context.config.tokens));
       if (socket.destroyed) {
         channel.close();
         channel.resume();
@@ -71,14 +71,17 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
   const open = async (at: Listen): Promise<{ opened: Listener; access: Access }> => {
     const handlers = { onSocket, log: context.log };
     if (at.kind === 'unix') {
+      const { config } = context;
       const path = expandPath(at.path, config.tokens, localUser());
       const mask = config.streamLocalBindMask;
       const opened = await listenUnix(path, { mask, unlink: config.streamLocalBindUnlink }, handlers);
-      return { opened, access: (mask & 0o077) === 0o077 ? 'user' : 'machine' };
+      // A named pipe of Windows lets everybody on the machine read.
+      const isPrivate = process.platform !== 'win32' && (mask & 0o077) === 0o077;
+      return { opened, access: isPrivate ? 'user' : 'machine' };
     }
     const candidates = await resolveBind(at.bind, at.port, {
-      gatewayPorts: config.gatewayPorts,
-      family: config.addressFamily,
+      gatewayPorts: context.config.gatewayPorts,
+      family: context.config.addressFamily,
     });
     const open = candidates.map(({ address }) => address).filter((address) => !isLoopback(address));
     if (open.length > 0) await allow(open);

@@ -53,11 +53,13 @@ export function join(
     }
   };
   channel.on('data', toSocket);
-  channel.on('end', () => {
+  const onRemoteEnd = () => {
     remoteEnded = true;
     if (channel.writableFinished) channel.close();
     socket.end();
-  });
+  };
+  channel.on('end', onRemoteEnd);
+  if (channel.readableEnded) onRemoteEnd();
   channel.on('error', () => reset(socket));
   channel.on('close', () => {
     channelClosed = true;
@@ -105,6 +107,11 @@ export function join(
 
 /** Closes at once, so that the peer can't take what it got for the whole. A Unix socket has no reset: it ends. */
 export function reset(socket: Socket): void {
+  // With the shutdown under way the system refuses the reset, and Node would lose the socket without closing it.
+  if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
+    socket.destroy();
+    return;
+  }
   try {
     socket.resetAndDestroy();
   } catch {

@@ -1,5 +1,5 @@
 // ssh -R: the server listens, and each of its connections is brought to a target that this machine reaches.
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import type { BoundAddress } from '../core/engine.js';
 import { errorCode, FailureError, type Failure } from '../core/failure.js';
 import { printEndpoint, type Endpoint, type Listen } from '../core/forwardSpec.js';
@@ -9,7 +9,7 @@ import { expandPath } from '../core/sshConfig.js';
 import { askedAccess, hostPort } from '../core/wording.js';
 import type { ClientEntry } from './clients.js';
 import type { ListeningOpener } from './forward.js';
-import { pipePath } from './listener.js';
+import { socketPath } from './listener.js';
 import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
 import { join } from './pump.js';
 import { createServerAccess, type ServerAccess } from './serverAccess.js';
@@ -24,7 +24,7 @@ import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
 
 export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, allow, context) => {
-  const { config, host } = context;
+  const { host } = context;
   const target = spec.kind === 'remote' ? spec.target : undefined;
   let listener: { session: SshSession; remote: RemoteListener } | undefined;
   let access: ServerAccess | undefined;
@@ -53,7 +53,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
     if (!request) return;
     const name = hostPort(request.host, request.port);
     client.target(name);
-    if (!permitsRemoteOpen(config.permitRemoteOpen, request.host, request.port)) {
+    if (!permitsRemoteOpen(context.config.permitRemoteOpen, request.host, request.port)) {
       const failure: Failure = { kind: 'targetNotPermitted', target: name };
       clients.report(failure);
       return endWith(channel, proxyReply(request, outcomeOf(failure)));
@@ -101,14 +101,20 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
 
   const dialTarget = (to: Endpoint): Socket => {
     const options = { allowHalfOpen: true, noDelay: true };
-    if (to.kind === 'unix')
-      return connect({ ...options, path: pipePath(expandPath(to.path, config.tokens, localUser())) });
+    if (to.kind === 'unix') {
+      try {
+        return connect({ ...options, path: socketPath(expandPath(to.path, context.config.tokens, localUser())) });
+      } catch {
+        return new Socket().destroy(Object.assign(new Error('too long'), { code: 'ENAMETOOLONG' }));
+      }
+    }
     // As in ssh: one address after the other, and a slow one is waited for.
     return connect({ ...options, host: to.host, port: to.port, autoSelectFamilyAttemptTimeout: 2500 });
   };
 
-  const refusal = async (session: SshSession, at: Listen): Promise<Failure> => {
-    const base = { kind: 'remoteRefused', host, user: config.user, listen: at } as const;
+  const refusal = async (session: SshSession, at: Listen, isAskedTwice: boolean): Promise<Failure> => {
+    const base = { kind: 'remoteRefused', host, user: context.config.user, listen: at } as const;
+    if (isAskedTwice) return { ...base, inUse: true };
     if (at.kind === 'unix' || at.port === 0) return { ...base, inUse: false };
     const isOurs = [...listenersOf(session)].some(({ port }) => port === at.port);
     return { ...base, inUse: isOurs || (await answersAt(session, at.bind, at.port)) };
@@ -121,7 +127,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       if (asked === 'network') await allow([]);
       try {
         if (at.kind === 'unix') {
-          const path = expandServerPath(at.path, config.tokens);
+          const path = expandServerPath(at.path, context.config.tokens);
           const remote = await session.listenUnix(path, (incoming) => serve(session, incoming));
           listener = { session, remote };
           const bound: BoundAddress[] = [{ kind: 'unix', path }];
@@ -140,12 +146,14 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       } catch (error) {
         if (!(error instanceof ListenRefused)) throw error;
         // The connection that went in the middle tells for itself.
-        if (context.session() === session) throw new FailureError(await refusal(session, at));
+        if (context.session() === session) throw new FailureError(await refusal(session, at, error.isOurs));
       }
     },
     detach() {
       if (listener) context.emit({ kind: 'forwardClosed', forward: id });
       listener = undefined;
+      // The next listener has no result yet.
+      clients.forget();
     },
     async stop() {
       isStopped = true;

@@ -1,5 +1,5 @@
 // The only importer of ssh2 1.17.0, and the only place that touches its private parts (each with its reason).
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { BaseAgent, Client, createAgent, utils, type Channel, type ParsedKey } from 'ssh2';
 import { FailureError, errorCode, failureOf, type ChannelRefusal, type Failure } from '../core/failure.js';
 import type { Algorithms } from '../core/sshConfig.js';
@@ -85,8 +85,15 @@ export interface RemoteListener {
   close(): Promise<void>;
 }
 
-/** The server refused to listen. */
-export class ListenRefused extends Error {}
+/** The server refused to listen, or `isOurs`: another forward of ours listens there. */
+export class ListenRefused extends Error {
+  constructor(
+    message: string,
+    readonly isOurs = false,
+  ) {
+    super(message);
+  }
+}
 
 export interface SessionEnd {
   reason: 'closed' | 'keepalive' | 'reset' | 'disconnected';
@@ -248,6 +255,8 @@ export function openSession(options: SshOptions): Promise<SshSession> {
 
     /** By what was asked for: address and port, or path. */
     const acceptors = new Map<string, (incoming: IncomingChannel) => void>();
+    /** Requests to listen that have no answer yet. */
+    const requested = new Set<string>();
     /** What the server said since it answered the last request to listen. */
     let notes: string[] = [];
 
@@ -267,10 +276,15 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         }
       });
     const listenOnServer = async (
+      asked: string | undefined,
       keyOf: (port: number) => string,
       onChannel: (incoming: IncomingChannel) => void,
       ask: (answer: (error: Error | undefined, port?: number) => void) => void,
     ) => {
+      // A server that takes the place of a socket anew would leave the first listener without one.
+      if (asked !== undefined && (acceptors.has(asked) || requested.has(asked)))
+        throw new ListenRefused('asked for already', true);
+      if (asked !== undefined) requested.add(asked);
       const answer = await answerOf<{ error: Error | undefined; port: number; said: string[] }>((given) =>
         ask((error, port = 0) => {
           // At once: the first channel may stand behind the answer in the same packet.
@@ -279,6 +293,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
           notes = [];
         }),
       );
+      if (asked !== undefined) requested.delete(asked);
       if (!answer || answer.error) throw new ListenRefused(answer?.error?.message ?? 'the connection is gone');
       return answer;
     };
@@ -297,9 +312,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         ...(origin && { origin }),
         accept: () => {
           if (phase !== 'ready') return undefined;
-          const channel = accept();
-          channel?.on('error', () => {});
-          return channel;
+          return guarded(accept());
         },
         reject: () => {
           if (phase === 'ready') reject();
@@ -360,6 +373,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       openUnix: (path) => openChannel((opened) => client.openssh_forwardOutStreamLocal(path, opened)),
       listenTcp: async (address, port, onChannel) => {
         const bound = await listenOnServer(
+          port === 0 ? undefined : tcpKey(address, port),
           (real) => tcpKey(address, real),
           onChannel,
           (answer) => client.forwardIn(address, port, answer),
@@ -373,6 +387,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       },
       listenUnix: async (path, onChannel) => {
         const { said } = await listenOnServer(
+          path,
           () => path,
           onChannel,
           (answer) => client.openssh_forwardInStreamLocal(path, ((error?: Error) => answer(error)) as never),
@@ -442,6 +457,18 @@ function tcpKey(address: string, port: number): string {
   return `${address} ${port}`;
 }
 
+/**
+ * Makes a fresh channel safe from its server: an error of its second stream, which no forward uses, would end the process,
+ * and ssh2 never comes to an end with packets of no bytes. Undefined: it is closed.
+ */
+function guarded(channel: Channel): Channel | undefined {
+  channel.on('error', () => {});
+  (channel.stderr as Readable).on('error', () => {}).resume();
+  if ((channel as unknown as { outgoing: { packetSize: number } }).outgoing.packetSize > 0) return channel;
+  channel.close();
+  return undefined;
+}
+
 function openChannel(
   open: (opened: (error: SshError | undefined, channel: Channel) => void) => void,
 ): Promise<SshChannel> {
@@ -451,8 +478,8 @@ function openChannel(
     try {
       open((error, channel) => {
         if (error) return refuse(refusalOf(error.reason), error.message.replace(/^\(SSH\) Channel open failure: /, ''));
-        channel.on('error', () => {});
-        opened(channel);
+        if (guarded(channel)) opened(channel);
+        else refuse('other', 'it takes no data');
       });
     } catch (error) {
       refuse('other', error instanceof Error ? error.message : String(error));
