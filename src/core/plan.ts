@@ -25,7 +25,7 @@ export interface PlannedForward {
    * `exact`: on its port or not at all. `nextFree`: on the first free port from its own upwards. `drain`: listens no
    * more, while the clients that are connected may finish.
    */
-  wish: Exclude<Wish, 'stop'>;
+  wish: Exclude<Wish, 'stop' | 'lost'>;
 }
 
 export interface PlannedConnection {
@@ -42,9 +42,9 @@ export interface Plan {
   connections: readonly PlannedConnection[];
 }
 
-/** Plans the wanted tunnels; stopped ones are left out. */
+/** Plans the wanted tunnels; those that are stopped or lost are left out. */
 export function planTunnels(wanted: Wanted, configFile: string | undefined): Plan {
-  const running = wanted.tunnels.filter(({ wish }) => wish !== 'stop');
+  const running = wanted.tunnels.filter(isPlanned);
   const connections = new Set(running.map(connectionOf));
   return {
     connections: [...connections].map((id) => {
@@ -52,12 +52,17 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
       return {
         id,
         host: { destination: tunnels[0]!.destination, options: [], ...(configFile && { configFile }) },
-        forwards: tunnels.flatMap(({ id, spec, run, wish }) => (wish === 'stop' ? [] : [{ id, spec, run, wish }])),
+        forwards: tunnels.map(({ id, spec, run, wish }) => ({ id, spec, run, wish })),
         run: connectionRun(wanted, id),
         reconnect: true,
       };
     }),
   };
+}
+
+/** Whether the engine has to do with it. */
+export function isPlanned(tunnel: Tunnel): tunnel is Tunnel & { wish: PlannedForward['wish'] } {
+  return isWanted(tunnel) || tunnel.wish === 'drain';
 }
 
 export function isWanted({ wish }: Pick<Tunnel, 'wish'>): boolean {

@@ -3,7 +3,7 @@
 import { printDestination } from './destination.js';
 import type { BoundAddress, Client } from './engine.js';
 import type { Failure } from './failure.js';
-import { connectionOf, type ConnectionId } from './plan.js';
+import { connectionOf, isPlanned, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
 import { portHolder, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
@@ -135,9 +135,10 @@ function connectionRow(
   const { wanted, snapshot } = session;
   const tunnels = tunnelsOf(wanted, id);
   // It stays up for the clients that finish.
-  const isNeeded = tunnels.some(({ wish }) => wish !== 'stop');
-  const seen = isNeeded ? connectionSeen(snapshot, id) : undefined;
-  const status: Status = isNeeded ? (seen?.kind ?? 'connecting') : 'stopped';
+  const isNeeded = tunnels.some(isPlanned);
+  const isLost = !isNeeded && tunnels.some(({ wish }) => wish === 'lost');
+  const seen = isNeeded ? connectionSeen(snapshot, id) : isLost ? snapshot.ended : undefined;
+  const status: Status = seen?.kind ?? (isNeeded ? 'connecting' : 'stopped');
   const server = seen?.kind === 'ready' ? seen.server : undefined;
   const failure = seen?.kind === 'failed' || seen?.kind === 'retrying' ? failureText(seen.failure) : undefined;
   return {

@@ -4,14 +4,15 @@ import { printDestination, type Destination } from './destination.js';
 import type { Ask, Engine, EngineEvent, Reply } from './engine.js';
 import type { Failure } from './failure.js';
 import { printSpec, type ForwardSpec } from './forwardSpec.js';
-import { connectionOf, connectionRun, isWanted, planTunnels, type ConnectionId } from './plan.js';
+import { connectionOf, connectionRun, isPlanned, isWanted, planTunnels, type ConnectionId } from './plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
 
 /**
  * What the user wants of a tunnel: to run on its port or not at all, to run on the next free port from its own upwards, to
- * listen no more while its clients finish, or to be stopped.
+ * listen no more while its clients finish, or to be stopped. A `lost` one was to run when the engine ended: it has failed,
+ * and waits to be started again.
  */
-export type Wish = 'exact' | 'nextFree' | 'drain' | 'stop';
+export type Wish = 'exact' | 'nextFree' | 'drain' | 'stop' | 'lost';
 
 /** A forward that the user has put on the list, running or not. */
 export interface Tunnel {
@@ -57,9 +58,16 @@ export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automat
   return restartTunnels(list, added.map(tunnelId), automatic);
 }
 
-/** `drain`: those that run listen no more, and their clients may finish. */
+/** `drain`: those that run listen no more, and their clients may finish; those that finish already go on. */
 export function stopTunnels(wanted: Wanted, ids: readonly string[], how: 'stop' | 'drain' = 'stop'): Wanted {
-  return change(wanted, ids, (tunnel) => ({ ...tunnel, wish: isWanted(tunnel) ? how : 'stop' }));
+  return change(wanted, ids, (tunnel) => ({ ...tunnel, wish: isPlanned(tunnel) ? how : 'stop' }));
+}
+
+/** The engine has ended, and with it the clients of those that drained. */
+function loseTunnels(wanted: Wanted): Wanted {
+  const drained = wanted.tunnels.filter(({ wish }) => wish === 'drain').map(({ id }) => id);
+  const running = wanted.tunnels.filter(isWanted).map(({ id }) => id);
+  return change(stopTunnels(wanted, drained), running, (tunnel) => ({ ...tunnel, wish: 'lost' }));
 }
 
 /** Starts stopped ones, and starts again those that run, on their own port or the next free one. */
@@ -151,12 +159,11 @@ export function createSession(engine: Engine, configFile: () => string | undefin
   };
   engine.onEvent((event) => {
     const snapshot = reduce(state.snapshot, event);
+    // No plan, which would start the next engine: that is for the user to want.
+    if (event.kind === 'engineEnded') return become({ wanted: loseTunnels(state.wanted), snapshot }, event);
     const ended = endedBy(event, state.wanted);
     if (ended.length === 0) return become({ ...state, snapshot }, event);
-    const next = { wanted: stopTunnels(state.wanted, ended), snapshot };
-    // A plan would start the next engine: that is for the user to want.
-    if (event.kind === 'engineEnded') become(next, event);
-    else want(next, event);
+    want({ wanted: stopTunnels(state.wanted, ended), snapshot }, event);
   });
   return {
     get state() {
@@ -183,9 +190,6 @@ function endedBy(event: EngineEvent, wanted: Wanted): readonly string[] {
       return wanted.tunnels
         .filter(({ id, run, wish }) => id === event.forward && run === event.run && wish === 'drain')
         .map(({ id }) => id);
-    // Their clients went with it.
-    case 'engineEnded':
-      return wanted.tunnels.filter(({ wish }) => wish === 'drain').map(({ id }) => id);
     default:
       return [];
   }

@@ -28,7 +28,7 @@ export interface Snapshot {
   forwards: Readonly<Record<ForwardId, ForwardSeen>>;
   /** Open questions, the oldest first. */
   asks: readonly Ask[];
-  /** The engine has ended: so stand the connections that it had not come to. */
+  /** Why the engine ended last: so stand the tunnels that it lost. */
   ended?: ConnectionSeen & { kind: 'failed' };
 }
 
@@ -44,11 +44,8 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     forwards: { ...snapshot.forwards, [id]: seen },
   });
   switch (event.kind) {
-    case 'connecting': {
-      const { forwards, asks } = snapshot;
-      const seen: ConnectionSeen = { kind: 'connecting', attempt: event.attempt };
-      return { connections: { ...snapshot.connections, [event.connection]: seen }, forwards, asks };
-    }
+    case 'connecting':
+      return connection(event.connection, { kind: 'connecting', attempt: event.attempt });
     case 'connected':
       return connection(event.connection, { kind: 'ready', server: event.server });
     case 'connectionLost':
@@ -102,8 +99,8 @@ function without<T>(record: Readonly<Record<string, T>>, key: string): Readonly<
 }
 
 /** What is seen of a connection; nothing before the engine comes to it. */
-export function connectionSeen({ connections, ended }: Snapshot, id: ConnectionId): ConnectionSeen | undefined {
-  return Object.hasOwn(connections, id) ? connections[id] : ended;
+export function connectionSeen({ connections }: Snapshot, id: ConnectionId): ConnectionSeen | undefined {
+  return Object.hasOwn(connections, id) ? connections[id] : undefined;
 }
 
 /** The five states of a tunnel, with what each has to say. */
@@ -123,6 +120,7 @@ export type TunnelState =
 
 /** What a tunnel's connection and listener make together: it is ready only when both are up. */
 export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
+  if (tunnel.wish === 'lost' && snapshot.ended) return snapshot.ended;
   if (!isWanted(tunnel)) return { kind: 'stopped', draining: tunnel.wish === 'drain' };
   const id = connectionOf(tunnel);
   const connection = connectionSeen(snapshot, id);

@@ -315,7 +315,8 @@ describe('present', () => {
   });
 
   it('shows all tunnels as failed when the engine has ended', () => {
-    const { connection, status, problem } = said(one, [{ kind: 'engineEnded', detail: 'out of memory' }]);
+    const lost = { ...one, tunnels: one.tunnels.map((tunnel) => ({ ...tunnel, wish: 'lost' as const })) };
+    const { connection, status, problem } = said(lost, [{ kind: 'engineEnded', detail: 'out of memory' }]);
     assert.deepEqual([connection, status], ['failed', 'failed']);
     assert.equal(
       problem,

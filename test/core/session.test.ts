@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Ask, Engine, EngineEvent, Reply } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
-import { connectionOf, isWanted, planTunnels, type Plan } from '../../src/core/plan.js';
+import { connectionOf, isWanted, planTunnels, type Plan, type PlannedForward } from '../../src/core/plan.js';
 import {
   createSession,
   nothingWanted,
@@ -80,11 +80,11 @@ describe('the wanted tunnels', () => {
     assert.deepEqual(wantTunnels(removeTunnels(started, [dbId]), [db]).tunnels.at(-1), listed(db, 3));
   });
 
-  it('let their clients finish when they are drained, and cut them when stopped once more', () => {
+  it('let their clients finish when they are drained, however often, and cut them when stopped', () => {
     const drained = stopTunnels(all, [dbId], 'drain');
     assert.deepEqual(drained.tunnels, [listed(db, 1, 'drain'), listed(site, 1), listed(proxy, 1)]);
-    for (const how of ['drain', 'stop'] as const)
-      assert.deepEqual(stopTunnels(drained, [dbId], how).tunnels[0], listed(db, 1, 'stop'));
+    assert.deepEqual(stopTunnels(drained, [dbId], 'drain'), drained);
+    assert.deepEqual(stopTunnels(drained, [dbId]).tunnels[0], listed(db, 1, 'stop'));
     assert.deepEqual(stopTunnels(stopTunnels(all, [dbId]), [dbId], 'drain').tunnels[0], listed(db, 1, 'stop'));
     assert.deepEqual(restartTunnels(drained, [dbId]).tunnels[0], listed(db, 2));
   });
@@ -140,7 +140,7 @@ describe('the wanted tunnels', () => {
 });
 
 describe('planTunnels', () => {
-  const planned = (tunnel: NewTunnel, run = 1, wish: Exclude<Wish, 'stop'> = 'exact') => ({
+  const planned = (tunnel: NewTunnel, run = 1, wish: PlannedForward['wish'] = 'exact') => ({
     id: tunnelId(tunnel),
     spec: tunnel.spec,
     run,
@@ -426,11 +426,40 @@ describe('createSession', () => {
     assert.deepEqual(wishes(), ['exact', 'exact']);
   });
 
-  it('stops what drains when the engine has ended, and does not start another one for it', () => {
-    const { plans, emit, wishes } = draining();
+  it('loses what ran when the engine has ended, and starts another engine only for what is started again', () => {
+    const { session, plans, emit, wishes } = draining();
     emit({ kind: 'engineEnded', detail: 'out of memory' });
-    assert.deepEqual(wishes(), ['stop', 'exact']);
+    assert.deepEqual(wishes(), ['stop', 'lost']);
     assert.equal(plans.length, 1);
+    session.update((wanted) => renameTunnel(wanted, dbId, 'Database'));
+    assert.deepEqual(wishes(), ['stop', 'lost']);
+    assert.deepEqual(plans.at(-1), { connections: [] });
+    session.update(() => startTunnels(session.state, [db]).wanted);
+    assert.deepEqual(
+      plans.at(-1)?.connections.map(({ id }) => id),
+      [connectionOf(db)],
+    );
+    session.update((wanted) => stopTunnels(wanted, [proxyId], 'drain'));
+    assert.deepEqual(wishes(), ['exact', 'stop']);
+  });
+
+  it('sends nothing that was lost when somebody changes the plan at the very end of the engine', () => {
+    const { session, plans, emit } = draining();
+    session.onChange(
+      (_, event) => event?.kind === 'engineEnded' && session.update((now) => removeTunnels(now, [dbId])),
+    );
+    emit({ kind: 'engineEnded', detail: 'out of memory' });
+    assert.deepEqual(plans.at(-1), { connections: [] });
+  });
+
+  it('runs what it had lost when that is started', () => {
+    const { session, plans, emit, wishes } = draining();
+    emit({ kind: 'engineEnded', detail: 'out of memory' });
+    const { wanted, started } = startTunnels(session.state, [proxy]);
+    assert.deepEqual(started, [proxyId]);
+    session.update(() => wanted);
+    assert.deepEqual(wishes(), ['stop', 'exact']);
+    assert.equal(plans.at(-1)?.connections.length, 1);
   });
 
   it('stops the tunnel that the network was not let into, and only that', () => {

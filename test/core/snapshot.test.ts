@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Ask, BoundAddress, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
-import { stopTunnels, nothingWanted, wantTunnels } from '../../src/core/session.js';
+import { stopTunnels, nothingWanted, wantTunnels, type Tunnel } from '../../src/core/session.js';
 import {
   connectionSeen,
   emptySnapshot,
@@ -90,10 +90,10 @@ describe('reduce', () => {
     assert.equal(reduce(other, channelFailed), other);
   });
 
-  it('forgets all when the engine has ended, and remembers why until it connects again', () => {
+  it('forgets all when the engine has ended, and remembers why', () => {
     const snapshot = after(connected, listening, { kind: 'asked', ask }, ended);
     assert.deepEqual(snapshot, { connections: {}, forwards: {}, asks: [], ended: dead } satisfies Snapshot);
-    assert.deepEqual(reduce(snapshot, connecting), after(connecting));
+    assert.deepEqual(reduce(snapshot, connecting), { ...after(connecting), ended: dead });
   });
 });
 
@@ -105,7 +105,7 @@ describe('connectionSeen', () => {
         kind: 'connecting',
         attempt: 2,
       });
-      assert.deepEqual(connectionSeen(after(ended), id), dead);
+      assert.equal(connectionSeen(after(ended), id), undefined);
     }
   });
 });
@@ -130,8 +130,7 @@ describe('tunnelState', () => {
     ['failed when it can’t listen', [connected, listenFailed], { kind: 'failed', failure: inUse }], // prettier-ignore
     ['retrying with the connection', [connected, listening, lost], { kind: 'retrying', failure: refused, attempt: 3, retryAt: 1000 }], // prettier-ignore
     ['failed with the connection', [listening, failed], { kind: 'failed', failure: refused }],
-    ['failed when the engine has ended', [connected, listening, ended], dead],
-    ['failed when the engine has ended before it came to it', [ended], dead],
+    ['connecting when the engine has ended before it was started', [ended], { kind: 'connecting' }],
   ];
   for (const [title, events, state] of table)
     it(`is ${title}`, () => assert.deepEqual(tunnelState(tunnel, after(...events)), state));
@@ -140,6 +139,12 @@ describe('tunnelState', () => {
     const [stopped] = stopTunnels(wanted, [forward]).tunnels;
     for (const events of [[], [connected, listening], [failed], [ended]])
       assert.deepEqual(tunnelState(stopped!, after(...events)), { kind: 'stopped', draining: false });
+  });
+
+  it('is failed when the engine has ended that ran it, also when another one has begun', () => {
+    const lost: Tunnel = { ...tunnel, wish: 'lost' };
+    assert.deepEqual(tunnelState(lost, after(connected, listening, ended)), dead);
+    assert.deepEqual(tunnelState(lost, after(ended, connecting, connected)), dead);
   });
 
   it('is stopped, too, while its last clients finish', () => {

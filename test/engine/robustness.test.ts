@@ -238,7 +238,7 @@ describe('the engine under stress', function () {
           (['web01', 'web02'] as const).flatMap((connection) => {
             const forwards = slots.flatMap((slot, index): PlannedForward[] => {
               const { run, wish } = wanted[index]!;
-              if (slot.connection !== connection || wish === 'stop') return [];
+              if (slot.connection !== connection || wish === 'stop' || wish === 'lost') return [];
               return [{ id: `${connection} ${slot.spec}`, spec: mustParseSpec(slot.spec), run, wish }];
             });
             if (forwards.length === 0) return [];
