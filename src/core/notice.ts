@@ -25,28 +25,40 @@ export type Remedy =
   | { kind: 'stopOther'; tunnels: readonly string[]; tunnel: string; name: string }
   | { kind: 'stop'; tunnels: readonly string[] };
 
-export interface Noticed {
-  notices: readonly Notice[];
-  /** The ids that are still waited for. */
+/** What the notices to come depend on, by the tunnels' ids. */
+export interface Watched {
+  /** The user started them and has heard nothing of them. */
   asked: ReadonlySet<string>;
+  /** Their servers opened them wider than asked, and the user knows. */
+  wider: ReadonlySet<string>;
+}
+
+export const nothingWatched: Watched = { asked: new Set(), wider: new Set() };
+
+export interface Noticed extends Watched {
+  notices: readonly Notice[];
 }
 
 /**
- * Decides after each event. `asked` are the tunnels that the user started and has heard nothing of. Those of one
- * connection are told of together, once all are settled; failures at once, those with one reason together; silent are a
- * cancel, and a port in use that only an automatic start wanted.
+ * Decides after each event. Those of one connection that were asked for are told of together, once all are settled;
+ * failures at once, those with one reason together, and what a server opened too wide at once, too, whoever started it;
+ * silent are a cancel, and a port in use that only an automatic start wanted.
  */
-export function decideNotices(before: SessionState, after: SessionState, asked: ReadonlySet<string>): Noticed {
-  if (before.snapshot === after.snapshot) return { notices: [], asked };
-  const seen = after.wanted.tunnels.map((tunnel) => ({
-    tunnel,
-    was: before.wanted.tunnels.some(({ id }) => id === tunnel.id) ? tunnelState(tunnel, before.snapshot) : undefined,
-    is: tunnelState(tunnel, after.snapshot),
-  }));
+export function decideNotices(before: SessionState, after: SessionState, { asked, wider }: Watched): Noticed {
+  if (before.snapshot === after.snapshot) return { notices: [], asked, wider };
+  const seen = after.wanted.tunnels.map((tunnel) => {
+    const old = before.wanted.tunnels.find(({ id }) => id === tunnel.id);
+    return {
+      tunnel,
+      was: old && tunnelState(old, before.snapshot),
+      is: tunnelState(tunnel, after.snapshot),
+      isLostAgain: old?.wish === 'lost' && tunnel.wish === 'lost',
+    };
+  });
 
   const failed = new Map<string, { tunnels: Tunnel[]; failure: Failure }>();
-  for (const { tunnel, was, is } of seen) {
-    if (is.kind !== 'failed' || is.failure.kind === 'cancelled') continue;
+  for (const { tunnel, was, is, isLostAgain } of seen) {
+    if (is.kind !== 'failed' || is.failure.kind === 'cancelled' || isLostAgain) continue;
     if (was?.kind === 'failed' && was.failure === is.failure) continue;
     if (isElsewhere(tunnel, is.failure, after)) continue;
     const text = reasonText(is.failure, after);
@@ -65,6 +77,20 @@ export function decideNotices(before: SessionState, after: SessionState, asked: 
     if (up.length > 0) ready.push(readyNotice(up, after));
   }
 
+  const open = seen.flatMap(({ tunnel, is }) =>
+    is.kind === 'ready' && isWider(tunnel.spec, is) ? [{ tunnel, state: is }] : [],
+  );
+  const news = open.filter(({ tunnel: { id } }) => !wider.has(id) && !asked.has(id));
+  for (const connection of new Set(news.map(({ tunnel }) => connectionOf(tunnel))))
+    ready.push(
+      readyNotice(
+        news.filter(({ tunnel }) => connectionOf(tunnel) === connection),
+        after,
+      ),
+    );
+  // It may be opened in the same way again when its connection is back.
+  const down = seen.filter(({ is }) => is.kind === 'connecting' || is.kind === 'retrying').map(idOf);
+
   return {
     notices: [
       ...ready,
@@ -74,6 +100,7 @@ export function decideNotices(before: SessionState, after: SessionState, asked: 
       }),
     ],
     asked: waiting,
+    wider: new Set([...open.map(idOf), ...down.filter((id) => wider.has(id))]),
   };
 }
 
@@ -107,13 +134,22 @@ function readyNotice(
     tunnels: up.map(idOf),
     text: [text, ...problems].join(' '),
     partly: problems.length > 0,
-    remedies: [
+    remedies: mergeRemedies([
       ...up.flatMap(({ tunnel, state }) =>
         state.unbound.flatMap((failure) => portRemedies(failure, [tunnel.id], session)),
       ),
       ...(wider.length > 0 ? [{ kind: 'stop', tunnels: wider } as const] : []),
-    ],
+    ]),
   };
+}
+
+/** Two that do the same for several tunnels are one: a notification tells its buttons apart by their words. */
+function mergeRemedies(remedies: readonly Remedy[]): Remedy[] {
+  const deed = ({ tunnels: _, ...rest }: Remedy) => JSON.stringify(rest);
+  return [...new Set(remedies.map(deed))].map((one) => {
+    const same = remedies.filter((remedy) => deed(remedy) === one);
+    return { ...same[0]!, tunnels: [...new Set(same.flatMap(({ tunnels }) => tunnels))] };
+  });
 }
 
 /** What helps when a port is taken; a server has no next free port to offer. */

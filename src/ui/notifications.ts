@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { decideNotices, type Notice, type Remedy } from '../core/notice.js';
+import { decideNotices, nothingWatched, type Notice, type Remedy, type Watched } from '../core/notice.js';
 import { isWanted } from '../core/plan.js';
 import { browserUrl, clientAddress } from '../core/present.js';
 import { tunnelState } from '../core/snapshot.js';
@@ -18,7 +18,7 @@ interface Button {
 }
 
 export function createNotifications(session: Session, messages: Messages): Notifications {
-  let asked: ReadonlySet<string> = new Set();
+  let watched: Watched = nothingWatched;
   let before = session.state;
 
   const run = (label: string, command: string, ...args: unknown[]): Button => ({
@@ -91,14 +91,14 @@ export function createNotifications(session: Session, messages: Messages): Notif
   };
 
   const stop = session.onChange((state) => {
-    const decided = decideNotices(before, state, asked);
+    const { notices, ...next } = decideNotices(before, state, watched);
     before = state;
-    asked = decided.asked;
-    for (const notice of decided.notices) void show(notice);
+    watched = next;
+    for (const notice of notices) void show(notice);
   });
   return {
     expect(tunnels) {
-      asked = new Set([...asked, ...tunnels]);
+      watched = { ...watched, asked: new Set([...watched.asked, ...tunnels]) };
     },
     dispose: stop,
   };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Access, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
-import { decideNotices, type Notice } from '../../src/core/notice.js';
+import { decideNotices, nothingWatched, type Notice, type Watched } from '../../src/core/notice.js';
 import {
   nothingWanted,
   renameTunnel,
@@ -61,21 +61,29 @@ function createWindow(...tunnels: NewTunnel[]) {
     wanted: startTunnels({ wanted: nothingWanted, snapshot: emptySnapshot }, tunnels).wanted,
     snapshot: emptySnapshot,
   };
-  let asked: ReadonlySet<string> = new Set();
+  let watched: Watched = nothingWatched;
   const become = (next: SessionState): readonly Notice[] => {
-    const decided = decideNotices(state, next, asked);
+    const { notices, ...rest } = decideNotices(state, next, watched);
     state = next;
-    asked = decided.asked;
-    return decided.notices;
+    watched = rest;
+    return notices;
   };
   return {
-    expect: (...ids: string[]) => (asked = new Set([...asked, ...ids])),
+    expect: (...ids: string[]) => (watched = { ...watched, asked: new Set([...watched.asked, ...ids]) }),
     want: (next: (wanted: SessionState['wanted']) => SessionState['wanted']) =>
       become({ ...state, wanted: next(state.wanted) }),
+    /** The engine ends, and loses these. */
+    lose: (detail: string, ...ids: string[]) => {
+      const tunnels = state.wanted.tunnels.map((one) =>
+        ids.includes(one.id) ? { ...one, wish: 'lost' as const } : one,
+      );
+      const snapshot = reduce(state.snapshot, { kind: 'engineEnded', detail });
+      return become({ wanted: { ...state.wanted, tunnels }, snapshot });
+    },
     see: (...events: EngineEvent[]) =>
       events.flatMap((event) => become({ ...state, snapshot: reduce(state.snapshot, event) })),
     get asked() {
-      return [...asked];
+      return [...watched.asked];
     },
   };
 }
@@ -224,6 +232,16 @@ describe('decideNotices', () => {
     assert.deepEqual(window.asked, []);
   });
 
+  it('tells of what the engine lost when it ended, once', () => {
+    const window = createWindow(db, web);
+    window.see(connected, listening(dbId, 5432));
+    const told = (...lost: string[]) => window.lose('out of memory', ...lost).map(({ tunnels }) => tunnels);
+    assert.deepEqual(told(dbId, webId), [[dbId, webId]]);
+    window.want((wanted) => startTunnels({ wanted, snapshot: emptySnapshot }, [web]).wanted);
+    assert.deepEqual(window.see(connected, { ...listening(webId, 8080), run: 2 }), []);
+    assert.deepEqual(told(dbId, webId), [[webId]]);
+  });
+
   it('says which tunnel a warning is about when it tells of several', () => {
     const window = createWindow(db, web);
     window.expect(dbId, webId);
@@ -332,6 +350,53 @@ describe('what a notice offers', () => {
         remedies: [{ kind: 'stop', tunnels: ['web01 -R 8080:localhost:80'] }],
       },
     ]));
+
+  const opened = (spec: string, access: Access, run = 1): EngineEvent => ({
+    kind: 'listening',
+    forward: `web01 ${spec}`,
+    run,
+    bound: [{ kind: 'tcp', address: access === 'network' ? '0.0.0.0' : '127.0.0.1', port: 8080 }],
+    unbound: [],
+    asked: 'machine',
+    access,
+  });
+  const broken = lost({ kind: 'connectionLost', host: 'web01', reason: 'keepalive' });
+  const shown = (notices: readonly Notice[]) =>
+    notices.map((notice) => [notice.kind === 'ready' && notice.partly, notice.remedies]);
+
+  it('is to stop one that was opened wider, too, when nobody asked for it, once while it stays so', () => {
+    const spec = '-R 8080:localhost:80';
+    const id = `web01 ${spec}`;
+    const warned = [[true, [{ kind: 'stop', tunnels: [id] }]]];
+    const again: EngineEvent[] = [{ kind: 'forwardClosed', forward: id }, broken, connected];
+    const window = createWindow(tunnel(spec));
+    assert.deepEqual(window.see(connected, opened(spec, 'machine')), []);
+    assert.deepEqual(shown(window.see(...again, opened(spec, 'network'))), warned);
+    assert.deepEqual(window.see({ kind: 'channelOpened', forward: id }, ...again, opened(spec, 'network')), []);
+    assert.deepEqual(window.see(...again, opened(spec, 'machine')), []);
+    assert.deepEqual(shown(window.see(...again, opened(spec, 'network'))), warned);
+    window.want((wanted) => stopTunnels(wanted, [id]));
+    window.see({ kind: 'forwardClosed', forward: id });
+    window.want((wanted) => restartTunnels(wanted, [id], true));
+    assert.deepEqual(shown(window.see(opened(spec, 'network', 2))), warned);
+  });
+
+  it('is one warning for one that was asked for', () => {
+    const spec = '-R 8080:localhost:80';
+    const window = createWindow(tunnel(spec), db);
+    window.expect(`web01 ${spec}`, dbId);
+    assert.deepEqual(window.see(connected, opened(spec, 'network')), []);
+    assert.equal(window.see(listening(dbId, 5432)).length, 1);
+    assert.deepEqual(window.see({ kind: 'channelOpened', forward: dbId }), []);
+  });
+
+  it('is one of a kind for several tunnels', () => {
+    const window = createWindow(db, web);
+    window.expect(dbId, webId);
+    const taken = (port: number): Failure => ({ kind: 'portInUse', address: '::1', port, owner });
+    const [notice] = window.see(connected, listening(dbId, 5432, [taken(5432)]), listening(webId, 8080, [taken(8080)]));
+    assert.deepEqual(notice?.remedies, [{ kind: 'nextFree', tunnels: [dbId, webId] }]);
+  });
 
   it('is nothing but a warning when its server opened it less wide, and no warning when it is as asked', () => {
     const [narrow] = remote('-R *:8080:localhost:80', 'network', 'machine', '127.0.0.1');
