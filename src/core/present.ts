@@ -67,8 +67,10 @@ export interface PresetRow {
   preset: Preset;
   label: string;
   description: string;
-  /** `stopped` unless one of its tunnels runs. */
+  /** The worst of its tunnels': `stopped` also when some of them run, since a start completes it. */
   status: Status;
+  /** It has stopped in part: it can be stopped, too. */
+  isPartly?: true;
   tooltip: readonly string[];
   /** Why it can't be started, in words. */
   locked?: string;
@@ -341,6 +343,7 @@ function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, tru
       `${count} via ${host}`,
     ].join(' · '),
     status,
+    ...(status === 'stopped' && own.some((kind) => kind !== 'stopped') && { isPartly: true }),
     tooltip: [
       ...(preset.description !== undefined ? [preset.description] : []),
       ...preset.forwards.map((spec) => effectText(spec, host)),

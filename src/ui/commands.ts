@@ -260,7 +260,7 @@ export function registerCommands({
     },
 
     async [commands.stopPreset](given?: unknown, selected?: unknown) {
-      const isUp = ({ status }: PresetRow) => status !== 'stopped';
+      const isUp = ({ status, isPartly }: PresetRow) => status !== 'stopped' || isPartly === true;
       const stopped = await picker.presets('Stop Preset', given, selected, isUp);
       const tunnels = stopped.flatMap((preset) => picker.tunnelsOf({ kind: 'preset', preset }));
       await stopping.stop(tunnels, readHow(given));

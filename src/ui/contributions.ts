@@ -43,7 +43,7 @@ export const settings = {
 export const contextKeys = {
   /** The states that the tunnels have, such as `failed portInUse ready`. */
   tunnels: 'sshTunnels.states',
-  /** The states that the presets have, `locked` among them. */
+  /** The states that the presets have, `locked` and `partly` among them. */
   presets: 'sshTunnels.presetStates',
   /** The `viewItem` of the one selected row. */
   selected: 'sshTunnels.selected',

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { ForwardRow, Presented, Row, Status } from '../core/present.js';
+import type { ForwardRow, Presented, PresetRow, Row, Status } from '../core/present.js';
 import type { Session } from '../core/session.js';
 import type { BelowForward, ClientChange, ClientLists } from './clientLists.js';
 import { commands, contextKeys, views } from './contributions.js';
@@ -146,7 +146,11 @@ function forwardsOf({ rows }: Presented) {
 function presetStates({ rows }: Presented): string[] {
   return rows
     .flatMap((row) => (row.kind === 'presets' ? row.rows : []))
-    .flatMap((row) => (row.kind === 'preset' ? [row.locked === undefined ? row.status : 'locked'] : []));
+    .flatMap((row) => (row.kind === 'preset' ? presetState(row) : []));
+}
+
+function presetState({ status, isPartly, locked }: PresetRow): string[] {
+  return locked === undefined ? [status, ...(isPartly ? ['partly'] : [])] : ['locked'];
 }
 
 /** Those that are there without asking the engine. */
@@ -195,7 +199,7 @@ function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
       // One that is drained is stopped and is not.
       return [row.kind, ...(flags.includes('draining') ? [] : [row.status]), ...flags].join('.');
     case 'preset':
-      return `${row.kind}.${row.locked === undefined ? row.status : 'locked'}`;
+      return [row.kind, ...presetState(row)].join('.');
     case 'client':
     case 'note':
     case 'presets':

@@ -38,6 +38,7 @@ const viewItems = [
   'client',
   'note',
   'preset.locked',
+  'preset.stopped.partly',
   'presets',
   'problem',
 ];

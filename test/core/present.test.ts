@@ -701,11 +701,13 @@ describe('the rows of presets', () => {
     const both: Preset = { ...preset, forwards: [db.spec, site.spec] };
     const wanted = wantTunnels(nothingWanted, [db, site]);
     const said = (wanted: Wanted, events: EngineEvent[]) =>
-      rows(wanted, events, [both]).map((row) => (row.kind === 'preset' ? [row.status, row.description] : row));
+      rows(wanted, events, [both]).map((row) =>
+        row.kind === 'preset' ? [row.status, row.description, ...(row.isPartly ? ['can be stopped'] : [])] : row,
+      );
     assert.deepEqual(said(nothingWanted, []), [['stopped', '2 forwards via web01']]);
     assert.deepEqual(said(wanted, [connected, listening]), [['connecting', 'connecting · 2 forwards via web01']]);
     assert.deepEqual(said(stopTunnels(wanted, [siteId]), [connected, listening]), [
-      ['stopped', '1 of 2 ready · 2 forwards via web01'],
+      ['stopped', '1 of 2 ready · 2 forwards via web01', 'can be stopped'],
     ]);
     assert.deepEqual(
       said(wanted, [connected, listening, { kind: 'listenFailed', forward: siteId, run: 1, failure: inUse }]),
