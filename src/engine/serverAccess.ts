@@ -1,5 +1,6 @@
 // Who can really connect to a listener of the server. Its answer does not tell (sshd's GatewayPorts narrows and widens
-// silently), so we knock from the server itself: at loopback, and where only a listener for all interfaces answers.
+// silently), so we knock from the server itself: at loopback, and where only a listener for all interfaces answers. One
+// address after the other: what is told of a connection does not say which address it came to.
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Access, BoundAddress } from '../core/engine.js';
@@ -7,9 +8,11 @@ import { failureOf } from '../core/failure.js';
 import { isLoopback } from '../core/wording.js';
 import type { IncomingChannel, RemoteListener, SshChannel, SshSession } from './sshClient.js';
 
-/** How long a server that is near may take to let us knock, in milliseconds. */
+/** How long a client is kept that may be our knocking, in milliseconds. */
 const limitMs = 2_000;
-/** How long one that is near may take to hand a word on. */
+/** How long a server that is near may take for all the knocking. */
+const patienceMs = 4_000;
+/** How long one that is near may take to tell of a connection, and to hand a word on. */
 const wordMs = 1_000;
 const wordLength = 16;
 
@@ -25,7 +28,8 @@ export interface ServerAccess {
   end(): void;
 }
 
-type Answer = 'answered' | 'refused' | 'unclear';
+/** `ours`: it came back to the listener; `other`: something else answered. */
+type Answer = 'ours' | 'other' | 'refused' | 'unclear';
 
 /** What is under way at one port of a server: several listeners of ours may have it, each at another address. */
 interface Knocks {
@@ -33,6 +37,12 @@ interface Knocks {
   words: Map<string, (by: object) => void>;
   /** How many of the words are on their way. */
   sent: number;
+  /** Settles when the last knock that was asked for has its answer. */
+  turn: Promise<unknown>;
+  /** How many still find out. */
+  finders: number;
+  /** Called for each connection to the port. */
+  arrived: () => void;
   /** Connections that have not said yet whose they are. */
   waiting: Set<Waiting>;
 }
@@ -56,6 +66,7 @@ export function createServerAccess(
   /** Connections that were there before the server's answer had been read. */
   let early: IncomingChannel[] | undefined = [];
   let ownPort = 0;
+  let isOver = false;
   let end = () => {};
   const ended = new Promise<void>((resolve) => (end = resolve));
 
@@ -81,6 +92,7 @@ export function createServerAccess(
     };
     const waiting: Waiting = { isDue: false, settle };
     knocks.waiting.add(waiting);
+    knocks.arrived();
     // We are told of a knock that was let in at the same time as of the connection that it makes: a client that waits
     // for the target to speak first is not kept for those that the server is slow to let in.
     const late = setTimeout(() => {
@@ -91,28 +103,45 @@ export function createServerAccess(
   };
 
   const knock = async (at: string, knocks: Knocks): Promise<Answer> => {
+    if (isOver) return 'unclear';
     const word = randomBytes(wordLength).toString('hex');
     const heard = new Promise<object>((resolve) => knocks.words.set(word, resolve));
+    const arrived = new Promise<true>((resolve) => (knocks.arrived = () => resolve(true)));
     const since = Date.now();
     try {
       const channel = await session.openTcp({ host: at, port: ownPort }, { address: '127.0.0.1', port: 0 });
+      const patience = wordMs + 3 * (Date.now() - since);
+      // Another program of the server is not to be written to.
+      if (!(await within(session, patience, arrived))) {
+        closeChannel(channel);
+        return 'other';
+      }
       knocks.sent++;
       // However late: what was let in must not be taken for a client.
       channel.write(Buffer.from(word, 'hex'));
-      const by = await within(session, wordMs + 3 * (Date.now() - since), heard);
+      const by = await within(session, patience, heard);
       closeChannel(channel);
       knocks.sent--;
-      return by === self ? 'answered' : 'unclear';
+      return by === self ? 'ours' : 'other';
     } catch (error) {
       const failure = failureOf(error);
       const isRefused = failure.kind === 'channelRefused' && failure.refusal === 'connectFailed';
       return isRefused && /refused/i.test(failure.detail) ? 'refused' : 'unclear';
     } finally {
       knocks.words.delete(word);
-      if (knocks.words.size === 0) ports.delete(ownPort);
-      if (knocks.sent === 0)
-        for (const one of [...knocks.waiting]) if (one.isDue || knocks.words.size === 0) one.settle();
+      if (knocks.sent === 0) for (const one of [...knocks.waiting]) if (one.isDue) one.settle();
     }
+  };
+
+  const knockAt = async (addresses: readonly string[], found: Map<string, Answer>, knocks: Knocks) => {
+    for (const at of addresses) {
+      const answer = knocks.turn.then(() => knock(at, knocks));
+      knocks.turn = answer;
+      found.set(at, await answer);
+    }
+    if (--knocks.finders > 0) return;
+    ports.delete(ownPort);
+    for (const one of [...knocks.waiting]) one.settle();
   };
 
   return {
@@ -124,39 +153,67 @@ export function createServerAccess(
       return early !== undefined || knocks !== undefined;
     },
     async find({ port, notes }) {
-      const isOwn = isIP(address) > 0 && !/^(0\.0\.0\.0|::)$/.test(address);
-      const specific = isOwn && !isLoopback(address) ? [address] : [];
-      const loopbacks = [...new Set(['127.0.0.1', '::1', ...(isOwn && isLoopback(address) ? [address] : [])])];
-      const other = elsewhere.find((one) => one !== address)!;
-
       ownPort = port;
-      const knocks: Knocks = ports.get(port) ?? { words: new Map(), sent: 0, waiting: new Set() };
+      const knocks: Knocks = ports.get(port) ?? {
+        words: new Map(),
+        sent: 0,
+        turn: Promise.resolve(),
+        finders: 0,
+        arrived: () => {},
+        waiting: new Set(),
+      };
+      knocks.finders++;
       ports.set(port, knocks);
-      const found = new Map<string, Answer>();
-      const all = [...loopbacks, other, ...specific].map(async (at) => void found.set(at, await knock(at, knocks)));
       for (const incoming of early ?? []) listenTo(incoming, knocks);
       early = undefined;
-      const patience = limitMs + 3 * (Date.now() - askedAt);
-      await within(session, patience, Promise.race([Promise.all(all), ended]));
+      const found = new Map<string, Answer>();
+      const patience = patienceMs + 6 * (Date.now() - askedAt);
+      const { loopbacks, other, specific } = doorsOf(address);
+      const all = knockAt([...loopbacks, other, ...specific], found, knocks);
+      await within(session, patience, Promise.race([all, ended]));
+      isOver = true;
 
-      const answers = (at: string) => found.get(at) === 'answered';
       // sshd says so when GatewayPorts yes widens what was asked for (channels.c, channel_fwd_bind_addr).
       const isOverridden = notes.some((note) => note.includes('overridden by server GatewayPorts'));
-      const isWide = isOverridden || answers(other);
-      // All of IPv6 has no other address that is there on every machine; but a server that narrows it takes IPv4, too.
-      const isWideSix = !isWide && address === '::' && answers('::1') && found.get('127.0.0.1') === 'refused';
-      const addresses = isWide
-        ? ['0.0.0.0', ...(answers('::1') ? ['::'] : [])]
-        : isWideSix
-          ? ['::']
-          : [...loopbacks, ...specific].filter(answers);
-      const isNarrow =
-        found.get(other) === 'refused' && loopbacks.some((one) => answers(one) && (one !== '::1' || one === address));
-      const access = isWide || isWideSix || specific.some(answers) ? 'network' : isNarrow ? 'machine' : 'unknown';
-      const bound = addresses.map((one): BoundAddress => ({ kind: 'tcp', address: one, port }));
-      const asked: BoundAddress = { kind: 'tcp', address: address === '' ? '*' : address, port };
-      return { bound: bound.length > 0 ? bound : [asked], access };
+      const { bound, access } = accessBy(address, found, isOverridden);
+      return { bound: bound.map((one) => ({ kind: 'tcp', address: one, port })), access };
     },
+  };
+}
+
+/** Where to knock at a listener that the server was asked for at `address`. */
+function doorsOf(address: string) {
+  const isOwn = isIP(address) > 0 && !/^(0\.0\.0\.0|::)$/.test(address);
+  return {
+    loopbacks: [...new Set(['127.0.0.1', '::1', ...(isOwn && isLoopback(address) ? [address] : [])])],
+    /** Only a listener on all interfaces has it. */
+    other: elsewhere.find((one) => one !== address)!,
+    specific: isOwn && !isLoopback(address) ? [address] : [],
+  };
+}
+
+/** What the answers to our knocking say of a listener that the server was asked for at `address`. */
+export function accessBy(
+  address: string,
+  found: ReadonlyMap<string, Answer>,
+  isOverridden: boolean,
+): { bound: readonly string[]; access: Access | 'unknown' } {
+  const { loopbacks, other, specific } = doorsOf(address);
+  const isOurs = (at: string) => found.get(at) === 'ours';
+  const isWide = isOverridden || isOurs(other);
+  // All of IPv6 has no other address that is there on every machine; but a server that narrows it takes IPv4, too.
+  const isWideSix = !isWide && address === '::' && isOurs('::1') && found.get('127.0.0.1') === 'refused';
+  const bound = isWide
+    ? ['0.0.0.0', ...(isOurs('::1') ? ['::'] : [])]
+    : isWideSix
+      ? ['::']
+      : [...loopbacks, ...specific].filter(isOurs);
+  const asked = address === '' ? '*' : address;
+  const isNarrow =
+    found.get(other) === 'refused' && loopbacks.some((one) => isOurs(one) && (one !== '::1' || one === address));
+  return {
+    bound: bound.length > 0 ? bound : [asked],
+    access: isWide || isWideSix || specific.some(isOurs) ? 'network' : isNarrow ? 'machine' : 'unknown',
   };
 }
 

@@ -85,14 +85,15 @@ describe('who can connect to a remote forward', function () {
   const apply = (engine: EngineProbe, sshd: Sshd, forwards: readonly string[]) =>
     engine.engine.apply({ connections: [planned('web01', forwards, { configFile: sshd.configPath('web01') })] });
   /** Another program of the server. */
-  const occupy = async (host: string, port: number): Promise<string[]> => {
-    const heard: string[] = [];
+  const occupy = async (host: string, port: number): Promise<{ accepted: number; received: string }> => {
+    const heard = { accepted: 0, received: '' };
     const server = createServer((socket) => {
+      heard.accepted++;
       socket.on('error', () => {});
-      socket.on('data', (data) => heard.push(data.toString('hex')));
+      socket.on('data', (data) => (heard.received += data.toString('hex')));
     });
     others.push(server);
-    server.listen({ host, port });
+    server.listen({ host, port, ipv6Only: true });
     await once(server, 'listening');
     return heard;
   };
@@ -178,6 +179,23 @@ describe('who can connect to a remote forward', function () {
     );
   });
 
+  it('says nothing to another program that has one half of the port', async () => {
+    for (const [host, own] of [
+      ['127.0.0.1', '::1'],
+      ['::1', '127.0.0.1'],
+    ] as const) {
+      const service = await target();
+      const port = await freePort();
+      const heard = await occupy(host, port);
+      const engine = start();
+      apply(engine, servers.no, [`-R ${port}:127.0.0.1:${service.port}`]);
+      assert.deepEqual((await engine.next('listening')).bound, [{ kind: 'tcp', address: own, port }]);
+      assert.deepEqual(heard, { accepted: 1, received: '' });
+      assert.equal(service.accepted, 0);
+      assert.equal(await answers(own, port), true);
+    }
+  });
+
   describe('a client that comes while we knock', () => {
     /** Makes the knocking last: another program takes it, and does not give it back. */
     const beginSlowly = async (onSocket?: (socket: Socket) => void, isProxy = false) => {
@@ -186,7 +204,7 @@ describe('who can connect to a remote forward', function () {
       const heard = await occupy('127.83.83.72', port);
       const engine = start();
       apply(engine, servers.no, [`-R ${port}${isProxy ? '' : `:127.0.0.1:${service.port}`}`]);
-      await eventually(() => assert.equal(heard.length, 1));
+      await eventually(() => assert.equal(heard.accepted, 1));
       assert.equal(engine.kinds().includes('listening'), false);
       return { service, port, engine };
     };
