@@ -88,9 +88,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
 
   const forwardContext = (first: HostConfig): ForwardContext => ({
     host,
-    get config() {
-      return config ?? first;
-    },
+    config: () => config ?? first,
     session: () => session,
     emit,
     ask: context.ask,

@@ -13,7 +13,7 @@ export interface ForwardContext {
   /** The host's name as typed, for messages. */
   host: string;
   /** The options of the host, as of the last dial. */
-  readonly config: HostConfig;
+  config(): HostConfig;
   /** The session of the moment; undefined while the connection is down. */
   session(): SshSession | undefined;
   emit(event: EngineEvent): void;

@@ -47,7 +47,7 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
       const channel =
         target.kind === 'tcp'
           ? await session.openTcp(target, origin)
-          : await session.openUnix(expandServerPath(target.path, context.config.tokens));
+          : await session.openUnix(expandServerPath(target.path, context.config().tokens));
       if (socket.destroyed) {
         channel.close();
         channel.resume();
@@ -71,7 +71,7 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
   const open = async (at: Listen): Promise<{ opened: Listener; access: Access }> => {
     const handlers = { onSocket, log: context.log };
     if (at.kind === 'unix') {
-      const { config } = context;
+      const config = context.config();
       const path = expandPath(at.path, config.tokens, localUser());
       const mask = config.streamLocalBindMask;
       const opened = await listenUnix(path, { mask, unlink: config.streamLocalBindUnlink }, handlers);
@@ -80,8 +80,8 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
       return { opened, access: isPrivate ? 'user' : 'machine' };
     }
     const candidates = await resolveBind(at.bind, at.port, {
-      gatewayPorts: context.config.gatewayPorts,
-      family: context.config.addressFamily,
+      gatewayPorts: context.config().gatewayPorts,
+      family: context.config().addressFamily,
     });
     const open = candidates.map(({ address }) => address).filter((address) => !isLoopback(address));
     if (open.length > 0) await allow(open);

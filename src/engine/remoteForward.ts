@@ -53,7 +53,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
     if (!request) return;
     const name = hostPort(request.host, request.port);
     client.target(name);
-    if (!permitsRemoteOpen(context.config.permitRemoteOpen, request.host, request.port)) {
+    if (!permitsRemoteOpen(context.config().permitRemoteOpen, request.host, request.port)) {
       const failure: Failure = { kind: 'targetNotPermitted', target: name };
       clients.report(failure);
       return endWith(channel, proxyReply(request, outcomeOf(failure)));
@@ -103,7 +103,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
     const options = { allowHalfOpen: true, noDelay: true };
     if (to.kind === 'unix') {
       try {
-        return connect({ ...options, path: socketPath(expandPath(to.path, context.config.tokens, localUser())) });
+        return connect({ ...options, path: socketPath(expandPath(to.path, context.config().tokens, localUser())) });
       } catch {
         return new Socket().destroy(Object.assign(new Error('too long'), { code: 'ENAMETOOLONG' }));
       }
@@ -113,7 +113,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
   };
 
   const refusal = async (session: SshSession, at: Listen, isAskedTwice: boolean): Promise<Failure> => {
-    const base = { kind: 'remoteRefused', host, user: context.config.user, listen: at } as const;
+    const base = { kind: 'remoteRefused', host, user: context.config().user, listen: at } as const;
     if (isAskedTwice) return { ...base, inUse: true };
     if (at.kind === 'unix' || at.port === 0) return { ...base, inUse: false };
     const isOurs = [...listenersOf(session)].some(({ port }) => port === at.port);
@@ -127,7 +127,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       if (asked === 'network') await allow([]);
       try {
         if (at.kind === 'unix') {
-          const path = expandServerPath(at.path, context.config.tokens);
+          const path = expandServerPath(at.path, context.config().tokens);
           const remote = await session.listenUnix(path, (incoming) => serve(session, incoming));
           listener = { session, remote };
           const bound: BoundAddress[] = [{ kind: 'unix', path }];

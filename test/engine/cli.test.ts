@@ -173,6 +173,17 @@ describe('dist/tunnel.js', () => {
     open.destroy();
   });
 
+  it('goes on when nobody reads its lines any more', async () => {
+    const { child, port } = await listening();
+    child.stdout!.destroy();
+    child.stderr!.destroy();
+    const added = await freePort();
+    child.stdin!.write(`-L ${added}:127.0.0.1:${service.port}\nnonsense\n`);
+    await eventually(async () => assert.equal((await exchange(added, Buffer.from('x'))).received.toString(), 'x'));
+    assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
+    assert.equal(child.exitCode, null);
+  });
+
   it('prints its forwards in the lines of ssh -G, and connects nowhere', async () => {
     const words = ['-L', '8080:[::1]:80', '-R', '*:9090:db:5432', '-D', '[::1]:1080', '-R', '1081', 'nowhere.invalid'];
     const { ended, out } = run('-G', '-F', '/dev/null', ...words);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync, readdirSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Failure } from '../../src/core/failure.js';
 import { failureOf } from '../../src/core/failure.js';
 import { listenTcp, listenUnix, resolveBind, type Listener } from '../../src/engine/listener.js';
@@ -264,6 +264,31 @@ describe('a listener on this machine', () => {
       assert.deepEqual(await refusal(listenAt(file)), { kind: 'socketBlocked', path: file });
       const nowhere = join(folder, 'no', 'folder.sock');
       assert.deepEqual(await refusal(listenAt(nowhere)), { kind: 'socketFailed', path: nowhere, code: 'ENOENT' });
+    });
+
+    it('refuses a path that the system would cut short, and leaves nothing behind', async () => {
+      const long = join(folder, 'x'.repeat(109 - folder.length - 1));
+      assert.deepEqual(await refusal(listenAt(long)), { kind: 'socketFailed', path: long, code: 'ENAMETOOLONG' });
+      assert.deepEqual(readdirSync(folder), []);
+    });
+
+    it('shows the socket only when its mode is right, and leaves no folder behind', async () => {
+      const before = process.umask(0);
+      try {
+        await listenAt(path);
+      } finally {
+        process.umask(before);
+      }
+      assert.equal(statSync(path).mode & 0o777, 0o600);
+      assert.deepEqual(readdirSync(folder), [basename(path)]);
+    });
+
+    it('does not remove a socket that another one has put in its place', async () => {
+      const unlink = { mask: 0o177, unlink: true };
+      const first = await listenUnix(path, unlink, handlers);
+      await listenAt(path, unlink);
+      await first.close();
+      assert.equal((await exchange({ path }, Buffer.from('x'))).received.toString(), 'served');
     });
 
     it('takes a stale file’s place with StreamLocalBindUnlink, and never a file’s or a link’s', async () => {

@@ -320,6 +320,35 @@ describe('a remote forward', () => {
     assert.deepEqual(told, ['channelFailed', 'channelOpened']);
   });
 
+  it('tells that its target is still refused after the connection was lost', async () => {
+    const engine = start();
+    apply(engine, web01([`-R 0:127.0.0.1:${await freePort()}`]));
+    for (const _ of ['before', 'after']) {
+      const { bound } = await engine.next('listening');
+      assert.ok(bound[0]?.kind === 'tcp');
+      await exchange(bound[0].port, Buffer.from('x'));
+      await engine.next('channelFailed');
+      sshd.killSessions();
+      await engine.next('connectionLost');
+    }
+  });
+
+  it('obeys a PermitRemoteOpen that was written after its first dial', async () => {
+    const service = await target();
+    const engine = start();
+    const connection = web01(['-R 0'], sshd, ['PermitRemoteOpen any']);
+    apply(engine, connection);
+    await engine.next('listening');
+    sshd.configPath('web01', ['PermitRemoteOpen none']);
+    sshd.killSessions();
+    await engine.next('connectionLost');
+    const [port] = await portsOf(engine, ['-R 0']);
+    await exchange(port!, Buffer.concat(proxyTurns('SOCKS5', '127.0.0.1', service.port)));
+    const { failure } = await engine.next('channelFailed');
+    assert.equal(failure.kind, 'targetNotPermitted');
+    assert.equal(service.accepted, 0);
+  });
+
   describe('as a proxy, held by PermitRemoteOpen', () => {
     const cases: readonly (readonly [permitted: (port: number) => string, host: string, isPermitted: boolean])[] = [
       [() => 'any', '127.0.0.1', true],
@@ -459,3 +488,59 @@ describe('a server that opens what nobody asked for', () => {
     assert.equal(await tcp('localhost', 4001), prohibited);
   });
 });
+
+describe('a server that means harm to a channel', () => {
+  const harms: readonly (readonly [title: string, harm: (channel: HarmfulChannel) => void, size?: number])[] = [
+    [
+      'speaks on the second stream after its end',
+      ({ _client, outgoing }) => {
+        _client._protocol.channelEOF(outgoing.id);
+        _client._protocol.channelExtData(outgoing.id, Buffer.from('late'), 1);
+      },
+    ],
+    ['takes packets of no bytes', () => {}, 0],
+  ];
+  for (const [title, harm, packetSize] of harms)
+    it(`ends no tunnel but its own when it ${title}`, async () => {
+      const heldBefore = heldResources();
+      const forged = await startForgedServer((connection) => {
+        const { _protocol: protocol } = connection as unknown as HarmfulChannel['_client'];
+        const confirm = protocol.channelOpenConfirm.bind(protocol);
+        if (packetSize !== undefined)
+          protocol.channelOpenConfirm = (remote, local, window) => confirm(remote, local, window, packetSize);
+        connection.on('tcpip', (accept) => {
+          const channel = accept();
+          channel.on('error', () => {}).resume();
+          harm(channel as unknown as HarmfulChannel);
+        });
+      });
+      const engine = probe(createEngine());
+      const port = await freePort();
+      const plan = planned('web01', [`-L ${port}:db:1`], { configFile: forged.configPath });
+      engine.engine.apply({ connections: [plan] });
+      await engine.next('listening');
+      const client = connect(port, '127.0.0.1').on('error', () => {});
+      await once(client, 'connect');
+      client.write('hello');
+      const alive = connect(port, '127.0.0.1').on('error', () => {});
+      await once(alive, 'connect');
+      client.destroy();
+      alive.destroy();
+      await eventually(async () => assert.deepEqual(await engine.engine.clients(`-L ${port}:db:1`), []));
+      await engine.close();
+      await forged.close();
+      await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
+    });
+});
+
+/** What ssh2's types keep to itself. */
+interface HarmfulChannel {
+  outgoing: { id: number };
+  _client: {
+    _protocol: {
+      channelEOF(id: number): void;
+      channelExtData(id: number, data: Buffer, type: number): void;
+      channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
+    };
+  };
+}

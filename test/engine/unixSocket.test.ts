@@ -299,6 +299,22 @@ describe('a Unix socket', () => {
       assert.equal(other.accepted, 0);
     });
 
+    it('is not taken from our own other forward, where sshd would replace it', async () => {
+      const server = await startSshd({ config: ['StreamLocalBindUnlink yes'] });
+      try {
+        const path = file('remote.sock');
+        const [first, second] = ['127.0.0.1', 'localhost'].map((host) => `-R ${path}:${host}:${service.port}`);
+        apply(web01([first!, second!], [], server));
+        const found = await failure();
+        assert.equal(found.kind === 'remoteRefused' && found.inUse, true);
+        await engine.next('listening');
+        await answers(path);
+        await engine.close();
+      } finally {
+        await server.stop();
+      }
+    });
+
     it('says that the server forbids it (AllowStreamLocalForwarding no)', async () => {
       const server = await startSshd({ config: ['AllowStreamLocalForwarding no'] });
       try {
