@@ -209,8 +209,12 @@ export function accessBy(
       ? ['::']
       : [...loopbacks, ...specific].filter(isOurs);
   const asked = address === '' ? '*' : address;
+  // A name may have an outer address, too, where the server listens if GatewayPorts is clientspecified.
+  const isName = address !== '' && address !== 'localhost' && isIP(address) === 0;
   const isNarrow =
-    found.get(other) === 'refused' && loopbacks.some((one) => isOurs(one) && (one !== '::1' || one === address));
+    !isName &&
+    found.get(other) === 'refused' &&
+    loopbacks.some((one) => isOurs(one) && (one !== '::1' || one === address));
   return {
     bound: bound.length > 0 ? bound : [asked],
     access: isWide || isWideSix || specific.some(isOurs) ? 'network' : isNarrow ? 'machine' : 'unknown',

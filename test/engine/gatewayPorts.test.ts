@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access, Ask, BoundAddress, Reply } from '../../src/core/engine.js';
 import { createEngine } from '../../src/engine/reconciler.js';
+import { accessBy } from '../../src/engine/serverAccess.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
@@ -41,6 +42,24 @@ async function answers(address: string, port: number): Promise<boolean> {
 }
 
 const prefix = (bind: string | undefined) => (bind === undefined ? '' : bind.includes(':') ? `[${bind}]:` : `${bind}:`);
+
+describe('the answers to our knocking', () => {
+  const [loop, six, other, outer] = ['127.0.0.1', '::1', '127.83.83.72', '192.0.2.7'];
+  const table: readonly (readonly [
+    title: string,
+    address: string,
+    answers: Parameters<typeof accessBy>[1],
+    isOverridden: boolean,
+    expected: ReturnType<typeof accessBy>,
+  ])[] = [
+    ['a name on loopback alone may be on the network, too', 'db.test', new Map([[loop, 'ours'], [six, 'refused'], [other, 'refused']]), false, { bound: [loop], access: 'unknown' }],
+    ['localhost on loopback alone is for the server itself', 'localhost', new Map([[loop, 'ours'], [six, 'refused'], [other, 'refused']]), false, { bound: [loop], access: 'machine' }],
+    ['an address on loopback alone is for the server itself', outer, new Map([[loop, 'ours'], [six, 'ours'], [other, 'refused'], [outer, 'refused']]), false, { bound: [loop, six], access: 'machine' }],
+    ['an outer address that is ours is for the network', outer, new Map([[loop, 'refused'], [six, 'refused'], [other, 'refused'], [outer, 'ours']]), false, { bound: [outer], access: 'network' }],
+  ]; // prettier-ignore
+  for (const [title, address, answers, isOverridden, expected] of table)
+    it(`say: ${title}`, () => assert.deepEqual(accessBy(address, answers, isOverridden), expected));
+});
 
 describe('who can connect to a remote forward', function () {
   this.timeout(30_000);
@@ -177,6 +196,17 @@ describe('who can connect to a remote forward', function () {
       services.map(({ accepted }) => accepted),
       binds.map(() => 1),
     );
+  });
+
+  it('does not say that only the server can connect at a name: it may stand for other addresses, too', async () => {
+    const service = await target();
+    const port = await freePort();
+    const engine = start();
+    // Looked up by the server, like any name that is no address: as 127.0.0.1.
+    apply(engine, servers.clientspecified, [`-R 127.1:${port}:127.0.0.1:${service.port}`]);
+    const { bound, access } = await engine.next('listening');
+    assert.deepEqual({ bound, access }, { bound: [{ kind: 'tcp', address: '127.0.0.1', port }], access: 'unknown' });
+    assert.equal(await answers('127.0.0.1', port), true);
   });
 
   it('says nothing to another program that has one half of the port', async () => {
