@@ -87,6 +87,6 @@ export function printOption([keyword, value]: DestinationOption): readonly strin
 }
 
 /** The value as an ssh_config line has it. */
-export function printValue([keyword, value]: DestinationOption): string {
-  return keyword === 'PermitRemoteOpen' ? value : quoteConfig(value);
+export function printValue([, value]: DestinationOption): string {
+  return quoteConfig(value);
 }

@@ -1,9 +1,10 @@
 // ssh's options that belong to the way to a host: those that can only change how it is reached, so that a workspace may
-// bring them. None of them runs a program or takes the check of a host key away.
+// bring them. None of them runs a program, takes the check of a host key away, has it checked as another host's, or bears
+// on the files of this machine. None brings a shell's marks into the %-tokens of the user's own Match exec.
 import { splitConfig, splitSetting } from './configWords.js';
 import type { DestinationProblem } from './failure.js';
 import { parseHostAddress, printHostAddress, readPort, userProblem, type HostAddress } from './hostAddress.js';
-import { joinWords, placeOf, type Word } from './shellWords.js';
+import { placeOf, type Word } from './shellWords.js';
 import type { SshItem } from './sshWords.js';
 
 /** A keyword in ssh_config(5)'s spelling and its value without quotes. */
@@ -35,15 +36,14 @@ const matching = (pattern: RegExp) => kept((text) => (pattern.test(text) ? text 
 const flag = kept((text) => (/^(yes|true)$/i.test(text) ? 'yes' : /^(no|false)$/i.test(text) ? 'no' : undefined));
 const time = matching(/^(none|(\d{1,9}[smhdw]?)+)$/i);
 const count = matching(/^\d{1,9}$/);
-const file = matching(/^[^\p{Cc}]+$/u);
-// What needs quotes in an ssh_config line is no name.
-const name = matching(/^[^\s\p{Cc}"'\\#]+$/u);
+const file = matching(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u);
+/** As strict as hostAddress, and without what would be a comment in ssh_config. */
+const name = matching(/^(?!-)[^\s\p{Cc}\p{Cf}'`"$\\;&<>|(){}#]+$/u);
 
 /** In the order in which they are printed. */
 const readers: Readonly<Record<string, Reader>> = {
   ProxyJump: readJump,
-  HostName: matching(/^(?!-)[^\s\p{Cc}'`"$\\;&<>|(){}#]+$/u),
-  HostKeyAlias: name,
+  HostName: name,
   IdentityFile: file,
   IdentityAgent: file,
   IdentitiesOnly: flag,
@@ -55,12 +55,11 @@ const readers: Readonly<Record<string, Reader>> = {
   PreferredAuthentications: name,
   NumberOfPasswordPrompts: count,
   ExitOnForwardFailure: flag,
-  StreamLocalBindMask: matching(/^0*[0-7]{1,3}$/),
-  StreamLocalBindUnlink: flag,
-  PermitRemoteOpen: matching(/^(any|none|[^\s\p{Cc}"'\\#]+:(\d{1,5}|\*)( [^\s\p{Cc}"'\\#]+:(\d{1,5}|\*))*)$/u),
 };
 const keywords = Object.keys(readers);
 
+/** What would take back what ssh_config says of a host: whose key it shows, and what may be opened and removed here. */
+const firmKeywords = /^(hostkeyalias|streamlocalbind(mask|unlink)|permitremoteopen)$/;
 const hostKeyKeywords = /^(strict|hash)|knownhosts|hostkey|^checkhostip$|^nohostauth|^casignature/;
 const programKeywords = /command$|provider$|location$|^proxyusefdpass$/;
 const forwardKeywords = /^(local|remote|dynamic)forward$|^gatewayports$|^clearallforwardings$/;
@@ -70,9 +69,9 @@ export function isWayOption(letter: string): boolean {
   return 'Jilpbo46'.includes(letter);
 }
 
-/** Whether a keyword, in any case, is one for the way to a host. */
+/** Whether a keyword, in any case, is one for the way to a host, or one that is refused there instead of ignored. */
 export function isWayKeyword(keyword: string): boolean {
-  return knownKeyword(keyword) !== undefined;
+  return knownKeyword(keyword) !== undefined || firmKeywords.test(keyword.toLowerCase());
 }
 
 function knownKeyword(written: string): string | undefined {
@@ -118,9 +117,9 @@ function addSetting(way: Way, word: Word): WayResult {
   if (!known)
     return { ok: false, at: placeOf(word), problem: { kind: 'option', option: keyword, reason: refusalOf(keyword) } };
   const words = splitConfig(value) ?? [];
-  if (words.length !== 1 && (known !== 'PermitRemoteOpen' || words.length === 0))
+  if (words.length !== 1)
     return { ok: false, at: placeOf(value), problem: { kind: 'optionValue', option: known, text: value.text } };
-  return addValue(way, known, joinWords(words));
+  return addValue(way, known, words[0]!);
 }
 
 function addValue(way: Way, keyword: string, word: Word, replaces = false): WayResult {
@@ -167,6 +166,7 @@ function withOption(way: Way, added: DestinationOption, replaces = false): Way {
 /** Why a keyword is none of these. */
 function refusalOf(keyword: string): 'hostKey' | 'program' | 'forward' | 'elsewhere' {
   const lower = keyword.toLowerCase();
+  if (firmKeywords.test(lower)) return 'elsewhere';
   if (hostKeyKeywords.test(lower)) return 'hostKey';
   if (programKeywords.test(lower)) return 'program';
   return forwardKeywords.test(lower) ? 'forward' : 'elsewhere';

@@ -11,10 +11,10 @@ export interface HostAddress {
 export type HostAddressResult =
   { ok: true; address: HostAddress } | { ok: false; at: number; problem: DestinationProblem };
 
-/** What ssh refuses in a name since it may reach a shell through ProxyCommand or Match exec (ssh.c, valid_hostname). */
-const forbidden = /[\s\p{Cc}'`"$\\;&<>|(){}]/u;
+/** What ssh refuses in a name since it may reach a shell through ProxyCommand or Match exec (ssh.c, valid_hostname), and marks that nobody sees. */
+const forbidden = /[\s\p{Cc}\p{Cf}'`"$\\;&<>|(){}]/u;
 /** As above, but DOMAIN\user is a user's name; ssh refuses a backslash at its end. */
-const forbiddenInUser = /[\s\p{Cc}'`"$;&<>|(){}]|\\$/u;
+const forbiddenInUser = /[\s\p{Cc}\p{Cf}'`"$;&<>|(){}]|\\$/u;
 
 /**
  * As in ssh the user is what stands before the last `@`. A port behind the host is our addition to ssh's plain form (a

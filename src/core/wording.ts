@@ -91,7 +91,7 @@ function optionProblem({ option, reason }: DestinationProblem & { kind: 'option'
     case 'forward':
       return `${option} is about forwards, not about the host; leave it out here`;
     case 'elsewhere':
-      return `${option} can’t be set here; set it in your ssh_config`;
+      return `${option} can’t be set here; set it for this host in ssh_config`;
     case 'needless':
       return `${option} says nothing about the host; leave it out here`;
     case 'unknown':
@@ -534,7 +534,7 @@ export function listenedProblems(
 }
 
 function isWildcard(bound: BoundAddress): boolean {
-  return bound.kind === 'tcp' && ['0.0.0.0', '::'].includes(bound.address);
+  return bound.kind === 'tcp' && ['0.0.0.0', '::', '*'].includes(bound.address);
 }
 
 /** What a forward will do, for the line below an input: `127.0.0.1:5000 on this machine → db:5432, as web01 sees it`. */

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { parseDestination, printDestination, printOption, type Destination } from '../../src/core/destination.js';
 import type { DestinationProblem } from '../../src/core/failure.js';
 import { quoteShell } from '../../src/core/shellWords.js';
+import { destinationProblem } from '../../src/core/wording.js';
 import { askEach, hasOpenSsh, run } from '../support/openSsh.js';
 
 /** The destination, or the place and problem of the refusal. */
@@ -72,8 +73,7 @@ describe('parseDestination', () => {
         ],
       },
     ],
-    ['-o "PermitRemoteOpen=a:1  [::1]:*" web01', { host: 'web01', options: [['PermitRemoteOpen', 'a:1 [::1]:*']] }],
-    ['-o StreamLocalBindMask=0111 -- web01', { host: 'web01', options: [['StreamLocalBindMask', '0111']] }],
+    ['-o ServerAliveCountMax=7 -- web01', { host: 'web01', options: [['ServerAliveCountMax', '7']] }],
     ['-p 22 web01 # the old one', { host: 'web01', port: 22 }],
   ];
   for (const [text, destination] of accepted) it(`reads “${text}”`, () => assert.deepEqual(answer(text), destination));
@@ -160,11 +160,78 @@ describe('parseDestination', () => {
     ['-o "IdentityAgent=/a b" web01', 18, { kind: 'optionValue', option: 'IdentityAgent', text: '/a b' }],
     ["-o 'IdentityAgent=\"/a b' web01", 18, { kind: 'optionValue', option: 'IdentityAgent', text: '"/a b' }],
     ['-i "/a\nProxyCommand x" web01', 4, { kind: 'optionValue', option: 'IdentityFile', text: '/a\nProxyCommand x' }],
+    ['-o PreferredAuthentications=-x web01', 28, { kind: 'optionValue', option: 'PreferredAuthentications', text: '-x' }], // prettier-ignore
     ['-o "HostName=a;b" web01', 13, { kind: 'optionValue', option: 'HostName', text: 'a;b' }],
   ];
   for (const [text, at, problem] of refused)
     it(`refuses ${JSON.stringify(text)}: ${problem.kind} at ${at}`, () =>
       assert.deepEqual(answer(text), { at, problem }));
+
+  for (const setting of [
+    'HostKeyAlias=evil',
+    'hostkeyalias=a',
+    'StreamLocalBindMask=0111',
+    'StreamLocalBindUnlink=yes',
+    'PermitRemoteOpen=any',
+    'PermitRemoteOpen="a:1 b:2"',
+  ])
+    // prettier-ignore
+    it(`leaves to ssh_config what could undo it: ${setting}`, () => {
+      const option = setting.split('=')[0]!;
+      const problem: DestinationProblem = { kind: 'option', option, reason: 'elsewhere' };
+      assert.deepEqual(answer(`-o '${setting}' web01`), { at: 4, problem });
+      assert.equal(destinationProblem(problem), `${option} can’t be set here; set it for this host in ssh_config`);
+    });
+
+  it('lets no mark of a shell into what %h, %n, %r, %k and %j of the user’s own ssh_config stand for', () => {
+    const places: ((mark: string) => string)[] = [
+      (mark) => `a${mark}b`,
+      (mark) => `a${mark}b@web01`,
+      (mark) => `-4 ${quoteShell(`a${mark}b`)}`,
+      (mark) => `-l ${quoteShell(`a${mark}b`)} web01`,
+      (mark) => `-J ${quoteShell(`x,a${mark}b`)} web01`,
+      (mark) => `-J ${quoteShell(`a${mark}b@x`)} web01`,
+      (mark) => `-b ${quoteShell(`a${mark}b`)} web01`,
+      ...['HostName', 'User', 'ProxyJump', 'BindAddress', 'PreferredAuthentications'].map(
+        (keyword) => (mark: string) => `-o ${quoteShell(`${keyword}="a${mark.replace(/["\\]/, '\\$&')}b"`)} web01`,
+      ),
+    ];
+    for (const mark of [
+      '$(touch${IFS}/tmp/x)',
+      "'",
+      '"',
+      '`',
+      '$',
+      ';',
+      '&',
+      '<',
+      '>',
+      '|',
+      '(',
+      ')',
+      '{',
+      '}',
+      ' ',
+      '\n',
+      '\u202e',
+      '\u2028',
+    ])
+      // prettier-ignore
+      for (const place of places) {
+        const result = parseDestination(place(mark));
+        assert.ok(!result.ok, place(mark));
+        assert.ok(['character', 'optionValue'].includes(result.failure.problem.kind), JSON.stringify(result.failure));
+      }
+  });
+
+  it('refuses a mark that nobody sees in a file’s name', () => {
+    for (const option of ['-i', '-oIdentityFile', '-oIdentityAgent'])
+      for (const mark of ['\u202e', '\u200b', '\u2028', '\u2029'])
+        assert.ok(
+          !parseDestination(`${option}${option === '-i' ? '' : '='}'/a${mark}b' web01`).ok,
+          `${option} ${mark}`,
+        );
+  });
 
   it('names the text of a refusal', () =>
     assert.deepEqual(parseDestination('bob@'), {
@@ -186,7 +253,7 @@ describe('parseDestination', () => {
 
   it('understands options, their order and their values as ssh does', async function () {
     if (!hasOpenSsh) this.skip();
-    const options = ['-p 2222', '-l alice', '-oPort=3', '-o User=zed', '-J a,u@b:22', '-J none', '-J a:b:c', '-o ProxyJump=c', '-J ssh://u@a:5', '-4', '-6', '-46', '-o AddressFamily=INET6', '-o AddressFamily=4', '-b 127.0.0.2', '-o "BindAddress 127.0.0.3"', '-o IdentityFile="/etc/hosts"', `-o 'IdentityFile "/etc/passwd"'`, '-i/etc/group', '-o IdentitiesOnly=true', '-o HostName=real', '-o hostkeyalias=x', '-o ConnectTimeout=7', '-o ConnectTimeout=x', '-o ServerAliveCountMax=2', '-o NumberOfPasswordPrompts=1', '-o ExitOnForwardFailure=yes', '-o StreamLocalBindMask=111', '-o StreamLocalBindMask=8', '-o StreamLocalBindUnlink=yes', '-o "PermitRemoteOpen=a:1 b:2"', '-o PreferredAuthentications=password', `-o 'IdentityAgent="/a b"'`]; // prettier-ignore
+    const options = ['-p 2222', '-l alice', '-oPort=3', '-o User=zed', '-J a,u@b:22', '-J none', '-J a:b:c', '-o ProxyJump=c', '-J ssh://u@a:5', '-4', '-6', '-46', '-o AddressFamily=INET6', '-o AddressFamily=4', '-b 127.0.0.2', '-o "BindAddress 127.0.0.3"', '-o IdentityFile="/etc/hosts"', `-o 'IdentityFile "/etc/passwd"'`, '-i/etc/group', '-o IdentitiesOnly=true', '-o HostName=real', '-o ConnectTimeout=7', '-o ConnectTimeout=x', '-o ServerAliveCountMax=2', '-o NumberOfPasswordPrompts=1', '-o ExitOnForwardFailure=yes', '-o PreferredAuthentications=password', `-o 'IdentityAgent="/a b"'`]; // prettier-ignore
     const some = fc.array(fc.constantFrom(...options), { maxLength: 4 });
     const host = fc.constantFrom('web01', 'bob@web01', 'ssh://bob@web01:9', '-- web01');
     const texts = fc
@@ -224,7 +291,7 @@ describe('printDestination', () => {
   const texts = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.string({ unit: fc.constantFrom(...'ab1:@[]%/\\-.+ $ü\t') }),
-    fc.array(fc.constantFrom('-J ', '-i ', '-o ', '-4', ' ', ' ', '-p 22', '-l ', "'", '"', 'ProxyJump=', 'IdentityFile=', 'IdentityAgent ', 'PermitRemoteOpen=', 'a:1', '/a b', '#', ',', '\\', 'web01', 'web01', '$x', '\u00a0', 'C:\\'), {maxLength: 9}).map((parts) => parts.join('')), // prettier-ignore
+    fc.array(fc.constantFrom('-J ', '-i ', '-o ', '-4', ' ', ' ', '-p 22', '-l ', "'", '"', 'ProxyJump=', 'IdentityFile=', 'IdentityAgent ', 'BindAddress=', 'a:1', '/a b', '#', ',', '\\', 'web01', 'web01', '$x', '\u00a0', 'C:\\'), {maxLength: 9}).map((parts) => parts.join('')), // prettier-ignore
     fc.array(fc.constantFrom('ssh://', 'bob', '@', 'web01', ':', '22', '[::1]', '[', ']', '%2F', '%40', '/', ' ', '\\'), {maxLength: 8}).map((parts) => parts.join('')), // prettier-ignore
   );
 

@@ -89,6 +89,11 @@ describe('parsePresets', () => {
       [{ ...stored, host: '-oProxyCommand=x' }],
       ['presets[0].host: ProxyCommand can’t be set here since it names a program to run; set it in your ssh_config'],
     ],
+    [
+      'a host key that is checked as another host’s',
+      [{ ...stored, host: "-o 'HostKeyAlias=a$(touch${IFS}/tmp/x)' web01" }],
+      ['presets[0].host: HostKeyAlias can’t be set here; set it for this host in ssh_config'],
+    ],
     ['a port of the host', [{ ...stored, host: 'web01:0' }], ['presets[0].host: “0” is not a port (1 to 65535)']],
     [
       'a text for forwards',

@@ -17,7 +17,7 @@ describe('resolveRoute', () => {
       writeFileSync(key, '');
       writeFileSync(config, 'Host bastion\n  Port 2222\nHost *\n  ConnectTimeout 7\n');
       const read = parseDestination(
-        `-J ann@bastion -i "${key}" -o 'IdentityAgent="/my agent/socket"' -o "PermitRemoteOpen=a:1 b:2" -4 -o ServerAliveInterval=9 bob@web01:2200`,
+        `-J ann@bastion -i "${key}" -o 'IdentityAgent="/my agent/socket"' -b 127.0.0.1 -4 -o ServerAliveInterval=9 bob@web01:2200`,
       );
       assert.ok(read.ok);
       const route = await resolveRoute(
@@ -32,13 +32,13 @@ describe('resolveRoute', () => {
           ['web01', 'bob', 2200],
         ],
       );
-      const { identityFiles, identityAgent, permitRemoteOpen, addressFamily, serverAliveInterval } = route[1]!;
+      const { identityFiles, identityAgent, bindAddress, addressFamily, serverAliveInterval } = route[1]!;
       assert.deepEqual(
-        { identityFiles, identityAgent, permitRemoteOpen, addressFamily, serverAliveInterval },
+        { identityFiles, identityAgent, bindAddress, addressFamily, serverAliveInterval },
         {
           identityFiles: [key],
           identityAgent: '/my agent/socket',
-          permitRemoteOpen: ['a:1', 'b:2'],
+          bindAddress: '127.0.0.1',
           addressFamily: 4,
           serverAliveInterval: 9,
         },
