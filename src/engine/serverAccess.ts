@@ -201,14 +201,15 @@ export function accessBy(
   const { loopbacks, other, specific } = doorsOf(address);
   const isOurs = (at: string) => found.get(at) === 'ours';
   const isWide = isOverridden || isOurs(other);
+  const isWideFour = isOurs(other) || isOurs('127.0.0.1');
   // All of IPv6 has no other address that is there on every machine; but a server that narrows it takes IPv4, too.
   const isWideSix = !isWide && address === '::' && isOurs('::1') && found.get('127.0.0.1') === 'refused';
   const bound = isWide
-    ? ['0.0.0.0', ...(isOurs('::1') ? ['::'] : [])]
+    ? [...(isWideFour ? ['0.0.0.0'] : []), ...(isOurs('::1') ? ['::'] : [])]
     : isWideSix
       ? ['::']
       : [...loopbacks, ...specific].filter(isOurs);
-  const asked = address === '' ? '*' : address;
+  const asked = address === '' || isOverridden ? '*' : address;
   // A name may have an outer address, too, where the server listens if GatewayPorts is clientspecified.
   const isName = address !== '' && address !== 'localhost' && isIP(address) === 0;
   const isNarrow =

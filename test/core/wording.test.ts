@@ -360,6 +360,7 @@ describe('what to know of a tunnel that is ready', () => {
     ['-R 127.0.0.2:8080', tcp('0.0.0.0', '::'), 'network', [widened('web01')]],
     ['-R *:8080', tcp('0.0.0.0', '::'), 'network', []],
     ['-R 0.0.0.0:8080', tcp('0.0.0.0'), 'network', []],
+    ['-R 192.0.2.7:8080', tcp('*'), 'network', [widened('192.0.2.7')]],
     ['-R *:8080', tcp('127.0.0.1', '::1'), 'machine', [narrowed]],
     ['-R *:8080', tcp('*'), 'unknown', []],
     ['-R 192.0.2.7:8080', tcp('192.0.2.7'), 'network', []],

@@ -56,6 +56,9 @@ describe('the answers to our knocking', () => {
     ['localhost on loopback alone is for the server itself', 'localhost', new Map([[loop, 'ours'], [six, 'refused'], [other, 'refused']]), false, { bound: [loop], access: 'machine' }],
     ['an address on loopback alone is for the server itself', outer, new Map([[loop, 'ours'], [six, 'ours'], [other, 'refused'], [outer, 'refused']]), false, { bound: [loop, six], access: 'machine' }],
     ['an outer address that is ours is for the network', outer, new Map([[loop, 'refused'], [six, 'refused'], [other, 'refused'], [outer, 'ours']]), false, { bound: [outer], access: 'network' }],
+    ['a widened one has all of IPv4 only if an IPv4 knock came back', 'localhost', new Map([[loop, 'other'], [six, 'ours'], [other, 'refused']]), true, { bound: ['::'], access: 'network' }],
+    ['a widened one that none came back to has all addresses, of whichever family', outer, new Map(), true, { bound: ['*'], access: 'network' }],
+    ['one for all addresses that only IPv6 came back to may be on loopback alone or not', '', new Map([[loop, 'other'], [six, 'ours'], [other, 'refused']]), false, { bound: [six], access: 'unknown' }],
   ]; // prettier-ignore
   for (const [title, address, answers, isOverridden, expected] of table)
     it(`say: ${title}`, () => assert.deepEqual(accessBy(address, answers, isOverridden), expected));
@@ -208,6 +211,25 @@ describe('who can connect to a remote forward', function () {
     assert.deepEqual({ bound, access }, { bound: [{ kind: 'tcp', address: '127.0.0.1', port }], access: 'unknown' });
     assert.equal(await answers('127.0.0.1', port), true);
   });
+
+  for (const [setting, bind, expected] of [
+    ['yes', undefined, [['::'], 'network']],
+    ['yes', '127.0.0.2', [['::'], 'network']],
+    ['yes', '*', [['::1'], 'unknown']],
+    ['clientspecified', '*', [['::1'], 'unknown']],
+    ['no', '*', [['::1'], 'unknown']],
+  ] as const)
+    it(`-R ${prefix(bind)}port with GatewayPorts ${setting} is told as ${expected[0].join()} when another program has all of IPv4`, async () => {
+      const service = await target();
+      const port = await freePort();
+      await occupy('0.0.0.0', port);
+      const engine = start();
+      apply(engine, servers[setting], [`-R ${prefix(bind)}${port}:127.0.0.1:${service.port}`]);
+      const { bound, access } = await engine.next('listening');
+      assert.deepEqual([bound.map((one) => one.kind === 'tcp' && one.address), access], expected);
+      assert.equal(await answers('::1', port), true);
+      assert.equal(service.accepted, 1);
+    });
 
   it('says nothing to another program that has one half of the port', async () => {
     for (const [host, own] of [
@@ -365,7 +387,9 @@ describe('who can connect to a remote forward', function () {
       const service = await target();
       const engine = start();
       apply(engine, sshd, [`-R ${await freePort()}:127.0.0.1:${service.port}`]);
-      assert.equal((await engine.next('listening')).access, 'network');
+      const { bound, access } = await engine.next('listening');
+      assert.equal(access, 'network');
+      assert.deepEqual(bound.map((one) => one.kind === 'tcp' && one.address), ['*']); // prettier-ignore
       for (const engine of engines.splice(0)) await engine.close();
     } finally {
       await sshd.stop();
