@@ -7,11 +7,15 @@ export interface Word {
   places: readonly number[];
 }
 
-/** `operator` ends a command (`|`, `&&`, `;`, a new line, ...); a `redirection` takes the word behind it if `takesWord`. */
+/**
+ * `operator` ends a command (`|`, `&&`, `;`, a new line, ...); a `redirection` takes the word behind it if `takesWord`. A
+ * `heredoc` stands for the whole of it: what it feeds to the command is no text of the shell's.
+ */
 export type ShellToken =
   | { kind: 'word'; word: Word }
   | { kind: 'operator'; text: string; at: number }
-  | { kind: 'redirection'; text: string; at: number; takesWord: boolean };
+  | { kind: 'redirection'; text: string; at: number; takesWord: boolean }
+  | { kind: 'heredoc'; text: string; at: number };
 
 /** What no shell could read, or only by running a command (`$(...)`). */
 export type ShellProblem = { kind: 'quote' } | { kind: 'backslash' } | { kind: 'substitution'; text: string };
@@ -45,17 +49,26 @@ export function splitShell(whole: Word, env: Environment = {}): ShellResult {
   const { text } = whole;
   const place = (at: number) => placeOf(whole, at);
   const tokens: ShellToken[] = [];
+  const ends: string[] = [];
   for (let at = 0; at < text.length;) {
+    const heredoc = matchAt(/\d*<<-?(?![<&])[^\S\n]*(?=[^\s;|&()<>])/y, text, at);
     const skipped = matchAt(/[^\S\n]+|#[^\n]*|[\\^`][^\S\n]*\n/y, text, at);
     const redirection = matchAt(/(?:\d*|&)[<>]+(?:&[\d-]+|[|&]?)/y, text, at);
     const operator = matchAt(/&&|\|\||\|&|;;|[\n;|&()]/y, text, at);
-    if (skipped) at += skipped.length;
+    if (heredoc) {
+      const end = readWord(text, at + heredoc.length, {});
+      if (!end.ok) return { ...end, at: place(end.at) };
+      tokens.push({ kind: 'heredoc', text: heredoc.trim(), at: place(at) });
+      ends.push(end.word.text);
+      at = end.end;
+    } else if (skipped) at += skipped.length;
     else if (redirection) {
       tokens.push({ kind: 'redirection', text: redirection, at: place(at), takesWord: !/&[\d-]+$/.test(redirection) });
       at += redirection.length;
     } else if (operator) {
       tokens.push({ kind: 'operator', text: operator, at: place(at) });
       at += operator.length;
+      if (operator === '\n') for (const end of ends.splice(0)) at = behindHeredoc(text, at, end);
     } else {
       const read = readWord(text, at, env);
       if (!read.ok) return { ...read, at: place(read.at) };
@@ -64,6 +77,17 @@ export function splitShell(whole: Word, env: Environment = {}): ShellResult {
     }
   }
   return { ok: true, tokens };
+}
+
+/** Where the text goes on behind a heredoc's last line, before which a terminal may have put `> `; at its end without one. */
+function behindHeredoc(text: string, start: number, end: string): number {
+  for (let at = start; at < text.length;) {
+    const next = text.indexOf('\n', at);
+    const line = text.slice(at, next < 0 ? text.length : next);
+    at += line.length + 1;
+    if (line.trim().replace(/^> ?/, '') === end) return Math.min(at, text.length);
+  }
+  return text.length;
 }
 
 type WordResult = { ok: true; word: Word; end: number } | { ok: false; at: number; problem: ShellProblem };

@@ -60,6 +60,10 @@ function splitCommands(reading: Reading, tokens: readonly ShellToken[]): (readon
     else if (token.kind === 'operator') {
       if (token.text === '&') reading.ignored.add('“&”');
       commands.push([]);
+    } else if (token.kind === 'heredoc') {
+      const words = commands.at(-1)!;
+      const program = words.find(isSsh) ?? words[0];
+      reading.ignored.add(`what is fed to ${program ? programOf(program) : 'a command'}, which is not run here`);
     } else {
       const target = token.takesWord ? tokens[next + 1] : undefined;
       if (target?.kind === 'word') next++;

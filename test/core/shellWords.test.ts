@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { quoteConfig, splitConfig } from '../../src/core/configWords.js';
 import { joinWords, placeOf, plainWord, quoteShell, splitShell, wordPart } from '../../src/core/shellWords.js';
-import { hasOpenSsh, run } from '../support/openSsh.js';
+import { hasOpenSsh, run, runAll } from '../support/openSsh.js';
 
 /** The words, other tokens in angle brackets, or what is wrong and where. */
 function split(text: string, env = {}): string[] | { at: number; problem: string } {
@@ -26,6 +26,12 @@ describe('splitShell', () => {
     ['a # b\nc#d', ['a', '<\n>', 'c#d']],
     ['a&&b||c|d;e&', ['a', '<&&>', 'b', '<||>', 'c', '<|>', 'd', '<;>', 'e', '<&>']],
     ['a >b 2>&1 <c 3>>"d e"', ['a', '<>>', 'b', '<2>&1>', '<<>', 'c', '<3>>>', 'd e']],
+    ['a <<EOF b\nc "\n`d`\n EOF2\nEOF\nf', ['a', '<<<>', 'b', '<\n>', 'f']],
+    ['a <<\'E F\' <<-"G" | b\nc\nE F\n\td\n\tG\r\ne', ['a', '<<<>', '<<<->', '<|>', 'b', '<\n>', 'e']],
+    ['a << EOF\n> b $(c)\n> EOF\nd; 0<<X\n"', ['a', '<<<>', '<\n>', 'd', '<;>', '<0<<>', '<\n>']],
+    ['a <<EOF', ['a', '<<<>']],
+    ['a <<< "b c" d', ['a', '<<<<>', 'b c', 'd']],
+    ['a <<', ['a', '<<<>']],
     ['a &>/dev/null', ['a', '<&>>', '/dev/null']],
     ['$HOME "${HOME}x" \'$HOME\' $NOPE/x $ $5', ['/home/ann', '/home/annx', '$HOME', '${NOPE}/x', '$', '$5']],
     ['C:\\Users\\ann\\id -oIdentityFile=c:\\id \\\\.\\pipe\\x', ['C:\\Users\\ann\\id', '-oIdentityFile=c:\\id', '\\\\.\\pipe\\x']], // prettier-ignore
@@ -60,6 +66,29 @@ describe('splitShell', () => {
       sound.map((text) => (split(text) as string[]).map((word) => `<${word}>`).join('') || '<>'),
       theirs,
     );
+  });
+
+  it('skips what a heredoc holds as a shell does', async function () {
+    if (!hasOpenSsh) this.skip();
+    const body = fc
+      .array(fc.constantFrom('x', "'", '"', '$(', '`', '<<F', 'EE', 'a E', '#', '\\', 'ssh h', ''), { maxLength: 4 })
+      .map((lines) => lines.map((line) => `${line}\n`).join(''));
+    const heredoc = fc.constantFrom("<<'E'", '<<-"E"', '<< \\E', "0<<'E'");
+    const texts = fc.sample(
+      fc
+        .tuple(heredoc, fc.option(heredoc), body, body, fc.constantFrom('', '\t'))
+        .map(([one, two, body, more, tab]) => {
+          const end = (written: string) => `${written.includes('-') ? tab : ''}E\n`;
+          return `set -- a ${one} b ${two ?? ''}; printf '<%s>' "$@"\n${body}${end(one)}${two ? more + end(two) : ''}printf '<%s>' z\n`;
+        }),
+      100,
+    );
+    const ran = await runAll(texts.map((text) => `sh -c ${quoteShell(text)}`));
+    texts.forEach((text, index) => {
+      assert.equal(ran[index]!.stdout, '<a><b><z>', text);
+      const words = (split(text) as string[]).filter((word) => !/^<[^>]*<[<-]*>$/.test(word));
+      assert.deepEqual(words, ['set', '--', 'a', 'b', '<;>', 'printf', '<%s>', '$@', '<\n>', 'printf', '<%s>', 'z', '<\n>'], text); // prettier-ignore
+    });
   });
 
   it('knows where each character stood', () => {

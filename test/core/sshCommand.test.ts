@@ -136,6 +136,19 @@ describe('parseSshCommand', () => {
       `ssh -o 'ProxyCommand ssh bastion nc -w 5 %h %p' -D 1 web01`,
       { tunnels: ['-J bastion web01 -D 1'], notes: ['ProxyCommand became -J bastion'] },
     ],
+    [
+      'a heredoc, which is fed to ssh',
+      'ssh -D 1 m1 <<EOF\nssh -L 5:db:6 m2\n"\nEOF\nssh -D 2 web01',
+      { tunnels: ['m1 -D 1', 'web01 -D 2'], ignored: ['what is fed to ssh, which is not run here'] },
+    ],
+    [
+      'a heredoc that makes a script',
+      "cat <<'EOF' > run.sh\nssh -L 5:db:6 m2\nEOF\nsudo ssh -D 1 m1 bash -s <<-X\n\tssh -D 5 m3\n\tX",
+      {
+        tunnels: ['m1 -D 1'],
+        ignored: ['what is fed to cat, which is not run here', '“> run.sh”', 'what is fed to ssh, which is not run here', '“sudo” in front', 'the command “bash -s”, which is not run', 'the command “cat”, which is not run'], // prettier-ignore
+      },
+    ],
     ['a comment', 'ssh -D 1 web01 # the proxy', { tunnels: ['web01 -D 1'] }],
     ['what follows --', 'ssh -D 1 -- web01 -L 1:a:1', { tunnels: ['web01 -D 1'], ignored: ['the command “-L 1:a:1”, which is not run'] }], // prettier-ignore
     ['no forward', 'ssh ann@web01', { tunnels: [] }],
@@ -243,6 +256,7 @@ describe('parseSshCommand', () => {
   const refused: [text: string, from: string, words: RegExp][] = [
     ['', '', /no ssh command/],
     ['ssh', '', /host missing/],
+    ['cat <<EOF > run.sh\nssh -D 1 m2\nEOF', 'cat <<EOF > run.sh\nssh -D 1 m2\nEOF', /expected ssh, not “cat”/],
     ['docker run -p 80:80 x', 'docker run -p 80:80 x', /expected ssh, not “docker”/],
     ['ssh -L 8080:db web01', ' web01', /target port missing, at character 15/],
     ['$ ssh -N -L "8080:my db:80" web01', ' db:80" web01', /a blank inside/],
