@@ -41,8 +41,7 @@ export function parseDestination(text: string): DestinationResult {
   for (const item of items) {
     if (item.kind === 'option' && !isWayOption(item.letter)) {
       const { letter } = item;
-      const reason = /[LRDg]/.test(letter) ? 'forward' : isSshOption(letter) ? 'needless' : 'unknown';
-      return refuse(item.at, { kind: 'option', option: `-${letter}`, reason });
+      return refuse(item.at, { kind: 'option', option: `-${letter}`, reason: refusalOf(letter) });
     }
     const added = addToWay(way, item);
     if (!added.ok) return refuse(added.at, added.problem);
@@ -51,6 +50,13 @@ export function parseDestination(text: string): DestinationResult {
   const { host, ...rest } = way;
   if (host === undefined) return refuse(text.length, { kind: 'hostMissing' });
   return { ok: true, destination: { host, ...rest } };
+}
+
+function refusalOf(letter: string): (DestinationProblem & { kind: 'option' })['reason'] {
+  if (letter === 'F') return 'configFile';
+  if (letter === 'P') return 'elsewhere';
+  if (/[LRDg]/.test(letter)) return 'forward';
+  return isSshOption(letter) ? 'needless' : 'unknown';
 }
 
 /** The options and `user@host:port`, with what was given; reading it again gives the same destination. */

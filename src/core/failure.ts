@@ -30,7 +30,11 @@ export type DestinationProblem =
   | { kind: 'bracket' }
   | { kind: 'path' }
   /** An option that is none for the way to a host, or a keyword of `-o`. */
-  | { kind: 'option'; option: string; reason: 'hostKey' | 'program' | 'forward' | 'elsewhere' | 'needless' | 'unknown' }
+  | {
+      kind: 'option';
+      option: string;
+      reason: 'hostKey' | 'program' | 'forward' | 'elsewhere' | 'configFile' | 'needless' | 'unknown';
+    }
   | { kind: 'optionValue'; option: string; text: string }
   | { kind: 'jumpTwice' }
   | { kind: 'word'; text: string }
@@ -105,6 +109,8 @@ export type Failure =
   | { kind: 'socketFailed'; path: string; code: string }
   /** The server refused a remote forward. `inUse`: something answers there already. */
   | { kind: 'remoteRefused'; host: string; user: string; listen: Listen; inUse: boolean }
+  /** Something else answers at an address of the server that a remote forward was to have, too. */
+  | { kind: 'remoteHalf'; host: string; address: string; port: number }
   /** A remote forward's target, as this machine sees it; `code` of the system. */
   | { kind: 'targetFailed'; target: string; code: string }
   | { kind: 'targetNotPermitted'; target: string }

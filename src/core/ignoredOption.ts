@@ -7,7 +7,7 @@ const reasons: Readonly<Record<string, string>> = {
   C: 'nothing is compressed',
   c: 'ciphers are set in ssh_config',
   E: 'this extension has its own log',
-  F: 'the setting “sshTunnels.sshConfigFile” names the file',
+  F: 'ssh_config counts all the same; the setting “sshTunnels.sshConfigFile” names the file',
   I: 'keys of PKCS#11 devices are offered by an agent only',
   K: 'no credentials are forwarded',
   M: 'tunnels to one host share a connection anyway',

@@ -160,6 +160,8 @@ function addOption(reading: Reading, draft: Draft, item: SshItem & { kind: 'opti
   else if (isWayOption(letter)) addItem(reading, draft, item);
   // Another ssh_config would count, and another host might be meant.
   else if (letter === 'P') throw misled(reading, at, { kind: 'option', option, reason: 'elsewhere' });
+  else if (letter === 'F' && !/^(none|\/dev\/null)$/i.test(value!.text))
+    throw misled(reading, at, { kind: 'option', option, reason: 'configFile' });
   else if (letter === 'O' && value!.text !== 'forward')
     throw failed(reading, at, { kind: 'control', command: value!.text });
   else reading.ignored.add(ignoredOption(letter, value?.text));

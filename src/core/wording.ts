@@ -92,6 +92,8 @@ function optionProblem({ option, reason }: DestinationProblem & { kind: 'option'
       return `${option} is about forwards, not about the host; leave it out here`;
     case 'elsewhere':
       return `${option} can’t be set here; set it for this host in ssh_config`;
+    case 'configFile':
+      return `${option} can’t be set here, since the file may mean another host; name it in the setting sshTunnels.sshConfigFile`;
     case 'needless':
       return `${option} says nothing about the host; leave it out here`;
     case 'unknown':
@@ -189,6 +191,8 @@ export function failureText(failure: Failure, holder?: string): string {
       return lostText(failure);
     case 'portInUse':
       return `${hostPort(failure.address, failure.port)} is already in use on this machine${byOwner(failure, holder)}. ${stopOwner(failure, holder)}, or choose another port.`;
+    case 'remoteHalf':
+      return `${hostPort(failure.address, failure.port)} on ${failure.host} is in use by something else. Stop it there, or choose another port.`;
     case 'portForbidden':
       return failure.port < 1024
         ? `${hostPort(failure.address, failure.port)} can’t be listened on: ports below 1024 are for administrators here. Choose a port above 1023.`
@@ -492,28 +496,25 @@ function accessProblem(spec: ForwardSpec, listened: Listened, host: string): str
 
 /** What could not be bound although it was asked for. `holderOf` names our own tunnel that has a port. */
 function unboundProblem(
-  { listen }: ForwardSpec,
+  { kind, listen }: ForwardSpec,
   { bound, unbound }: Listened,
+  host: string,
   holderOf: (failure: Failure) => string | undefined,
 ): string | undefined {
   if (unbound.length === 0) return undefined;
   const isLocalhost = listen.kind === 'tcp' && ['', '*', 'localhost'].includes(listen.bind?.toLowerCase() ?? '');
   const said = unbound.map((failure) => {
     const holder = holderOf(failure);
-    if (failure.kind !== 'portInUse') return failureText(failure);
+    if (failure.kind !== 'portInUse' && failure.kind !== 'remoteHalf') return failureText(failure);
     const client = isLocalhost ? ` A client of localhost:${failure.port} may reach that instead.` : '';
+    if (failure.kind === 'remoteHalf')
+      return `${hostPort(failure.address, failure.port)} there is in use by something else.${client} Stop it, or choose another port.`;
     return `${hostPort(failure.address, failure.port)} is in use${byOwner(failure, holder) || ' by another program'}.${client} Stop it, or choose another port.`;
   });
-  return [`Only ${boundText(bound)} could be bound.`, ...said].join(' ');
-}
-
-/** sshd calls it success when one family could be bound (channels.c), and no word comes of the other. */
-function halfProblem({ kind, listen }: ForwardSpec, { bound }: Listened, host: string): string | undefined {
-  if (kind !== 'remote' || listen.kind === 'unix' || !['', '*', 'localhost'].includes(listen.bind ?? ''))
-    return undefined;
-  const [one, ...more] = bound;
-  if (one?.kind !== 'tcp' || one.address !== '::1' || more.length > 0) return undefined;
-  return `On ${host} only ${hostPort(one.address, one.port)} leads here: another program may have 127.0.0.1:${one.port} there. Choose another port.`;
+  // A server does not tell all that it bound: only what we have tried is known.
+  const own =
+    kind === 'remote' ? `On ${host} ${boundText(bound)} leads here.` : `Only ${boundText(bound)} could be bound.`;
+  return [own, ...said].join(' ');
 }
 
 /**
@@ -526,11 +527,9 @@ export function listenedProblems(
   host: string,
   holderOf: (failure: Failure) => string | undefined = () => undefined,
 ): string[] {
-  return [
-    unboundProblem(spec, listened, holderOf),
-    halfProblem(spec, listened, host),
-    accessProblem(spec, listened, host),
-  ].flatMap((problem) => problem ?? []);
+  return [unboundProblem(spec, listened, host, holderOf), accessProblem(spec, listened, host)].flatMap(
+    (problem) => problem ?? [],
+  );
 }
 
 function isWildcard(bound: BoundAddress): boolean {

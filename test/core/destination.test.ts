@@ -146,6 +146,8 @@ describe('parseDestination', () => {
     ['-N web01', 0, { kind: 'option', option: '-N', reason: 'needless' }],
     ['-4NL 80:a:80 web01', 2, { kind: 'option', option: '-N', reason: 'needless' }],
     ['-L 80:a:80 web01', 0, { kind: 'option', option: '-L', reason: 'forward' }],
+    ['-F x web01', 0, { kind: 'option', option: '-F', reason: 'configFile' }],
+    ['-P work web01', 0, { kind: 'option', option: '-P', reason: 'elsewhere' }],
     ['-Z web01', 0, { kind: 'option', option: '-Z', reason: 'unknown' }],
     ['-oProxyCommand=x', 2, { kind: 'option', option: 'ProxyCommand', reason: 'program' }],
     ['-o "ProxyCommand nc a 22" web01', 4, { kind: 'option', option: 'ProxyCommand', reason: 'program' }],

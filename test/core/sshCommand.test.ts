@@ -99,7 +99,7 @@ describe('parseSshCommand', () => {
     ['an automatic port, which is ours', 'ssh -L auto:db:80 web01', { tunnels: ['web01 -L auto:db:80'] }],
     [
       'what it has no use for',
-      'ssh -4NCA -v -F f -S ctl -O forward -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o "SendEnv LANG" -o BatchMode=yes -o Cipher=x -o ProxyCommand=none -W a:1 -w 0:0 -D 1 web01 sleep 60', // prettier-ignore
+      'ssh -4NCA -v -F none -S ctl -O forward -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o "SendEnv LANG" -o BatchMode=yes -o Cipher=x -o ProxyCommand=none -W a:1 -w 0:0 -D 1 web01 sleep 60', // prettier-ignore
       {
         tunnels: ['-4 web01 -D 1'],
         ignored: [
@@ -107,7 +107,7 @@ describe('parseSshCommand', () => {
           '-C (nothing is compressed)',
           '-A (no agent is forwarded)',
           '-v',
-          '-F f (the setting “sshTunnels.sshConfigFile” names the file)',
+          '-F none (ssh_config counts all the same; the setting “sshTunnels.sshConfigFile” names the file)',
           '-S ctl (tunnels to one host share a connection anyway)',
           '-O forward',
           '-o StrictHostKeyChecking=no (host keys are always checked)',
@@ -148,6 +148,11 @@ describe('parseSshCommand', () => {
         tunnels: ['m1 -D 1'],
         ignored: ['what is fed to cat, which is not run here', '“> run.sh”', 'what is fed to ssh, which is not run here', '“sudo” in front', 'the command “bash -s”, which is not run', 'the command “cat”, which is not run'], // prettier-ignore
       },
+    ],
+    [
+      'no ssh_config at all',
+      'ssh -F /dev/null -D 1 web01',
+      { tunnels: ['web01 -D 1'], ignored: ['-F /dev/null (ssh_config counts all the same; the setting “sshTunnels.sshConfigFile” names the file)'] }, // prettier-ignore
     ],
     ['a comment', 'ssh -D 1 web01 # the proxy', { tunnels: ['web01 -D 1'] }],
     ['what follows --', 'ssh -D 1 -- web01 -L 1:a:1', { tunnels: ['web01 -D 1'], ignored: ['the command “-L 1:a:1”, which is not run'] }], // prettier-ignore
@@ -274,6 +279,9 @@ describe('parseSshCommand', () => {
     ['ssh -P work web01', '-P work web01', /set it for this host in ssh_config/],
     ['ssh -o HostKeyAlias=b web01', 'HostKeyAlias=b web01', /HostKeyAlias .* set it for this host in ssh_config/],
     ['ssh -oStreamLocalBindUnlink=yes web01', 'StreamLocalBindUnlink=yes web01', /set it for this host in ssh_config/],
+    ['ssh -F work.conf web01', '-F work.conf web01', /may mean another host; name it in the setting sshTunnels\.sshConfigFile/], // prettier-ignore
+    ['ssh -NF~/x -D 1 web01', 'F~/x -D 1 web01', /-F can’t be set here/],
+    ["ssh -D 1 m1 'ssh -F x -D 2 m2'", "-F x -D 2 m2'", /-F can’t be set here/],
     ['ssh -O cancel -L 1:a:1 web01', '-O cancel -L 1:a:1 web01', /for an ssh that runs already/],
     ['ssh -o ProxyCommand="nc %h %p" web01', 'ProxyCommand="nc %h %p" web01', /ProxyCommand .* ssh_config/],
     ['ssh -o "ProxyCommand ssh -i k b -W %h:%p" web01', 'ProxyCommand ssh -i k b -W %h:%p" web01', /ProxyCommand .* ssh_config/], // prettier-ignore

@@ -116,6 +116,7 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     [{ kind: 'portForbidden', address: '127.0.0.1', port: 80 }, '127.0.0.1:80', '1023'],
     [{ kind: 'portForbidden', address: '127.0.0.1', port: 50000 }, '127.0.0.1:50000', 'another port'],
   ],
+  remoteHalf: [[{ kind: 'remoteHalf', host: 'web01', address: '::1', port: 8080 }, 'web01', '[::1]:8080']],
   addressUnavailable: [[{ kind: 'addressUnavailable', address: '192.0.2.7', port: 80 }, '192.0.2.7']],
   listenFailed: [[{ kind: 'listenFailed', address: '*', port: 80, code: 'EIO' }, '*:80', 'EIO']],
   socketInUse: [[{ kind: 'socketInUse', path: '/run/a' }, '/run/a', 'another path']],
@@ -241,6 +242,7 @@ describe('failureText', () => {
       'socketBlocked',
       'socketFailed',
       'remoteRefused',
+      'remoteHalf',
       'targetFailed',
       'targetNotPermitted',
       'channelRefused',
@@ -366,7 +368,7 @@ describe('what to know of a tunnel that is ready', () => {
     ['-R 192.0.2.7:8080', tcp('192.0.2.7'), 'network', []],
     ['-R 192.0.2.7:8080', tcp('127.0.0.1', '::1'), 'machine', [narrowed]],
     ['-R 192.0.2.7:8080', tcp('0.0.0.0'), 'network', [widened('192.0.2.7')]],
-    ['-R 8080', tcp('::1'), 'unknown', ['On web01 only [::1]:8080 leads here: another program may have 127.0.0.1:8080 there. Choose another port.']], // prettier-ignore
+    ['-R 8080', tcp('::1'), 'unknown', []],
     ['-R [::1]:8080', tcp('::1'), 'machine', []],
   ];
   for (const [text, bound, access, said] of table)
@@ -406,6 +408,29 @@ describe('what to know of a tunnel that is ready', () => {
       half('-D *:8080', { ...taken, owner }, 'Billing DB'),
       'Only [::1]:8080 could be bound. 127.0.0.1:8080 is in use by the tunnel “Billing DB” of this window. A client of localhost:8080 may reach that instead. Stop it, or choose another port.',
     );
+  });
+
+  it('is that something else has the other half on the server', () => {
+    const said = (spec: string, own: string, other: string) =>
+      listenedProblems(
+        mustParseSpec(spec),
+        {
+          bound: tcp(own),
+          unbound: [{ kind: 'remoteHalf', host: 'web01', address: other, port: 8080 }],
+          asked: 'machine',
+          access: 'unknown',
+        },
+        'web01',
+      );
+    assert.deepEqual(said('-R 8080', '::1', '127.0.0.1'), [
+      'On web01 [::1]:8080 leads here. 127.0.0.1:8080 there is in use by something else. A client of localhost:8080 may reach that instead. Stop it, or choose another port.',
+    ]);
+    assert.deepEqual(said('-R *:8080:db:80', '127.0.0.1', '::1'), [
+      'On web01 127.0.0.1:8080 leads here. [::1]:8080 there is in use by something else. A client of localhost:8080 may reach that instead. Stop it, or choose another port.',
+    ]);
+    assert.deepEqual(said('-R 127.0.0.2:8080', '::', '127.0.0.2'), [
+      'On web01 [::]:8080 leads here. 127.0.0.2:8080 there is in use by something else. Stop it, or choose another port.',
+    ]);
   });
 
   it('is what else could not be bound', () => {
@@ -474,7 +499,7 @@ describe('the problems of a text', () => {
       ...Object.values(ofDestination).map(destinationProblem),
       destinationProblem({ kind: 'character', character: ' ' }),
       destinationProblem({ kind: 'optionValue', option: '-p', text: '' }),
-      ...(['hostKey', 'forward', 'elsewhere', 'needless', 'unknown'] as const).map((reason) =>
+      ...(['hostKey', 'forward', 'elsewhere', 'configFile', 'needless', 'unknown'] as const).map((reason) =>
         destinationProblem({ kind: 'option', option: '-X', reason }),
       ),
       ...Object.values(ofCommand).map(commandProblem),
