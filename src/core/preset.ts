@@ -1,6 +1,7 @@
 // Presets as the setting `sshTunnels.presets` holds them. A wrong one is named with its place; the good ones still work.
 import * as v from 'valibot';
 import { parseDestination, printDestination, type Destination } from './destination.js';
+import type { SpecProblem } from './failure.js';
 import { parseSpec, printSpec, type ForwardSpec } from './forwardSpec.js';
 import type { NewTunnel } from './session.js';
 import { destinationProblem, specProblem } from './wording.js';
@@ -80,7 +81,7 @@ export function parsePresets(value: unknown, scope: PresetScope): { presets: Pre
     const forwards = stored.output.forwards.flatMap((text, number) => {
       const result = parseSpec(text);
       if (result.ok) return [result.spec];
-      problem(`${place}.forwards[${number}]`, specProblem(result.failure.problem));
+      problem(`${place}.forwards[${number}]`, forwardProblem(result.failure.problem));
       return [];
     });
     if (presets.some(({ name }) => name === stored.output.name))
@@ -97,6 +98,12 @@ export function parsePresets(value: unknown, scope: PresetScope): { presets: Pre
     });
   });
   return { presets, problems };
+}
+
+/** A preset means the same for everyone who has it, whatever stands in their environment. */
+function forwardProblem(problem: SpecProblem): string {
+  if (problem.kind !== 'variable' || problem.name === '') return specProblem(problem);
+  return `presets know no variables; write what \${${problem.name}} stands for`;
 }
 
 function printPath(path: readonly { key: unknown }[]): string {

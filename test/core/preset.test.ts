@@ -136,7 +136,7 @@ describe('parsePresets', () => {
     [
       'a variable: presets know none',
       [{ ...stored, forwards: ['-L 1:${HOME}/x'] }],
-      ['presets[0].forwards[0]: environment variable HOME is not set'],
+      ['presets[0].forwards[0]: presets know no variables; write what ${HOME} stands for'],
     ],
     [
       'a text for autoStart',
