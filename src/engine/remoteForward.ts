@@ -140,9 +140,10 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
         });
         listener = { session, remote };
         listenersOf(session).add(remote);
-        const found = await probing.find(remote);
+        const { others, ...found } = await probing.find(remote);
         if (listener?.session !== session) return;
-        context.emit({ kind: 'listening', forward: id, run, ...found, unbound: [], asked });
+        const unbound = others.map((address): Failure => ({ kind: 'remoteHalf', host, address, port: remote.port }));
+        context.emit({ kind: 'listening', forward: id, run, ...found, unbound, asked });
       } catch (error) {
         if (!(error instanceof ListenRefused)) throw error;
         // The connection that went in the middle tells for itself.

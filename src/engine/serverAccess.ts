@@ -22,8 +22,12 @@ const elsewhere = ['127.83.83.72', '127.83.83.73'];
 export interface ServerAccess {
   /** Takes a connection if it may be our own knocking; what turns out to be a client's is handed on, with all its bytes. */
   offer(incoming: IncomingChannel): boolean;
-  /** Knocks, once. Never rejects. */
-  find(listener: RemoteListener): Promise<{ bound: readonly BoundAddress[]; access: Access | 'unknown' }>;
+  /** Knocks, once. Never rejects. `others`: addresses that were asked for, too, but something else has. */
+  find(listener: RemoteListener): Promise<{
+    bound: readonly BoundAddress[];
+    others: readonly string[];
+    access: Access | 'unknown';
+  }>;
   /** Ends the finding with what is known. */
   end(): void;
 }
@@ -175,8 +179,8 @@ export function createServerAccess(
 
       // sshd says so when GatewayPorts yes widens what was asked for (channels.c, channel_fwd_bind_addr).
       const isOverridden = notes.some((note) => note.includes('overridden by server GatewayPorts'));
-      const { bound, access } = accessBy(address, found, isOverridden);
-      return { bound: bound.map((one) => ({ kind: 'tcp', address: one, port })), access };
+      const { bound, ...known } = accessBy(address, found, isOverridden);
+      return { bound: bound.map((one) => ({ kind: 'tcp', address: one, port })), ...known };
     },
   };
 }
@@ -197,7 +201,7 @@ export function accessBy(
   address: string,
   found: ReadonlyMap<string, Answer>,
   isOverridden: boolean,
-): { bound: readonly string[]; access: Access | 'unknown' } {
+): { bound: readonly string[]; others: readonly string[]; access: Access | 'unknown' } {
   const { loopbacks, other, specific } = doorsOf(address);
   const isOurs = (at: string) => found.get(at) === 'ours';
   const isWide = isOverridden || isOurs(other);
@@ -210,6 +214,8 @@ export function accessBy(
       ? ['::']
       : [...loopbacks, ...specific].filter(isOurs);
   const asked = address === '' || isOverridden ? '*' : address;
+  const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  const wanted = ['', 'localhost'].includes(address) ? ['127.0.0.1', '::1'] : [wildcards[address] ?? address];
   // A name may have an outer address, too, where the server listens if GatewayPorts is clientspecified.
   const isName = address !== '' && address !== 'localhost' && isIP(address) === 0;
   const isNarrow =
@@ -218,6 +224,9 @@ export function accessBy(
     loopbacks.some((one) => isOurs(one) && (one !== '::1' || one === address));
   return {
     bound: bound.length > 0 ? bound : [asked],
+    // sshd calls it success when one family could be bound (channels.c). If none of our knocks came back, whatever
+    // answered may be ours.
+    others: bound.length > 0 ? wanted.filter((one) => found.get(one) === 'other') : [],
     access: isWide || isWideSix || specific.some(isOurs) ? 'network' : isNarrow ? 'machine' : 'unknown',
   };
 }

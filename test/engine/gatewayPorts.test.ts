@@ -5,6 +5,7 @@ import { connect, createServer, isIP, type Server, type Socket } from 'node:net'
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access, Ask, BoundAddress, Reply } from '../../src/core/engine.js';
+import type { Failure } from '../../src/core/failure.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { accessBy } from '../../src/engine/serverAccess.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
@@ -52,13 +53,17 @@ describe('the answers to our knocking', () => {
     isOverridden: boolean,
     expected: ReturnType<typeof accessBy>,
   ])[] = [
-    ['a name on loopback alone may be on the network, too', 'db.test', new Map([[loop, 'ours'], [six, 'refused'], [other, 'refused']]), false, { bound: [loop], access: 'unknown' }],
-    ['localhost on loopback alone is for the server itself', 'localhost', new Map([[loop, 'ours'], [six, 'refused'], [other, 'refused']]), false, { bound: [loop], access: 'machine' }],
-    ['an address on loopback alone is for the server itself', outer, new Map([[loop, 'ours'], [six, 'ours'], [other, 'refused'], [outer, 'refused']]), false, { bound: [loop, six], access: 'machine' }],
-    ['an outer address that is ours is for the network', outer, new Map([[loop, 'refused'], [six, 'refused'], [other, 'refused'], [outer, 'ours']]), false, { bound: [outer], access: 'network' }],
-    ['a widened one has all of IPv4 only if an IPv4 knock came back', 'localhost', new Map([[loop, 'other'], [six, 'ours'], [other, 'refused']]), true, { bound: ['::'], access: 'network' }],
-    ['a widened one that none came back to has all addresses, of whichever family', outer, new Map(), true, { bound: ['*'], access: 'network' }],
-    ['one for all addresses that only IPv6 came back to may be on loopback alone or not', '', new Map([[loop, 'other'], [six, 'ours'], [other, 'refused']]), false, { bound: [six], access: 'unknown' }],
+    ['a name on loopback alone may be on the network, too', 'db.test', new Map([[loop, 'ours'], [six, 'refused'], [other, 'refused']]), false, { bound: [loop], others: [], access: 'unknown' }],
+    ['localhost on loopback alone is for the server itself', 'localhost', new Map([[loop, 'ours'], [six, 'refused'], [other, 'refused']]), false, { bound: [loop], others: [], access: 'machine' }],
+    ['an address on loopback alone is for the server itself', outer, new Map([[loop, 'ours'], [six, 'ours'], [other, 'refused'], [outer, 'refused']]), false, { bound: [loop, six], others: [], access: 'machine' }],
+    ['an outer address that is ours is for the network', outer, new Map([[loop, 'refused'], [six, 'refused'], [other, 'refused'], [outer, 'ours']]), false, { bound: [outer], others: [], access: 'network' }],
+    ['a widened one has all of IPv4 only if an IPv4 knock came back', 'localhost', new Map([[loop, 'other'], [six, 'ours'], [other, 'refused']]), true, { bound: ['::'], others: [loop], access: 'network' }],
+    ['a widened one that none came back to has all addresses, of whichever family', outer, new Map(), true, { bound: ['*'], others: [], access: 'network' }],
+    ['one for all addresses that only IPv6 came back to may be on loopback alone or not', '', new Map([[loop, 'other'], [six, 'ours'], [other, 'refused']]), false, { bound: [six], others: [loop], access: 'unknown' }],
+    ['what something else has of localhost is told', 'localhost', new Map([[loop, 'ours'], [six, 'other'], [other, 'refused']]), false, { bound: [loop], others: [six], access: 'machine' }],
+    ['what nobody has of localhost is not told', 'localhost', new Map([[loop, 'refused'], [six, 'ours'], [other, 'refused']]), false, { bound: [six], others: [], access: 'unknown' }],
+    ['what nobody asked for is anybody’s', six, new Map([[loop, 'other'], [six, 'ours'], [other, 'refused']]), false, { bound: [six], others: [], access: 'machine' }],
+    ['nobody else is blamed when no knock came back', '', new Map([[loop, 'other'], [six, 'refused'], [other, 'refused']]), false, { bound: ['*'], others: [], access: 'unknown' }],
   ]; // prettier-ignore
   for (const [title, address, answers, isOverridden, expected] of table)
     it(`say: ${title}`, () => assert.deepEqual(accessBy(address, answers, isOverridden), expected));
@@ -149,8 +154,8 @@ describe('who can connect to a remote forward', function () {
         const listening = await engine.next('listening');
         assert.equal(service.accepted, 0);
         assert.deepEqual(
-          { bound: listening.bound, asked: listening.asked, access: listening.access },
-          { bound: expected.map((address) => ({ kind: 'tcp', address, port })), asked, access },
+          { bound: listening.bound, unbound: listening.unbound, asked: listening.asked, access: listening.access },
+          { bound: expected.map((address) => ({ kind: 'tcp', address, port })), unbound: [], asked, access },
         );
         for (const address of addresses)
           assert.equal(await answers(address, port), isReached(listening.bound, address), address);
@@ -223,15 +228,22 @@ describe('who can connect to a remote forward', function () {
       const service = await target();
       const port = await freePort();
       await occupy('0.0.0.0', port);
+      const half: Failure = {
+        kind: 'remoteHalf',
+        host: 'web01',
+        address: bind === '127.0.0.2' ? bind : '127.0.0.1',
+        port,
+      };
       const engine = start();
       apply(engine, servers[setting], [`-R ${prefix(bind)}${port}:127.0.0.1:${service.port}`]);
-      const { bound, access } = await engine.next('listening');
+      const { bound, unbound, access } = await engine.next('listening');
       assert.deepEqual([bound.map((one) => one.kind === 'tcp' && one.address), access], expected);
+      assert.deepEqual(unbound, [half]);
       assert.equal(await answers('::1', port), true);
       assert.equal(service.accepted, 1);
     });
 
-  it('says nothing to another program that has one half of the port', async () => {
+  it('tells of another program that has one half of the port, and says nothing to it', async () => {
     for (const [host, own] of [
       ['127.0.0.1', '::1'],
       ['::1', '127.0.0.1'],
@@ -241,10 +253,27 @@ describe('who can connect to a remote forward', function () {
       const heard = await occupy(host, port);
       const engine = start();
       apply(engine, servers.no, [`-R ${port}:127.0.0.1:${service.port}`]);
-      assert.deepEqual((await engine.next('listening')).bound, [{ kind: 'tcp', address: own, port }]);
+      const { bound, unbound } = await engine.next('listening');
+      assert.deepEqual(bound, [{ kind: 'tcp', address: own, port }]);
+      assert.deepEqual(unbound, [{ kind: 'remoteHalf', host: 'web01', address: host, port }]);
       assert.deepEqual(heard, { accepted: 1, received: '' });
       assert.equal(service.accepted, 0);
       assert.equal(await answers(own, port), true);
+    }
+  });
+
+  it('blames nobody for the half that a server of one family does not bind', async () => {
+    const sshd = await startSshd({ config: ['AddressFamily inet'] });
+    try {
+      const service = await target();
+      const port = await freePort();
+      const engine = start();
+      apply(engine, sshd, [`-R ${port}:127.0.0.1:${service.port}`]);
+      const { bound, unbound } = await engine.next('listening');
+      assert.deepEqual({ bound, unbound }, { bound: [{ kind: 'tcp', address: '127.0.0.1', port }], unbound: [] });
+      for (const engine of engines.splice(0)) await engine.close();
+    } finally {
+      await sshd.stop();
     }
   });
 
