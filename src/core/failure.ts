@@ -4,6 +4,8 @@
 export type SpecProblem =
   | { kind: 'empty' }
   | { kind: 'blank' }
+  /** A control, format or line-separator character in a name or path. */
+  | { kind: 'unseen'; character: string }
   | { kind: 'option'; option: string }
   | { kind: 'bracket' }
   | { kind: 'bracketTail' }

@@ -2,6 +2,7 @@
 // Source: ssh(1) and ssh_config(5), compared with `ssh -G` by test/core/forwardSpec.test.ts.
 import { splitConfig } from './configWords.js';
 import type { Failure, SpecProblem } from './failure.js';
+import { unseen } from './printable.js';
 import { servicePort } from './servicePort.js';
 import { placeOf, plainWord } from './shellWords.js';
 
@@ -45,6 +46,8 @@ interface Field {
   isPath: boolean;
   /** Place of the first blank in it. */
   blankAt?: number;
+  /** The first mark in it that nobody sees, with its place. */
+  unseen?: { character: string; at: number };
 }
 
 class SpecError extends Error {
@@ -277,9 +280,24 @@ function splitFields(characters: readonly Character[], end: number): Field[] {
     }
     const blank = taken.find(({ text }) => /\s/.test(text));
     const text = taken.map(({ text }) => text).join('');
-    fields.push({ text, at, isPath: isPath || isPipe(text), ...(blank && { blankAt: blank.at }) });
+    const mark = findUnseen(text, taken);
+    fields.push({
+      text,
+      at,
+      isPath: isPath || isPipe(text),
+      ...(blank && { blankAt: blank.at }),
+      ...(mark && { unseen: mark }),
+    });
   }
   return fields;
+}
+
+function findUnseen(text: string, characters: readonly Character[]): Field['unseen'] {
+  const [character] = unseen.exec(text) ?? [];
+  if (character === undefined) return undefined;
+  // One from a variable may be a pair of surrogates, one that was written is two.
+  const marks = characters.findIndex(({ text }) => text.startsWith(character) || text === character[0]);
+  return { character, at: characters[marks]?.at ?? 0 };
 }
 
 /** Windows' named pipes, which stand where Unix sockets stand elsewhere; `//./pipe/` is a path by its slashes. */
@@ -352,15 +370,24 @@ function tcpTarget(host: Field, port: Field): Endpoint {
 }
 
 /** A name with a blank in it would only fail later, when nobody finds it. */
-function hostName({ text, at, blankAt }: Field): string {
+function hostName(field: Field): string {
+  const { text, at, blankAt } = field;
   if (blankAt !== undefined) throw new SpecError(blankAt, { kind: 'blank' });
+  refuseUnseen(field);
   if (Buffer.byteLength(text) > longestHost) throw new SpecError(at, { kind: 'hostTooLong' });
   return text;
 }
 
-function socketPath({ text, at }: Field): string {
+function socketPath(field: Field): string {
+  const { text, at } = field;
+  refuseUnseen(field);
   if (!isPipe(text) && Buffer.byteLength(text) > longestPath) throw new SpecError(at, { kind: 'pathTooLong' });
   return text;
+}
+
+/** A name or path is shown where a person decides about it: no mark may make it read as another one. */
+function refuseUnseen({ unseen }: Field): void {
+  if (unseen) throw new SpecError(unseen.at, { kind: 'unseen', character: unseen.character });
 }
 
 /** A port from 0 to 65535 as strtonum(3) reads it (blanks, a sign and zeros may lead), or a service's name; `undefined` for anything else. */

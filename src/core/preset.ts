@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { parseDestination, printDestination, type Destination } from './destination.js';
 import type { SpecProblem } from './failure.js';
 import { parseSpec, printSpec, type ForwardSpec } from './forwardSpec.js';
+import { unseen } from './printable.js';
 import type { NewTunnel } from './session.js';
 import { destinationProblem, specProblem } from './wording.js';
 
@@ -41,7 +42,7 @@ const needed =
     received === 'undefined' ? 'missing' : `${what} expected, not ${inWords[received] ?? received}`;
 
 /** A text that is shown. Control and direction marks could make a row or a question read as another one. */
-const noControls = v.check((text: string) => !/[\p{Cc}\p{Cf}]/u.test(text), 'a control character in the text');
+const noControls = v.check((text: string) => !unseen.test(text), 'a control character in the text');
 const shownText = v.pipe(v.string(needed('a text')), noControls);
 
 const storedPreset = v.strictObject(

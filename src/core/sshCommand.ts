@@ -81,5 +81,5 @@ function withoutPrompts(text: string): string {
 
 /** Control and direction marks could make a phrase read as another one. */
 function shown(phrases: ReadonlySet<string>): string[] {
-  return [...phrases].map((phrase) => phrase.replace(/[\p{Cc}\p{Cf}]+/gu, ' '));
+  return [...phrases].map((phrase) => phrase.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' '));
 }

@@ -4,6 +4,7 @@ import type { Access, BoundAddress } from './engine.js';
 import type { CommandProblem, DestinationProblem, Failure, SpecProblem } from './failure.js';
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
+import { printable, unseen } from './printable.js';
 
 /** What is wrong with a forward's text: `target port missing`. */
 export function specProblem(problem: SpecProblem): string {
@@ -12,6 +13,8 @@ export function specProblem(problem: SpecProblem): string {
       return 'nothing to forward';
     case 'blank':
       return 'a blank inside the forward';
+    case 'unseen':
+      return `${unseenText(problem.character)} inside the forward`;
     case 'option':
       return problem.option === '' ? 'expected -L, -R or -D first' : `${problem.option} is not -L, -R or -D`;
     case 'bracket':
@@ -47,6 +50,11 @@ export function specProblem(problem: SpecProblem): string {
   }
 }
 
+/** `an invisible character (U+202E)` */
+function unseenText(character: string): string {
+  return `an invisible character (U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')})`;
+}
+
 export function destinationProblem(problem: DestinationProblem): string {
   switch (problem.kind) {
     case 'hostMissing':
@@ -56,8 +64,9 @@ export function destinationProblem(problem: DestinationProblem): string {
     case 'leadingDash':
       return 'a name can’t begin with -';
     case 'character':
-      return problem.character.trim() === ''
-        ? 'a blank inside the name'
+      if (/[\t-\r]|\p{Zs}/u.test(problem.character)) return 'a blank inside the name';
+      return unseen.test(problem.character)
+        ? `${unseenText(problem.character)} inside the name`
         : `${problem.character} can’t be part of a name`;
     case 'port':
       return `${quoted(problem.text)} is not a port (1 to 65535)`;
@@ -129,11 +138,11 @@ export function commandProblem(problem: CommandProblem): string {
 export function failureText(failure: Failure, holder?: string): string {
   switch (failure.kind) {
     case 'badSpec':
-      return `${quoted(failure.text)}: ${specProblem(failure.problem)}${place(failure)}.`;
+      return `${quoted(oneLine(failure.text))}: ${specProblem(failure.problem)}${place(failure)}.`;
     case 'badDestination':
-      return `${quoted(failure.text)}: ${destinationProblem(failure.problem)}${place(failure)}.`;
+      return `${quoted(oneLine(failure.text))}: ${destinationProblem(failure.problem)}${place(failure)}.`;
     case 'badCommand':
-      return `${quoted(failure.text)}: ${commandProblem(failure.problem)}${place(failure)}.`;
+      return `${quoted(oneLine(failure.text))}: ${commandProblem(failure.problem)}${place(failure)}.`;
     case 'noForward':
       return `This command connects to ${failure.host} and forwards nothing. Add a forward to it, such as -L 8080:localhost:80.`;
     case 'noSuchForward':
@@ -568,7 +577,11 @@ function closed(text: string): string {
 }
 
 function quoted(text: string): string {
-  return `“${text}”`;
+  return `“${printable(text)}”`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/[\t-\r]/g, ' ');
 }
 
 function place({ text, at }: { text: string; at: number }): string {

@@ -82,6 +82,11 @@ describe('parsePresets', () => {
       [{ ...stored, name: 'DB\nTrusted' }],
       ['presets[0].name: a control character in the text'],
     ],
+    [
+      'lines that only some readers see',
+      [{ ...stored, name: 'DB\u2028x', description: 'a\u2029b' }],
+      ['presets[0].name: a control character in the text', 'presets[0].description: a control character in the text'],
+    ],
     ['a list for a host', [{ ...stored, host: [] }], ['presets[0].host: a text expected, not a list']],
     ['an empty host', [{ ...stored, host: '' }], ['presets[0].host: host missing; write user@host or user@host:port']],
     [

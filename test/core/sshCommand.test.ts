@@ -282,6 +282,9 @@ describe('parseSshCommand', () => {
     ['ssh -F work.conf web01', '-F work.conf web01', /may mean another host; name it in the setting sshTunnels\.sshConfigFile/], // prettier-ignore
     ['ssh -NF~/x -D 1 web01', 'F~/x -D 1 web01', /-F can’t be set here/],
     ["ssh -D 1 m1 'ssh -F x -D 2 m2'", "-F x -D 2 m2'", /-F can’t be set here/],
+    ['ssh -D 1 we\u202eb01', '\u202eb01', /an invisible character \(U\+202E\) inside the name, at character 12/],
+    ['ssh -L 1:"d\u200bb":2 web01', '\u200bb":2 web01', /an invisible character \(U\+200B\) inside the forward/],
+    ['ssh -o LocalForward="1 /\u2066x" web01', '\u2066x" web01', /an invisible character \(U\+2066\)/],
     ['ssh -O cancel -L 1:a:1 web01', '-O cancel -L 1:a:1 web01', /for an ssh that runs already/],
     ['ssh -o ProxyCommand="nc %h %p" web01', 'ProxyCommand="nc %h %p" web01', /ProxyCommand .* ssh_config/],
     ['ssh -o "ProxyCommand ssh -i k b -W %h:%p" web01', 'ProxyCommand ssh -i k b -W %h:%p" web01', /ProxyCommand .* ssh_config/], // prettier-ignore

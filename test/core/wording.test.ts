@@ -449,6 +449,7 @@ describe('the problems of a text', () => {
   const ofSpec: { [K in SpecProblem['kind']]: SpecProblem & { kind: K } } = {
     empty: { kind: 'empty' },
     blank: { kind: 'blank' },
+    unseen: { kind: 'unseen', character: '\u202e' },
     option: { kind: 'option', option: '-X' },
     bracket: { kind: 'bracket' },
     bracketTail: { kind: 'bracketTail' },
@@ -498,6 +499,7 @@ describe('the problems of a text', () => {
       ...Object.values(ofSpec).map(specProblem),
       ...Object.values(ofDestination).map(destinationProblem),
       destinationProblem({ kind: 'character', character: ' ' }),
+      destinationProblem({ kind: 'character', character: '\u200b' }),
       destinationProblem({ kind: 'optionValue', option: '-p', text: '' }),
       ...(['hostKey', 'forward', 'elsewhere', 'configFile', 'needless', 'unknown'] as const).map((reason) =>
         destinationProblem({ kind: 'option', option: '-X', reason }),
@@ -512,6 +514,22 @@ describe('the problems of a text', () => {
       assert.doesNotMatch(text, /[.!]$/);
     }
     assert.equal(new Set(texts).size, texts.length);
+  });
+
+  it('show no mark that nobody sees', () => {
+    assert.equal(destinationProblem({ kind: 'character', character: '\t' }), 'a blank inside the name');
+    for (const character of ['\u202e', '\u0000', '\u001b', '\ufeff', '\u2028', '\u{e0041}']) {
+      const code = `U\\+0*${character.codePointAt(0)!.toString(16).toUpperCase()}\\)`;
+      const texts = [
+        destinationProblem({ kind: 'character', character }),
+        specProblem({ kind: 'unseen', character }),
+        specProblem({ kind: 'targetPort', text: `8${character}0` }),
+        commandProblem({ kind: 'notSsh', word: `a${character}b` }),
+        failureText({ kind: 'badDestination', text: `a${character}\nb`, at: 1, problem: { kind: 'hostMissing' } }),
+      ];
+      for (const text of texts) assert.doesNotMatch(text, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+      for (const text of texts.slice(0, 2)) assert.match(text, new RegExp(code));
+    }
   });
 
   it('say what is missing or wrong', () => {
