@@ -2,6 +2,7 @@
 import type { Duplex, Readable } from 'node:stream';
 import { BaseAgent, Client, createAgent, utils, type Channel, type ParsedKey } from 'ssh2';
 import { FailureError, errorCode, failureOf, type ChannelRefusal, type Failure } from '../core/failure.js';
+import { printable } from '../core/printable.js';
 import type { Algorithms } from '../core/sshConfig.js';
 
 export type SshChannel = Channel;
@@ -230,21 +231,18 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     });
 
     client.on('error', (error: SshError) => {
-      options.log(`ssh2 ${error.level ?? phase}: ${error.message}`);
+      const said = printable(error.message);
+      options.log(`ssh2 ${error.level ?? phase}: ${said}`);
       if (error.level === 'agent') return;
       if (verdict && 'failure' in verdict) fail({ kind: 'failure', failure: verdict.failure });
       else if (error.level === 'client-timeout') end({ reason: 'keepalive' });
       else if (error.level === 'client-socket') end({ reason: 'reset', detail: errorCode(error) });
       else if (error.level === 'client-authentication') fail({ kind: 'denied' });
       // The server's own goodbye, which ssh2 hands on with the disconnect code and no level.
-      else if (phase === 'authentication') fail({ kind: 'denied', detail: error.message });
+      else if (phase === 'authentication') fail({ kind: 'denied', detail: said });
       else if (phase === 'handshake')
-        fail(
-          internals._remoteVer === undefined
-            ? earlyEnd({ reason: 'closed' })
-            : { kind: 'handshake', detail: error.message },
-        );
-      else end({ reason: 'disconnected', detail: error.message });
+        fail(internals._remoteVer === undefined ? earlyEnd({ reason: 'closed' }) : { kind: 'handshake', detail: said });
+      else end({ reason: 'disconnected', detail: said });
     });
     client.on('change password', () =>
       fail({ kind: 'denied', detail: 'the password has expired; change it with ssh' }),
@@ -320,7 +318,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       });
     };
     client.on('tcp connection', ({ destIP, destPort, srcIP, srcPort }, accept, reject) =>
-      offer(tcpKey(destIP, destPort), { address: srcIP, port: srcPort }, accept, reject),
+      offer(tcpKey(destIP, destPort), { address: printable(srcIP), port: srcPort }, accept, reject),
     );
     client.on('unix connection', ({ socketPath }, accept, reject) => offer(socketPath, undefined, accept, reject));
 
@@ -433,7 +431,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         const [, said] = /^Debug output from server: (.*)$/s.exec(text) ?? [];
         if (said === undefined) return;
         if (notes.length < mostNotes) notes.push(said);
-        options.log(text);
+        options.log(printable(text));
       },
     });
     // ssh2 forgets the server's answer to an agent's key (which methods are left, and whether the step was right).
@@ -477,7 +475,11 @@ function openChannel(
       refused(new FailureError({ kind: 'channelRefused', target: '', host: '', refusal, detail }));
     try {
       open((error, channel) => {
-        if (error) return refuse(refusalOf(error.reason), error.message.replace(/^\(SSH\) Channel open failure: /, ''));
+        if (error)
+          return refuse(
+            refusalOf(error.reason),
+            printable(error.message.replace(/^\(SSH\) Channel open failure: /, '')),
+          );
         if (guarded(channel)) opened(channel);
         else refuse('other', 'it takes no data');
       });

@@ -490,6 +490,27 @@ describe('a server that opens what nobody asked for', () => {
 });
 
 describe('a server that means harm to a channel', () => {
+  it('forges no line of the log by its words', async () => {
+    const forged = await startForgedServer((connection) => {
+      const { _protocol: protocol } = connection as unknown as HarmfulChannel['_client'];
+      protocol.channelOpenFail = (
+        (fail) => (recipient: number, reason: number) =>
+          fail(recipient, reason, 'no\n2026-11-22 [error] forged\u202e')
+      )(protocol.channelOpenFail.bind(protocol));
+      connection.on('tcpip', (_, reject) => reject());
+    });
+    const engine = probe(createEngine());
+    const port = await freePort();
+    const plan = planned('web01', [`-L ${port}:db:1`], { configFile: forged.configPath });
+    engine.engine.apply({ connections: [plan] });
+    await engine.next('listening');
+    await exchange(port, Buffer.from('x'));
+    const { failure } = await engine.next('channelFailed');
+    assert.equal(failure.kind === 'channelRefused' && failure.detail, 'no?2026-11-22 [error] forged?');
+    await engine.close();
+    await forged.close();
+  });
+
   const harms: readonly (readonly [title: string, harm: (channel: HarmfulChannel) => void, size?: number])[] = [
     [
       'speaks on the second stream after its end',
@@ -538,6 +559,7 @@ interface HarmfulChannel {
   outgoing: { id: number };
   _client: {
     _protocol: {
+      channelOpenFail(recipient: number, reason: number, text: string): void;
       channelEOF(id: number): void;
       channelExtData(id: number, data: Buffer, type: number): void;
       channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
