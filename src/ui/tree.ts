@@ -21,8 +21,10 @@ export function createTree(presentation: Presentation, session: Session, clientL
   const shown = new Map<string, { given: TreeRow; now: TreeRow }>();
   /** Rows that stand otherwise than at first: forwards that were opened, other rows that were closed. */
   const toggled = new Set<string>();
+  let drawn: Presented = { rows: [], ready: 0 };
   let endProgress: (() => void) | undefined;
 
+  const nowOf = (row: TreeRow) => shown.get(rowId(row))?.now ?? row;
   const give = (rows: readonly TreeRow[]): TreeRow[] => {
     for (const row of rows) shown.set(rowId(row), { given: row, now: row });
     return [...rows];
@@ -30,14 +32,15 @@ export function createTree(presentation: Presentation, session: Session, clientL
   const provider: vscode.TreeDataProvider<TreeRow> = {
     onDidChangeTreeData: changed.event,
     async getChildren(row) {
-      if (row?.kind !== 'forward') return give(row ? childrenOf(row) : presentation.presented.rows);
+      if (row?.kind !== 'forward') return give(row ? childrenOf(nowOf(row)) : presentation.presented.rows);
       toggle(row, true);
-      return give(hasClients(row, flagsOf(row)) ? await clientLists.rows(row.id) : []);
+      const now = nowOf(row);
+      return give(now.kind === 'forward' && hasClients(now, flagsOf(now)) ? await clientLists.rows(row.id) : []);
     },
     getParent: (row) => presentation.presented.rows.find((parent) => childrenOf(parent).some(isRow(row))),
     getTreeItem(row) {
-      const { now } = shown.get(rowId(row)) ?? { now: row };
-      return treeItem(now, flagsOf(row));
+      const now = nowOf(row);
+      return treeItem(now, flagsOf(now));
     },
   };
   const view = vscode.window.createTreeView(views.tunnels, {
@@ -64,6 +67,23 @@ export function createTree(presentation: Presentation, session: Session, clientL
     shown.clear();
     changed.fire(undefined);
   };
+  /** Draws only the rows that say something else now: below a forward there may be many. */
+  const redrawChanged = (before: Presented, after: Presented) => {
+    const isSame = (one: readonly Row[], other: readonly Row[]) =>
+      JSON.stringify(one.map((row) => rowId(row))) === JSON.stringify(other.map((row) => rowId(row)));
+    if (!isSame(before.rows, after.rows)) return redraw();
+    const changedRows = after.rows.flatMap((row, index): Row[] => {
+      const [old, now] = [childrenOf(before.rows[index]!), childrenOf(row)];
+      if (!isSame(old, now) || ownText(before.rows[index]!) !== ownText(row)) return [row];
+      return now.filter((child, at) => ownText(child) !== ownText(old[at]!));
+    });
+    for (const row of after.rows.flatMap((row): Row[] => [row, ...childrenOf(row)])) {
+      const known = shown.get(rowId(row));
+      if (known) known.now = row;
+    }
+    const given = changedRows.flatMap((row) => shown.get(rowId(row))?.given ?? []);
+    if (given.length > 0) changed.fire(given);
+  };
   const redrawBelow = (change: ClientChange) => {
     const ids = change.kind === 'rows' ? [rowId({ kind: 'forward', id: change.forward })] : change.rows.map(rowId);
     if (change.kind === 'words')
@@ -76,8 +96,11 @@ export function createTree(presentation: Presentation, session: Session, clientL
 
   const show = (presented: Presented) => {
     for (const row of forwardsOf(presented)) if (!hasClients(row, flagsOf(row))) toggled.delete(rowId(row));
+    const ids = presented.rows.flatMap((row) => [row, ...childrenOf(row)]).map((row) => rowId(row));
+    for (const id of toggled) if (!ids.includes(id)) toggled.delete(id);
     look();
-    redraw();
+    redrawChanged(drawn, presented);
+    drawn = presented;
     const { ready } = presented;
     view.badge =
       ready === 0 ? undefined : { value: ready, tooltip: ready === 1 ? '1 tunnel ready' : `${ready} tunnels ready` };
@@ -110,7 +133,7 @@ export function createTree(presentation: Presentation, session: Session, clientL
       if (visible) redraw();
     }),
     view.onDidChangeSelection(({ selection: [row, ...others] }) =>
-      setContext(contextKeys.selected, row && others.length === 0 ? contextValue(row, flagsOf(row)) : ''),
+      setContext(contextKeys.selected, row && others.length === 0 ? contextValue(nowOf(row), flagsOf(nowOf(row))) : ''),
     ),
     { dispose: () => endProgress?.() },
   );
@@ -163,6 +186,11 @@ function childrenOf(row: TreeRow): readonly Row[] {
     default:
       return [];
   }
+}
+
+/** What a row itself says. */
+function ownText(row: Row): string {
+  return JSON.stringify({ ...row, forwards: undefined, rows: undefined });
 }
 
 /** The same row, also when it was made by another `present`. */
