@@ -5,6 +5,7 @@ import { parseAnswer } from '../core/forwardSpec.js';
 import type { NewTunnel } from '../core/session.js';
 import { failureText } from '../core/wording.js';
 import { withoutLinks } from './messages.js';
+import { createPastedText } from './pastedText.js';
 import { commandNotes, commandTitle, effectOf, isSshCommand, problemText, readSshCommand } from './sshCommandBox.js';
 
 /** What is typed into the two steps. */
@@ -51,7 +52,7 @@ export async function askForward(
 export function readForward(answers: WizardAnswers): { ok: true; tunnel: NewTunnel } | { ok: false; failure: Failure } {
   const host = parseDestination(answers.host);
   if (!host.ok) return host;
-  const forward = parseAnswer(answers.forward);
+  const forward = parseAnswer(answers.forward, process.env);
   return forward.ok ? { ok: true, tunnel: { destination: host.destination, spec: forward.spec } } : forward;
 }
 
@@ -67,12 +68,13 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<HostAnswer
   let configured: readonly string[] = [];
   const show = () => {
     const known = hostItems(configured, hosts.recent());
-    const typed = typedItem(pick.value, known);
+    const typed = typedItem(pasted.of(pick.value), known, pasted.note(pick.value));
     const separator = { label: 'As typed', kind: vscode.QuickPickItemKind.Separator };
     // Who writes a user or a port means just that; a bare name may be the beginning of one in the list.
     if (typed && /[@:]|\s-|^-/.test(pick.value.trim())) pick.items = [typed, ...known];
     else pick.items = typed ? [...known, separator, typed] : known;
   };
+  const pasted = createPastedText(show);
   pick.title = title;
   pick.step = 1;
   pick.totalSteps = 2;
@@ -92,12 +94,14 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<HostAnswer
   return new Promise((resolve) => {
     pick.onDidChangeValue((value) => {
       answers.host = value;
+      void pasted.look(value);
       show();
     });
-    pick.onDidAccept(() => {
+    pick.onDidAccept(async () => {
+      await pasted.look(pick.value);
       const [picked] = pick.selectedItems;
       // Enter may come before the list has followed what was typed: then that counts, and not the row of before.
-      const answer = picked && isMatch(pick.value, picked.label) ? picked.answer : readHost(pick.value);
+      const answer = picked && isMatch(pick.value, picked.label) ? picked.answer : readHost(pasted.of(pick.value));
       if (!answer) return;
       answers.host = printDestination(answer.destination);
       resolve(answer);
@@ -148,7 +152,7 @@ function readHost(text: string): HostAnswer | undefined {
 }
 
 /** An item for what is typed, if it is not in the list: with an answer when it is one, else with what is wrong. */
-function typedItem(value: string, known: readonly HostItem[]): HostItem | undefined {
+function typedItem(value: string, known: readonly HostItem[], linesNote?: string): HostItem | undefined {
   if (value.trim() === '') return undefined;
   const refused = (label: string): HostItem => ({
     label,
@@ -166,7 +170,8 @@ function typedItem(value: string, known: readonly HostItem[]): HostItem | undefi
     const read = readSshCommand(value);
     if (!read.ok) return refused(problemText(read.failure));
     const effects = read.tunnels.map((tunnel) => effectOf(tunnel).effect);
-    return taken(commandTitle(read), [...effects, ...commandNotes(read)].join(' · '), read);
+    const notes = [...(linesNote === undefined ? [] : [linesNote]), ...commandNotes(read)];
+    return taken(commandTitle(read), [...effects, ...notes].join(' · '), read);
   }
   const result = parseDestination(value);
   if (!result.ok) return refused(failureText(result.failure));
@@ -183,25 +188,32 @@ function askTunnels(
   const input = vscode.window.createInputBox();
   const check = () => {
     answers.forward = input.value;
-    input.validationMessage = input.value.trim() === '' ? undefined : readTunnels(input.value, destination).verdict;
+    input.validationMessage = input.value.trim() === '' ? undefined : read().verdict;
   };
+  const pasted = createPastedText(check);
+  const read = () => readTunnels(pasted.of(input.value), destination, pasted.note(input.value));
   input.title = title;
   input.step = 2;
   input.totalSteps = 2;
-  input.prompt = `What to forward through ${printDestination(destination)}: a port, host:port, or ssh’s own -L, -R, -D`;
+  const through = printDestination(destination);
+  input.prompt = withoutLinks(`What to forward through ${through}: a port, host:port, or ssh’s own -L, -R, -D`);
   input.placeholder = '5432, db:5432 or -L 127.0.0.1:5000:db:5432';
   input.buttons = [vscode.QuickInputButtons.Back];
   input.ignoreFocusOut = true;
   input.value = answers.forward;
   check();
   return new Promise((resolve) => {
-    input.onDidChangeValue(check);
+    input.onDidChangeValue((value) => {
+      void pasted.look(value);
+      check();
+    });
     input.onDidTriggerButton(() => {
       resolve(back);
       input.hide();
     });
-    input.onDidAccept(() => {
-      const { tunnels, verdict } = readTunnels(input.value, destination);
+    input.onDidAccept(async () => {
+      await pasted.look(input.value);
+      const { tunnels, verdict } = read();
       if (!tunnels) {
         input.validationMessage = verdict;
         return;
@@ -224,14 +236,14 @@ interface ReadTunnels {
   verdict: vscode.InputBoxValidationMessage;
 }
 
-function readTunnels(text: string, destination: Destination): ReadTunnels {
+function readTunnels(text: string, destination: Destination, linesNote?: string): ReadTunnels {
   const { Error, Warning, Info } = vscode.InputBoxValidationSeverity;
   const verdict = (message: string, severity: vscode.InputBoxValidationSeverity) => ({
     message: withoutLinks(message),
     severity,
   });
   if (!isSshCommand(text)) {
-    const result = parseAnswer(text);
+    const result = parseAnswer(text, process.env);
     if (!result.ok) return { verdict: verdict(failureText(result.failure), Error) };
     const tunnel = { destination, spec: result.spec };
     const { effect, access, isOpen } = effectOf(tunnel);
@@ -245,6 +257,7 @@ function readTunnels(text: string, destination: Destination): ReadTunnels {
   const lines = [
     commandTitle(read),
     ...effects.flatMap(({ effect, access }) => [effect, access]),
+    ...(linesNote === undefined ? [] : [linesNote]),
     ...commandNotes(read),
   ];
   const isOpen = effects.some((one) => one.isOpen);

@@ -9,7 +9,7 @@ import { startTunnels, tunnelId, type Session, type Tunnel } from '../core/sessi
 import { findPreset, type PresetKey } from '../core/subject.js';
 import { askedAccess, failureText } from '../core/wording.js';
 import { commands, settings } from './contributions.js';
-import type { Messages } from './messages.js';
+import { withoutLinks, type Messages } from './messages.js';
 import type { NetworkConsents } from './networkConsents.js';
 import type { Notifications } from './notifications.js';
 import {
@@ -126,7 +126,7 @@ export function createPresets(
     const host = printDestination(destination);
     const typed = await vscode.window.showInputBox({
       title: 'Save as Preset',
-      prompt: `Name of the preset for ${host} in ${place}`,
+      prompt: withoutLinks(`Name of the preset for ${host} in ${place}`),
       value: (tunnels.length === 1 ? tunnels[0]?.label : undefined) ?? host,
       validateInput: (text) => (text.trim() === '' ? 'The name is empty.' : undefined),
     });

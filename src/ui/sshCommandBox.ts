@@ -13,6 +13,7 @@ import {
   failureText,
   specProblem,
 } from '../core/wording.js';
+import { createPastedText } from './pastedText.js';
 
 /** Whether a text is meant to be a command, and not a host or a forward. */
 export function isSshCommand(text: string): boolean {
@@ -74,15 +75,22 @@ export function commandNotes({ ignored, notes }: SshCommand): string[] {
 export function askSshCommand(): Promise<SshCommand | undefined> {
   const pick = vscode.window.createQuickPick();
   const show = () => {
-    pick.items = pick.value.trim() === '' ? [] : commandItems(readSshCommand(pick.value));
+    const read = readSshCommand(pasted.of(pick.value));
+    pick.items = pick.value.trim() === '' ? [] : commandItems(read, pasted.note(pick.value));
   };
+  const pasted = createPastedText(show);
   pick.title = 'New Tunnel from ssh Command';
   pick.placeholder = 'Paste it: ssh -N -L 5000:db:5432 user@machine';
   pick.ignoreFocusOut = true;
   return new Promise((resolve) => {
-    pick.onDidChangeValue(show);
-    pick.onDidAccept(() => {
-      const read = readSshCommand(pick.value);
+    pick.onDidChangeValue((value) => {
+      void pasted.look(value);
+      show();
+    });
+    pick.onDidAccept(async () => {
+      // Enter may come before it is known what was pasted.
+      await pasted.look(pick.value);
+      const read = readSshCommand(pasted.of(pick.value));
       if (!read.ok) return;
       resolve(read);
       pick.hide();
@@ -96,7 +104,7 @@ export function askSshCommand(): Promise<SshCommand | undefined> {
 }
 
 /** What it comes to, for reading: Enter means all of it, whichever row is selected. */
-function commandItems(read: SshCommandResult): vscode.QuickPickItem[] {
+function commandItems(read: SshCommandResult, linesNote?: string): vscode.QuickPickItem[] {
   const item = (icon: string | undefined, label: string, detail?: string): vscode.QuickPickItem => ({
     label,
     ...(detail !== undefined && { detail }),
@@ -111,6 +119,6 @@ function commandItems(read: SshCommandResult): vscode.QuickPickItem[] {
       const { effect, access, isOpen } = effectOf(tunnel);
       return item(isOpen ? 'broadcast' : undefined, effect, `${access}.`);
     }),
-    ...commandNotes(read).map((note) => item('info', note)),
+    ...[...(linesNote === undefined ? [] : [linesNote]), ...commandNotes(read)].map((note) => item('info', note)),
   ];
 }
