@@ -17,6 +17,7 @@ import {
 } from '../core/session.js';
 import { readSubjects, type Subject } from '../core/subject.js';
 import { printSshCommand } from '../core/printSshCommand.js';
+import { quoteShell } from '../core/shellWords.js';
 import { printSshConfigBlock } from '../core/sshConfigBlock.js';
 import type { Turns } from '../core/turns.js';
 import { connectionSeen } from '../core/snapshot.js';
@@ -32,7 +33,7 @@ import { rowFlags } from './rowFlags.js';
 import { createRowPicker, isOneOf } from './rowPicker.js';
 import type { Secrets } from './secrets.js';
 import { openPresetsFile } from './settings.js';
-import { askSshCommand, readSshCommand } from './sshCommandBox.js';
+import { askSshCommand, commandNotes, commandTitle, readSshCommand } from './sshCommandBox.js';
 import { readHow, type Stopping } from './stopping.js';
 import type { Tree } from './tree.js';
 
@@ -105,6 +106,7 @@ export function registerCommands({
   const closeClients = (rows: readonly Subject[]) => {
     for (const row of rows) if (row.kind === 'client') engine.disconnect(row.forward, row.id);
   };
+  const isDraining = (row: ForwardRow) => rowFlags(row, session.state).includes('draining');
   const isPortTaken = (tunnel: { id: string; url?: string }) => rowFlags(tunnel, session.state).includes('portInUse');
 
   const handlers: Record<CommandId, (...args: never[]) => unknown> = {
@@ -131,7 +133,12 @@ export function registerCommands({
       }
       const read = readSshCommand(given.command);
       if (!read.ok) return void messages.show('error', failureText(read.failure));
+      const [first] = read.tunnels;
+      const notes = commandNotes(read).map((note) => `${note}.`);
+      const { host } = read.destination;
+      if (!first) return void messages.show('error', [failureText({ kind: 'noForward', host }), ...notes].join(' '));
       start(read.tunnels);
+      if (notes.length > 0) void messages.show('information', [`${commandTitle(read)}.`, ...notes].join(' '));
     },
 
     async [commands.addForward](given?: unknown) {
@@ -155,13 +162,15 @@ export function registerCommands({
     },
 
     async [commands.edit](given?: unknown, selected?: unknown) {
-      const [old] = await picker.tunnels('Edit Tunnel', given, selected, isOneOf('stopped', 'failed'));
+      const isDown = (row: ForwardRow) => isOneOf('stopped', 'failed')(row) && !isDraining(row);
+      const [old] = await picker.tunnels('Edit Tunnel', given, selected, isDown);
       if (!old) return;
       const answers = { host: printDestination(old.destination), forward: printSpec(old.spec) };
       const tunnels = await turns.take(() => askForward(wizardHosts, answers, old.destination));
       const [first, ...more] = tunnels ?? [];
       if (!first) return;
-      if (tunnelId(first) !== old.id) session.update((wanted) => removeTunnels(wanted, [old.id]));
+      // A keybinding or an old notification may be about one that runs.
+      if (tunnelId(first) !== old.id && !(await stopping.remove([old]))) return;
       await open([{ ...first, ...(old.label !== undefined && { label: old.label }) }, ...more]);
     },
 
@@ -178,7 +187,7 @@ export function registerCommands({
 
     async [commands.stop](given?: unknown, selected?: unknown) {
       const isUp = isOneOf('connecting', 'ready', 'retrying', 'failed');
-      const isOffered = (row: ForwardRow) => isUp(row) || rowFlags(row, session.state).includes('draining');
+      const isOffered = (row: ForwardRow) => isUp(row) || isDraining(row);
       await stopping.stop(await picker.tunnels('Stop Tunnel', given, selected, isOffered), readHow(given));
     },
 
@@ -232,7 +241,10 @@ export function registerCommands({
 
     async [commands.copySshCommand](given?: unknown, selected?: unknown) {
       const tunnels = await picker.tunnels('Copy as ssh Command', given, selected);
-      await copy(byHost(tunnels).map(([first, specs]) => printSshCommand(first.destination, specs)));
+      const file = configFile();
+      const ssh = file === undefined ? 'ssh' : `ssh -F ${quoteShell(file)}`;
+      const lines = byHost(tunnels).map(([first, specs]) => printSshCommand(first.destination, specs));
+      await copy(lines.map((line) => line.replace(/^ssh\b/, () => ssh)));
     },
 
     async [commands.copyConfigBlock](given?: unknown, selected?: unknown) {

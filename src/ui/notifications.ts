@@ -50,18 +50,30 @@ export function createNotifications(session: Session, messages: Messages): Notif
     }
   };
 
+  /** A notification may be pressed long after it came. */
+  const isStillWanted = (id: string) =>
+    session.state.wanted.tunnels.some((tunnel) => tunnel.id === id && isWanted(tunnel));
+
   const remedyButton = (remedy: Remedy): Button => {
     const rows = rowsOf(remedy.tunnels);
     switch (remedy.kind) {
       case 'nextFree':
         return run('Use Next Free Port', commands.startOnFreePort, rows[0], rows);
       case 'stop':
-        return run('Stop', commands.stop, rows[0], rows);
+        return {
+          label: 'Stop',
+          press: async () => {
+            const still = rowsOf(remedy.tunnels.filter(isStillWanted));
+            if (still.length > 0) await vscode.commands.executeCommand(commands.stop, still[0], still);
+          },
+        };
       case 'stopOther':
         return {
           label: `Stop “${remedy.name}”`,
           press: async () => {
-            await vscode.commands.executeCommand(commands.stop, { kind: 'forward', id: remedy.tunnel });
+            // One that finishes by now has given its port back: another stop would cut its clients.
+            if (isStillWanted(remedy.tunnel))
+              await vscode.commands.executeCommand(commands.stop, { kind: 'forward', id: remedy.tunnel });
             // The user may have left it running when asked about its connections.
             if (await isGone(remedy.tunnel)) await vscode.commands.executeCommand(commands.restart, rows[0], rows);
           },

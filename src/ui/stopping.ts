@@ -1,7 +1,7 @@
 // Stopping and removing tunnels: at once, or, where somebody is connected through them, as the user says.
 import * as vscode from 'vscode';
 import type { Engine } from '../core/engine.js';
-import { isWanted } from '../core/plan.js';
+import { isPlanned, isWanted } from '../core/plan.js';
 import { tunnelName } from '../core/present.js';
 import { stopPrompt } from '../core/prompt.js';
 import { removeTunnels, stopTunnels, type Session, type Tunnel } from '../core/session.js';
@@ -12,27 +12,30 @@ import type { Turns } from '../core/turns.js';
 export type How = 'drain' | 'stop';
 
 export interface Stopping extends vscode.Disposable {
-  /** Stops tunnels; one that was stopped in peace before is cut. Asks unless told `how`; does nothing when not answered. */
+  /** Stops tunnels; a single one that was stopped in peace before is cut. Asks unless told `how`; does nothing when not answered. */
   stop(tunnels: readonly Tunnel[], how?: How): Promise<void>;
-  /** Takes tunnels off the list: those whose connections may finish when the last has. */
-  remove(tunnels: readonly Tunnel[], how?: How): Promise<void>;
+  /** Takes tunnels off the list: those whose connections may finish when the last has. False: not answered, and nothing done. */
+  remove(tunnels: readonly Tunnel[], how?: How): Promise<boolean>;
 }
 
 export function createStopping(session: Session, clients: Engine['clients'], turns: Turns): Stopping {
   /** To be removed when they have drained. */
   const leaving = new Set<string>();
 
-  /** The running ones that are in use, and what shall become of them; undefined: the user leaves all as it is. */
+  /** As they are now, each once: what was picked may be old. */
+  const current = (tunnels: readonly Tunnel[]) =>
+    session.state.wanted.tunnels.filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id));
+
+  /** What shall become of connections that are open; undefined: the user leaves all as it is. */
   const ask = async (
     tunnels: readonly Tunnel[],
-    how: How | undefined,
-  ): Promise<{ how: How; inUse: readonly string[] } | undefined> => {
+    isAbout: (tunnel: Tunnel) => boolean,
+  ): Promise<How | 'idle' | undefined> => {
     const counted = await Promise.all(
-      tunnels.filter(isWanted).map(async (tunnel) => ({ tunnel, count: (await clients(tunnel.id)).length })),
+      tunnels.filter(isPlanned).map(async (tunnel) => ({ tunnel, count: (await clients(tunnel.id)).length })),
     );
     const inUse = counted.filter(({ count }) => count > 0);
-    const ids = inUse.map(({ tunnel }) => tunnel.id);
-    if (how || inUse.length === 0) return { how: how ?? 'stop', inUse: ids };
+    if (!inUse.some(({ tunnel }) => isAbout(tunnel))) return 'idle';
     const { title, detail, choices } = stopPrompt(
       inUse.map(({ tunnel }) => tunnelName(tunnel, tunnelState(tunnel, session.state.snapshot))),
       inUse.reduce((sum, { count }) => sum + count, 0),
@@ -40,7 +43,7 @@ export function createStopping(session: Session, clients: Engine['clients'], tur
     const items = choices.map((choice) => ({ ...choice, iconPath: new vscode.ThemeIcon(icons[choice.how]) }));
     const options = { title, placeHolder: detail, ignoreFocusOut: true };
     const picked = await turns.take(() => vscode.window.showQuickPick(items, options));
-    return picked && { how: picked.how, inUse: ids };
+    return picked?.how;
   };
 
   const forget = session.onChange(({ wanted }) => {
@@ -53,20 +56,22 @@ export function createStopping(session: Session, clients: Engine['clients'], tur
   });
   return {
     async stop(tunnels, given) {
-      const answer = await ask(tunnels, given);
-      if (!answer) return;
-      const { how, inUse } = answer;
-      // Those that finish already go on when the others shall finish, too.
-      const others = tunnels.filter(({ id, wish }) => !inUse.includes(id) && !(how === 'drain' && wish === 'drain'));
-      session.update((wanted) => stopTunnels(stopTunnels(wanted, others.map(idOf)), inUse, how));
+      const [first, ...others] = current(tunnels);
+      const isSecondStop = first?.wish === 'drain' && others.length === 0;
+      const how = given ?? (isSecondStop ? 'stop' : await ask(current(tunnels), isPlanned));
+      if (!how) return;
+      // All of them in peace: one that nobody used may have got a client while the question was open.
+      session.update((wanted) => stopTunnels(wanted, tunnels.map(idOf), how === 'drain' ? 'drain' : 'stop'));
     },
     async remove(tunnels, given) {
-      const answer = await ask(tunnels, given);
-      if (!answer) return;
-      const drained = answer.how === 'drain' ? answer.inUse : [];
+      const how = given ?? (await ask(current(tunnels), isWanted));
+      if (!how) return false;
+      const finishes = { drain: isPlanned, idle: ({ wish }: Tunnel) => wish === 'drain', stop: () => false }[how];
+      const drained = current(tunnels).filter(finishes).map(idOf);
       for (const id of drained) leaving.add(id);
       const others = tunnels.map(idOf).filter((id) => !drained.includes(id));
       session.update((wanted) => stopTunnels(removeTunnels(wanted, others), drained, 'drain'));
+      return true;
     },
     dispose: forget,
   };

@@ -11,7 +11,7 @@ import { echo, exchange, startTarget, type Target } from '../support/targets.js'
 import { extensionUnderTest } from './extensionUnderTest.js';
 
 describe('every kind of forward inside VS Code', () => {
-  const { activate, access, configure, run, connections, forwards, lastNotice, become, removeAll } =
+  const { activate, access, configure, run, connections, forwards, notices, lastNotice, become, removeAll } =
     extensionUnderTest();
   let sshd: Sshd;
   let web: Server;
@@ -103,7 +103,11 @@ describe('every kind of forward inside VS Code', () => {
     for (const port of [local, remote]) assert.equal(String((await exchange(port, Buffer.from('x'))).received), 'x');
     await run('copySshCommand', { kind: 'connection', id: 'web01' });
     const copied = await vscode.env.clipboard.readText();
-    assert.equal(copied, `ssh -N -L ${local}:localhost:${service.port} -R ${remote}:localhost:${service.port} web01`);
+    const file = sshd.configPath('web01');
+    assert.equal(
+      copied,
+      `ssh -F ${file} -N -L ${local}:localhost:${service.port} -R ${remote}:localhost:${service.port} web01`,
+    );
     await run('copyConfigBlock', { kind: 'connection', id: 'web01' });
     assert.equal(
       await vscode.env.clipboard.readText(),
@@ -173,6 +177,63 @@ describe('every kind of forward inside VS Code', () => {
     assert.equal(forwards()[0]!.status, 'stopped');
   });
 
+  it('asks about the connections that finish already, too, unless their tunnel alone is stopped', async () => {
+    const [port, idle] = [await freePort(), await freePort()];
+    const row = await start(`${port}:localhost:${service.port}`);
+    const client = await stay(port);
+    await run('stop', { ...row, how: 'drain' });
+    await start(`${idle}:localhost:${service.port}`);
+    void run('stop', { kind: 'connection', id: 'web01' });
+    await acceptPick(() => assert.equal(forwards()[1]!.status, 'stopped'));
+    await refuses(idle);
+    await answers(client);
+  });
+
+  it('lets those finish, too, that came while it was asked', async () => {
+    const [port, idle] = [await freePort(), await freePort()];
+    await start(`${port}:localhost:${service.port}`);
+    await start(`${idle}:localhost:${service.port}`);
+    const client = await stay(port);
+    const before = access().clientReads();
+    void run('stop', { kind: 'connection', id: 'web01' }, [{ kind: 'connection', id: 'web01' }, ...forwards()]);
+    await eventually(() => assert.ok(access().clientReads() >= before + 2));
+    assert.equal(access().clientReads(), before + 2, 'each tunnel is counted once');
+    const late = await stay(idle);
+    await acceptPick(() => assert.deepEqual([...new Set(forwards().map(({ status }) => status))], ['stopped']));
+    await refuses(idle);
+    await answers(client);
+    await answers(late);
+  });
+
+  it('takes one that finishes off the list when it has, and not before', async () => {
+    for (const how of [undefined, 'drain'] as const) {
+      const port = await freePort();
+      const row = await start(`${port}:localhost:${service.port}`);
+      const client = await stay(port);
+      await run('stop', { ...row, how: 'drain' });
+      await run('remove', { ...row, how });
+      await answers(client);
+      assert.equal(forwards().length, 1);
+      client.end();
+      await eventually(() => assert.deepEqual(forwards(), []));
+    }
+  });
+
+  it('tells what a command that was given leaves out, and that one without a forward opens nothing', async () => {
+    await run('newFromCommand', { command: 'ssh -N -C web01' });
+    await eventually(() => assert.match(lastNotice(), /^This command connects to web01 and forwards nothing/));
+    assert.deepEqual(forwards(), []);
+    await run('newFromCommand', { command: `ssh -t -L ${await freePort()}:db:1 web01 sleep 60` });
+    assert.ok(notices().some((text) => /^Open a tunnel through web01\. Ignored: .*sleep 60/.test(text)));
+    await become('ready');
+  });
+
+  it('takes variables in what is typed', async () => {
+    const forward = '-L ${SSH_TUNNELS_TEST_TMP}/typed.sock:' + `localhost:${service.port}`;
+    await run('forwardPort', { host: 'web01', forward });
+    await become('ready');
+  });
+
   it('takes a tunnel off the list when the connections that may finish have', async () => {
     const port = await freePort();
     const row = await start(`${port}:localhost:${service.port}`);
@@ -223,6 +284,34 @@ describe('every kind of forward inside VS Code', () => {
     await become('ready', 'stopped');
     await refuses(port);
     assert.equal(forwards()[1]!.isOpen, false);
+  });
+
+  it('reads the connections of a host again that was closed in the list, removed and added', async () => {
+    const focus = (...steps: string[]) =>
+      ['sshTunnels.tunnels.focus', 'list.focusFirst', ...steps].reduce<Promise<unknown>>(
+        (before, step) => before.then(() => vscode.commands.executeCommand(step)),
+        Promise.resolve(),
+      );
+    const opened = async () => {
+      const before = access().clientReads();
+      await focus('list.expand', 'list.focusDown', 'list.expand');
+      await sleep(1500);
+      assert.ok(access().clientReads() >= before + 1, 'nobody reads');
+    };
+    await start(`${await freePort()}:localhost:${service.port}`);
+    await eventually(opened);
+    await focus('list.collapse');
+    await sleep(1200);
+    const closedAt = access().clientReads();
+    await sleep(1200);
+    assert.equal(access().clientReads(), closedAt, 'the host is closed');
+    await removeAll();
+    await start(`${await freePort()}:localhost:${service.port}`);
+    const before = access().clientReads();
+    await eventually(async () => {
+      await opened();
+      assert.ok(access().clientReads() >= before + 3, 'it is not read each second');
+    });
   });
 
   it('reads no counters while nobody looks, and each second while somebody does', async () => {
