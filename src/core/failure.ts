@@ -53,6 +53,7 @@ export type CommandProblem =
   | { kind: 'backslash' }
   | { kind: 'substitution'; text: string }
   | { kind: 'control'; command: string }
+  | { kind: 'tooLong' }
   /** Of a line for a live connection: `!command`, another line that is none, and a target behind -KL, -KR or -KD. */
   | { kind: 'shell' | 'line'; text: string }
   | { kind: 'cancelTarget' };

@@ -35,10 +35,21 @@ export interface ShellCommand {
   call?: SshCall;
 }
 
-/** Reads the commands of a shell; throws a FailureError for what an ssh among them can't be. */
-export function readCommands(reading: Reading, tokens: readonly ShellToken[], env: Environment): ShellCommand[] {
+/** An ssh in so many others is no way that anybody goes. */
+const deepest = 8;
+
+/**
+ * Reads the commands of a shell; throws a FailureError for what an ssh among them can't be. `depth` is the number of
+ * those that they run in.
+ */
+export function readCommands(
+  reading: Reading,
+  tokens: readonly ShellToken[],
+  env: Environment,
+  depth = 0,
+): ShellCommand[] {
   return splitCommands(reading, tokens).map((words) => {
-    const call = readCall(reading, words, env);
+    const call = readCall(reading, words, env, depth);
     return call ? { words, call } : { words };
   });
 }
@@ -74,7 +85,7 @@ function splitCommands(reading: Reading, tokens: readonly ShellToken[]): (readon
 }
 
 /** Reads the words of a command, or gives `undefined` when it does not run ssh. */
-function readCall(reading: Reading, words: readonly Word[], env: Environment): SshCall | undefined {
+function readCall(reading: Reading, words: readonly Word[], env: Environment, depth: number): SshCall | undefined {
   const isAssignment = ({ text }: Word) => /^[A-Za-z_]\w*=/.test(text);
   const first = words.findIndex((word) => !isAssignment(word));
   if (first < 0) return undefined;
@@ -89,7 +100,7 @@ function readCall(reading: Reading, words: readonly Word[], env: Environment): S
   if (isWrapped) reading.ignored.add(`“${programOf(words[first]!)}” in front`);
   const isAutossh = programOf(words[at]!) === 'autossh';
   if (isAutossh) reading.ignored.add('autossh (a lost connection is made again anyway)');
-  return readSsh(reading, isAutossh ? withoutMonitor(words.slice(at + 1)) : words.slice(at + 1), env);
+  return readSsh(reading, isAutossh ? withoutMonitor(words.slice(at + 1)) : words.slice(at + 1), env, depth);
 }
 
 /** The name of a program without its folder. */
@@ -120,7 +131,7 @@ interface Draft {
 }
 
 /** Reads the words behind `ssh`. */
-function readSsh(reading: Reading, words: readonly Word[], env: Environment): SshCall {
+function readSsh(reading: Reading, words: readonly Word[], env: Environment, depth: number): SshCall {
   const draft: Draft = { way: {}, specs: [] };
   const { items, command } = readSshWords(words);
   for (const item of items) {
@@ -133,14 +144,15 @@ function readSsh(reading: Reading, words: readonly Word[], env: Environment): Ss
   const destination: Destination = { host, ...rest };
   if (draft.clear) reading.notes.add('ClearAllForwardings leaves no forward');
   const specs = draft.clear ? [] : draft.specs.map((spec) => (draft.gatewayPorts ? opened(spec) : spec));
-  return { destination, specs, inner: readInner(reading, command) };
+  return { destination, specs, inner: readInner(reading, command, depth + 1) };
 }
 
 /** The calls of ssh with forwards that another shall run at its destination, where the shell has other variables. */
-function readInner(reading: Reading, command: readonly Word[]): readonly SshCall[] {
+function readInner(reading: Reading, command: readonly Word[], depth: number): readonly SshCall[] {
   if (command.length === 0) return [];
   const split = splitShell(joinWords(command));
-  const commands = split.ok ? readCommands(reading, split.tokens, {}) : [{ words: command }];
+  const isRead = split.ok && depth <= deepest;
+  const commands = isRead ? readCommands(reading, split.tokens, {}, depth) : [{ words: command }];
   return commands.flatMap(({ words, call }: ShellCommand) => {
     if (call && (call.specs.length > 0 || call.inner.length > 0)) return call;
     reading.ignored.add(notRun(words));

@@ -18,6 +18,9 @@ export interface SshCommand {
 }
 export type SshCommandResult = SshCommand | { ok: false; failure: Failure };
 
+/** UTF-16 units; no person pastes more on purpose, and the longest must be read at once while somebody types. */
+const longest = 16_384;
+
 /**
  * Reads one ssh command or several, as a terminal, a script or a web page has them: with a prompt, quotes, lines that go
  * on, `sudo` or `autossh` in front. `env` resolves variables; one that it lacks is an error where a forward has it.
@@ -25,6 +28,7 @@ export type SshCommandResult = SshCommand | { ok: false; failure: Failure };
 export function parseSshCommand(text: string, env: Environment = {}): SshCommandResult {
   const reading: Reading = { text, ignored: new Set(), notes: new Set() };
   try {
+    if (text.length > longest) throw failed(reading, longest, { kind: 'tooLong' });
     const split = splitShell(plainWord(withoutPrompts(text)), env);
     if (!split.ok) throw failed(reading, split.at, split.problem);
     const commands = readCommands(reading, split.tokens, env);
@@ -63,7 +67,7 @@ function withoutPrompts(text: string): string {
     /^[^\S\n]*(?:\(\w+\) )?(?:(?:PS )?[A-Za-z]:\\[^>\n]*>|\[[^\]\n]*\][$#%]|[\w.@:~/+-]*(?: [\w.:~/+-]+)? ?[$#%❯➜»](?=\s))/u;
   const isSsh = (word: string) => /(^|[\\/"])(auto)?ssh(\.exe)?"?$/i.test(word);
   return text
-    .replace(/^\s*`+(?:(?:sh|bash|shell|console)?(?=\n))?|`+\s*$/g, (mark) => mark.replace(/\S/g, ' '))
+    .replace(/^\s*`+(?:(?:sh|bash|shell|console)?(?=\n))?|(?<!`)`+\s*$/g, (mark) => mark.replace(/\S/g, ' '))
     .replace(/(?<=\s)[\\^`](?=[^\S\n]+\S)/g, ' ')
     .replace(/(^|\s)[–—−](?=\w)/g, '$1-')
     .replace(/[“”]/g, '"')

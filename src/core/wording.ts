@@ -122,6 +122,8 @@ export function commandProblem(problem: CommandProblem): string {
       return `${problem.text} would run a command; write what it comes to instead`;
     case 'control':
       return `-O ${problem.command} is for an ssh that runs already, and nothing would start`;
+    case 'tooLong':
+      return 'longer than 16,384 characters; paste the ssh command alone';
     case 'shell':
       return 'commands are not run here, only forwards are added and cancelled';
     case 'line':

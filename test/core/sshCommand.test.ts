@@ -358,6 +358,33 @@ describe('parseSshCommand', () => {
     assert.ok(same > 50, `${same} were accepted`);
   });
 
+  it('refuses a text that nobody pastes on purpose, and quotes little of it', () => {
+    assert.ok(parseSshCommand(`ssh -D 1 h ${'x'.repeat(16_373)}`).ok);
+    const result = parseSshCommand(`ssh -D 1 h ${'x'.repeat(16_374)}`);
+    assert.ok(!result.ok && result.failure.kind === 'badCommand');
+    assert.deepEqual([result.failure.at, result.failure.problem], [16_384, { kind: 'tooLong' }]);
+    assert.match(failureText(result.failure), /…”: longer than 16,384 characters; paste the ssh command alone/);
+    assert.ok(failureText(result.failure).length < 500);
+  });
+
+  it('reads the longest texts before anybody waits for it', () => {
+    const pieces = ['a', 'a ', '`', ' ', '\\', '\n', '\\\n', '$', '${', '[', ':', '"', "'", 'ssh ', 'ssh h ', 'ssh h "', 'ssh h;', 'ssh -D 1 h ', '-D 1 h ssh ', '-i a ', '-L 1:a:1 ', 'sudo ', 'C:\\', '<<E ', '<<E\n', '1', ',', '$ ', '- ', '~ % ', 'A=1 ', '-o a=', '%']; // prettier-ignore
+    for (const front of ['', 'ssh -D 1 h ', 'ssh '])
+      for (const piece of pieces) {
+        const start = process.cpuUsage();
+        parseSshCommand((front + piece.repeat(16_384)).slice(0, 16_384));
+        const { user, system } = process.cpuUsage(start);
+        assert.ok(user + system < 2_000_000, `${front}${piece} took ${user + system} µs`);
+      }
+  }).timeout(120_000);
+
+  it('reads an ssh in eight others, and takes what is deeper for a command like any other', () => {
+    const deep = (count: number) =>
+      Array.from({ length: count }, (_, at) => `ssh -L ${at + 1}:localhost:${at + 2} m${at}`).join(' ');
+    assert.deepEqual(read(deep(9)).ignored, undefined);
+    assert.match(read(deep(10)).ignored![0]!, /^the command “ssh -L 10:localhost:11 m9”/);
+  });
+
   it('never throws, and points into the text', () => {
     const piece = fc.constantFrom('ssh ', 'ssh ', ' -L ', '1:a:1', ' -o ', 'LocalForward=', ' -D1 ', 'h', ' m2 ', '"', "'", '\\', '\n', '$X', '`', '$(', '&', '|', ' > ', ' -J ', ',', '-', '#', '[', '\u00a0', '$ ', 'sudo '); // prettier-ignore
     fc.assert(

@@ -489,6 +489,7 @@ describe('the problems of a text', () => {
     backslash: { kind: 'backslash' },
     substitution: { kind: 'substitution', text: '$(' },
     control: { kind: 'control', command: 'cancel' },
+    tooLong: { kind: 'tooLong' },
     shell: { kind: 'shell', text: '!ls' },
     line: { kind: 'line', text: '-X' },
     cancelTarget: { kind: 'cancelTarget' },
