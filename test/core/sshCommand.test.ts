@@ -5,7 +5,7 @@ import { printConfigForward, printSpec, type ForwardSpec } from '../../src/core/
 import { printForwardLines } from '../../src/core/commandLine.js';
 import { printSshCommand } from '../../src/core/printSshCommand.js';
 import { parseSshCommand } from '../../src/core/sshCommand.js';
-import { printSshConfigBlock } from '../../src/core/sshConfigBlock.js';
+import { printSshConfigBlock, printSshConfigBlocks } from '../../src/core/sshConfigBlock.js';
 import { quoteShell } from '../../src/core/shellWords.js';
 import { failureText } from '../../src/core/wording.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
@@ -494,6 +494,63 @@ describe('printSshConfigBlock', () => {
     );
     assert.equal(printSshConfigBlock({ host: 'web01' }, []), 'Host web01\n');
     assert.match(printSshConfigBlock({ host: 'fe80::1%eth0' }, [], '*'), /^Host fe80::1%eth0\n$/);
+  });
+});
+
+describe('printSshConfigBlocks', () => {
+  const groups = (hosts: readonly string[]) =>
+    hosts.map((host, index) => {
+      const result = parseDestination(host);
+      assert.ok(result.ok);
+      return { destination: result.destination, specs: [mustParseSpec(`-L ${8001 + index}:db:80`)] };
+    });
+
+  it('gives a further block of a host a name of its own', () => {
+    assert.equal(
+      printSshConfigBlocks(groups(['alice@web01', 'bob@web01:2222'])),
+      `Host web01
+  User alice
+  LocalForward 8001 db:80
+
+Host web01-bob
+  HostName web01
+  User bob
+  Port 2222
+  LocalForward 8002 db:80
+`,
+    );
+    assert.equal(printSshConfigBlocks([]), '');
+  });
+
+  const table: [hosts: string[], names: string[]][] = [
+    [['web01', 'web01:22', '-J a web01', '-J b web01'], ['web01', 'web01-22', 'web01-2', 'web01-3']],
+    [['bob@web01', '-4 bob@web01', '-6 bob@web01:22'], ['web01', 'web01-bob', 'web01-22']],
+    [['a@web01', 'bob@web01', 'web01-bob'], ['web01', 'web01-2', 'web01-bob']],
+    [['web01', 'CORP\\bob@web01', 'bob@x@web01'], ['web01', 'web01-CORP-bob', 'web01-bob-x']],
+    [['a@WEB01', 'b@web01', '[::1]', 'c@[::1]'], ['WEB01', 'web01-b', '::1', '::1-c']],
+  ]; // prettier-ignore
+  for (const [hosts, names] of table)
+    it(`names the blocks of ${hosts.join(', ')}`, () =>
+      assert.deepEqual(
+        [...printSshConfigBlocks(groups(hosts)).matchAll(/^Host (.*)$/gm)].map(([, name]) => name),
+        names,
+      ));
+
+  it('means to ssh under each name its own destination and forwards alone', async function () {
+    if (!hasOpenSsh) this.skip();
+    const some = groups(['alice@web01', 'bob@web01:2222', '-4 carol@web01', "'CORP\\dan@web01' -p 7", 'web01:9']);
+    const block = printSshConfigBlocks(some);
+    const names = [...block.matchAll(/^Host (.*)$/gm)].map(([, name]) => name!);
+    const ran = await runAll(names.map((name) => `printf %s ${quoteShell(block)} | ssh -G -F /dev/stdin ${name}`));
+    some.forEach(({ destination, specs }, index) => {
+      const { code, stdout } = ran[index]!;
+      assert.equal(code, 0, stdout);
+      const value = (keyword: string) => new RegExp(`^${keyword} (.*)$`, 'm').exec(stdout)?.[1];
+      assert.equal(value('hostname'), 'web01');
+      assert.equal(value('port'), String(destination.port ?? 22));
+      if (destination.user !== undefined) assert.equal(value('user'), destination.user);
+      assert.deepEqual(stdout.match(/^localforward .*$/gm), specs.map(printConfigForward));
+    });
   });
 });
 
