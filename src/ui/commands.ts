@@ -18,7 +18,7 @@ import {
 import { readSubjects, type Subject } from '../core/subject.js';
 import { printSshCommand } from '../core/printSshCommand.js';
 import { quoteShell } from '../core/shellWords.js';
-import { printSshConfigBlock } from '../core/sshConfigBlock.js';
+import { printSshConfigBlocks } from '../core/sshConfigBlock.js';
 import type { Turns } from '../core/turns.js';
 import { connectionSeen } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
@@ -249,7 +249,8 @@ export function registerCommands({
 
     async [commands.copyConfigBlock](given?: unknown, selected?: unknown) {
       const tunnels = await picker.tunnels('Copy as ssh_config Block', given, selected);
-      await copy(byHost(tunnels).map(([first, specs]) => printSshConfigBlock(first.destination, specs)));
+      const groups = byHost(tunnels).map(([{ destination }, specs]) => ({ destination, specs }));
+      if (groups.length > 0) await copy([printSshConfigBlocks(groups)]);
     },
 
     async [commands.openInBrowser](given?: unknown, selected?: unknown) {

@@ -205,6 +205,24 @@ describe('every kind of forward inside VS Code', () => {
     await answers(late);
   });
 
+  it('leaves those that finish when a button that came before stops their tunnel for another one', async () => {
+    const port = await freePort();
+    const row = await start(`127.0.0.1:${port}:localhost:${service.port}`, 'First');
+    const client = await stay(port);
+    await vscode.commands.executeCommand('notifications.clearAll');
+    await run('forwardPort', { host: 'web01', forward: `127.0.0.1:${port}:localhost:${service.port + 1}` });
+    await eventually(() => assert.match(lastNotice(), /in use .* by the tunnel “First”/));
+    await run('stop', { ...row, how: 'drain' });
+    await eventually(async () => {
+      await vscode.commands.executeCommand('notification.acceptPrimaryAction');
+      assert.deepEqual(
+        forwards().map(({ status }) => status),
+        ['stopped', 'ready'],
+      );
+    });
+    await answers(client);
+  });
+
   it('takes one that finishes off the list when it has, and not before', async () => {
     for (const how of [undefined, 'drain'] as const) {
       const port = await freePort();
@@ -286,32 +304,13 @@ describe('every kind of forward inside VS Code', () => {
     assert.equal(forwards()[1]!.isOpen, false);
   });
 
-  it('reads the connections of a host again that was closed in the list, removed and added', async () => {
-    const focus = (...steps: string[]) =>
-      ['sshTunnels.tunnels.focus', 'list.focusFirst', ...steps].reduce<Promise<unknown>>(
-        (before, step) => before.then(() => vscode.commands.executeCommand(step)),
-        Promise.resolve(),
-      );
-    const opened = async () => {
-      const before = access().clientReads();
-      await focus('list.expand', 'list.focusDown', 'list.expand');
-      await sleep(1500);
-      assert.ok(access().clientReads() >= before + 1, 'nobody reads');
-    };
-    await start(`${await freePort()}:localhost:${service.port}`);
-    await eventually(opened);
-    await focus('list.collapse');
-    await sleep(1200);
-    const closedAt = access().clientReads();
-    await sleep(1200);
-    assert.equal(access().clientReads(), closedAt, 'the host is closed');
-    await removeAll();
-    await start(`${await freePort()}:localhost:${service.port}`);
-    const before = access().clientReads();
-    await eventually(async () => {
-      await opened();
-      assert.ok(access().clientReads() >= before + 3, 'it is not read each second');
-    });
+  it('copies two logins on one host as two blocks that ssh keeps apart', async () => {
+    for (const host of ['web01', 'nobody@web01']) await run('forwardPort', { host, forward: '5000:db:5432' });
+    await run('copyConfigBlock', forwards()[0], forwards());
+    assert.equal(
+      await vscode.env.clipboard.readText(),
+      'Host web01\n  LocalForward 5000 db:5432\n\nHost web01-nobody\n  HostName web01\n  User nobody\n  LocalForward 5000 db:5432\n',
+    );
   });
 
   it('reads no counters while nobody looks, and each second while somebody does', async () => {
