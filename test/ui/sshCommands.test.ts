@@ -173,7 +173,7 @@ describe('ssh commands in a window', () => {
   it('copies tunnels as an ssh command and as an ssh_config block', async () => {
     await tunnels.pressMenu(`localhost:${added} → localhost:${webPort}`, 'Remove');
     await tunnels.pressMenu('web01', 'Copy as ssh Command');
-    await eventually(async () => assert.match(await window.clipboard(), /^ssh -N .* web01$/));
+    await eventually(async () => assert.match(await window.clipboard(), /^ssh -F \S+ -N .* web01$/));
     assert.ok(
       (await window.clipboard()).includes(`-L ${local}:localhost:${webPort} -R ${remote}:localhost:${webPort}`),
     );
