@@ -36,7 +36,7 @@ export interface Listening {
   stop(): Promise<void>;
 }
 
-/** How long a stop waits for a `listen` that is under way, in milliseconds: longer than the server is tried (serverAccess). */
+/** How long a stop waits for a `listen` that is under way, in milliseconds; it ends what that is finding out (serverAccess). */
 const patienceMs = 2500;
 
 /** `allow` asks before the network is let in, and rejects with a FailureError when it shall not be. */
