@@ -13,6 +13,8 @@ export interface PastedText {
 
 /** More at once than a key gives. */
 const pastedLength = 8;
+/** How long a clipboard may take, in milliseconds: in a browser it may wait for a permission. */
+const clipboardMs = 300;
 
 /** `changed` is called when an input turns out to show several lines that were pasted. */
 export function createPastedText(changed: () => void): PastedText {
@@ -31,10 +33,11 @@ export function createPastedText(changed: () => void): PastedText {
   return {
     look(value) {
       const grown = value.length - before.length;
-      const isPaste = value !== before && grown >= pastedLength;
+      // Only where several lines mean something: nobody's clipboard is read for a host or a port.
+      const isPaste = value !== before && grown >= pastedLength && /\bssh\b/.test(value);
       before = value;
       // Without a clipboard to read it stays as it is shown.
-      if (isPaste) looking = read(value).catch(() => {});
+      if (isPaste) looking = withinTime(read(value).catch(() => {}));
       return looking;
     },
     of: (value) => found(value)?.text ?? value,
@@ -43,4 +46,9 @@ export function createPastedText(changed: () => void): PastedText {
       return lines === undefined ? undefined : `${lines} lines were pasted: they are read as lines`;
     },
   };
+}
+
+function withinTime(work: Promise<void>): Promise<void> {
+  const late = new Promise<void>((resolve) => setTimeout(resolve, clipboardMs));
+  return Promise.race([work, late]);
 }

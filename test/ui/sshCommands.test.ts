@@ -80,7 +80,11 @@ describe('ssh commands in a window', () => {
         ],
       ],
     );
-    assert.match(rest[3]?.label ?? '', /^Ignored: .*-A/);
+    await eventually(async () => {
+      const [lines, ignored] = (await labels()).slice(4);
+      assert.match(lines ?? '', /^\d lines were pasted: they are read as lines$/);
+      assert.match(ignored ?? '', /^Ignored: .*-A/);
+    });
     await window.screenshot('paste-command');
     await quickInput.accept();
     await eventually(async () => assert.deepEqual(await states(), ['ready', 'ready', 'ready']));
