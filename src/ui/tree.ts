@@ -129,8 +129,9 @@ export function createTree(presentation: Presentation, session: Session, clientL
     view.onDidCollapseElement(({ element }) => toggle(element, element.kind !== 'forward')),
     view.onDidChangeVisibility(({ visible }) => {
       look();
-      // What was read of clients before it was hidden is old.
-      if (visible) redraw();
+      // What was read of clients before it was hidden is old. Without them VS Code draws it anyway, and a row that is
+      // pressed while it is drawn once more would be lost to its command.
+      if (visible && toggled.size > 0) redraw();
     }),
     view.onDidChangeSelection(({ selection: [row, ...others] }) =>
       setContext(contextKeys.selected, row && others.length === 0 ? contextValue(nowOf(row), flagsOf(nowOf(row))) : ''),
