@@ -3,6 +3,7 @@
 import type { Destination } from './destination.js';
 import { printSpec, type Endpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import { parseHostAddress, printHostAddress } from './hostAddress.js';
+import { isLoopback } from './wording.js';
 
 /** An ssh to run, and those that it shall run at its destination. */
 export interface SshCall {
@@ -64,10 +65,6 @@ function meets(target: Endpoint, listen: Listen, { host, options = [] }: Destina
   const isAll = ['', '*', '0.0.0.0', '::'].includes(bind);
   if (isOwn) return isAll || isLoopback(bind);
   return isLoopback(name) && (isAll || (isLoopback(bind) && (name === 'localhost' || bind === 'localhost')));
-}
-
-function isLoopback(name: string): boolean {
-  return name === 'localhost' || name === '::1' || /^127(\.\d+){3}$/.test(name);
 }
 
 /** What of the inner way was meant for the machine that ran it. */

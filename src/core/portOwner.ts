@@ -1,4 +1,5 @@
 // Who listens on a port, read from what the system's own programs print. All of it is untrusted text.
+import { unseen } from './printable.js';
 
 export interface PortOwner {
   /** Printable, 60 characters at most. */
@@ -139,8 +140,8 @@ function unescapeLsof(text: string): string {
 /** None when the name or the pid doesn't tell anything. */
 function portOwner(name: string | undefined, pidText: string | undefined): PortOwner[] {
   const pid = readPid(pidText);
-  const printable = (name ?? '').replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '').trim();
-  const program = Array.from(printable).slice(0, 60).join('');
+  const seen = (name ?? '').replace(new RegExp(unseen, 'gu'), '').trim();
+  const program = Array.from(seen).slice(0, 60).join('');
   if (pid === undefined || program === '') return [];
   // Newer versions of Node name their main thread (nodejs/node#56416), which on Linux is the process's name.
   return [{ program: /^(node-)?MainThread$/.test(program) ? 'node' : program, pid }];

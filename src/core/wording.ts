@@ -424,7 +424,7 @@ function hopText({ hop, target, refusal, detail }: Failure & { kind: 'hopRefused
     case 'prohibited':
       return `${hop} forbids connecting on to ${target}. Ask who runs it about AllowTcpForwarding and PermitOpen.`;
     case 'connectFailed':
-      if (/refused/i.test(detail))
+      if (unreachedBecause(detail) === 'refused')
         return `${target} refused the connection, as ${hop} sees it. Check that an SSH server runs there and the port is right.`;
       return `${target} can’t be reached from ${hop}${detail ? ` (${detail})` : ''}. Check the name and the port.`;
     case 'unknownType':

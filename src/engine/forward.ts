@@ -8,6 +8,7 @@ import { createClients, type Clients } from './clients.js';
 import { openLocalForward } from './localForward.js';
 import { openRemoteForward } from './remoteForward.js';
 import type { SshSession } from './sshClient.js';
+import { withinTime } from './withinTime.js';
 
 export interface ForwardContext {
   /** The host's name as typed, for messages. */
@@ -106,10 +107,10 @@ export function openForward(planned: PlannedForward, session: SshSession, given:
     ended.abort();
     await listening.stop();
     // A server that does not answer must not keep us; what it still says is undone whenever it comes.
-    let late: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => (late = setTimeout(resolve, patienceMs)));
-    await Promise.race([opened.then(() => listening.stop()), patience]);
-    clearTimeout(late);
+    await withinTime(
+      patienceMs,
+      opened.then(() => listening.stop()),
+    );
     context.emit({ kind: 'forwardClosed', forward: id });
   };
   attach(session, Promise.resolve());

@@ -118,3 +118,10 @@ export function reset(socket: Socket): void {
     socket.destroy();
   }
 }
+
+/** Closes a channel that nobody listens to: what it still has is read and dropped, or it would never close. */
+export function discard(channel: SshChannel): void {
+  channel.on('data', () => {});
+  channel.resume();
+  channel.close();
+}

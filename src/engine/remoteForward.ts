@@ -11,7 +11,7 @@ import type { ClientEntry } from './clients.js';
 import type { ListeningOpener } from './forward.js';
 import { socketPath } from './listener.js';
 import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
-import { join } from './pump.js';
+import { discard, join } from './pump.js';
 import { createServerAccess, type ServerAccess } from './serverAccess.js';
 import {
   ListenRefused,
@@ -22,6 +22,7 @@ import {
 } from './sshClient.js';
 import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
+import { withinTime } from './withinTime.js';
 
 export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, allow, context) => {
   const { host } = context;
@@ -185,17 +186,12 @@ async function answersAt(session: SshSession, bind: string | undefined, port: nu
   const host = bind === undefined || ['', '*', 'localhost'].includes(bind) ? '127.0.0.1' : bind;
   const opened = session.openTcp({ host, port }, { address: '127.0.0.1', port: 0 }).then(
     (channel) => {
-      channel.resume();
-      channel.close();
+      discard(channel);
       return true;
     },
     () => false,
   );
-  let late: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<boolean>((resolve) => (late = setTimeout(resolve, answerMs, false)));
-  const answers = await Promise.race([opened, tooLate]);
-  clearTimeout(late);
-  return answers;
+  return (await withinTime(answerMs, opened)) ?? false;
 }
 
 /** What the protocol has for a bind address (RFC 4254 section 7.1; OpenSSH's channel_rfwd_bind_host). */

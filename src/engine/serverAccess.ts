@@ -6,7 +6,8 @@ import { isIP } from 'node:net';
 import type { Access, BoundAddress } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
 import { isLoopback } from '../core/wording.js';
-import type { IncomingChannel, RemoteListener, SshChannel, SshSession } from './sshClient.js';
+import { discard } from './pump.js';
+import type { IncomingChannel, RemoteListener, SshSession } from './sshClient.js';
 
 /** How long a client is kept that may be our knocking, in milliseconds. */
 const limitMs = 2_000;
@@ -85,10 +86,10 @@ export function createServerAccess(
       const heard = word && knocks.words.get(word.toString('hex'));
       if (heard) {
         heard(self);
-        return closeChannel(channel);
+        return discard(channel);
       }
       if (word) channel.unshift(word);
-      serve({ ...incoming, accept: () => channel, reject: () => closeChannel(channel) });
+      serve({ ...incoming, accept: () => channel, reject: () => discard(channel) });
     };
     // Looked at while it stays in the stream: what a client says, and its end, is for the target.
     const look = () => {
@@ -117,14 +118,14 @@ export function createServerAccess(
       const patience = wordMs + 3 * (Date.now() - since);
       // Another program of the server is not to be written to.
       if (!(await within(session, patience, arrived))) {
-        closeChannel(channel);
+        discard(channel);
         return 'other';
       }
       knocks.sent++;
       // However late: what was let in must not be taken for a client.
       channel.write(Buffer.from(word, 'hex'));
       const by = await within(session, patience, heard);
-      closeChannel(channel);
+      discard(channel);
       knocks.sent--;
       return by === self ? 'ours' : 'other';
     } catch (error) {
@@ -243,10 +244,4 @@ function within<T>(session: SshSession, ms: number, wanted: Promise<T>): Promise
     const forget = session.onEnd(() => settle());
     void wanted.then(settle);
   });
-}
-
-function closeChannel(channel: SshChannel): void {
-  channel.on('data', () => {});
-  channel.resume();
-  channel.close();
 }

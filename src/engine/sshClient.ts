@@ -4,6 +4,7 @@ import { BaseAgent, Client, createAgent, utils, type Channel, type ParsedKey } f
 import { FailureError, errorCode, failureOf, type ChannelRefusal, type Failure } from '../core/failure.js';
 import { printable } from '../core/printable.js';
 import type { Algorithms } from '../core/sshConfig.js';
+import { withinTime } from './withinTime.js';
 
 export type SshChannel = Channel;
 
@@ -297,11 +298,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     };
     const stopListening = async (key: string, ask: (done: () => void) => void): Promise<void> => {
       acceptors.delete(key);
-      if (phase !== 'ready') return;
-      let late: NodeJS.Timeout | undefined;
-      const given = new Promise<void>((resolve) => (late = setTimeout(resolve, cancelMs)));
-      await Promise.race([answerOf<void>(ask), given]);
-      clearTimeout(late);
+      if (phase === 'ready') await withinTime(cancelMs, answerOf<void>(ask));
     };
     const offer = (key: string, origin: IncomingChannel['origin'], accept: () => Channel, reject: () => void) => {
       const onChannel = acceptors.get(key);

@@ -17,7 +17,6 @@ import {
 } from '../core/session.js';
 import { readSubjects, type Subject } from '../core/subject.js';
 import { printSshCommand } from '../core/printSshCommand.js';
-import { quoteShell } from '../core/shellWords.js';
 import { printSshConfigBlocks } from '../core/sshConfigBlock.js';
 import type { Turns } from '../core/turns.js';
 import { connectionSeen } from '../core/snapshot.js';
@@ -241,10 +240,7 @@ export function registerCommands({
 
     async [commands.copySshCommand](given?: unknown, selected?: unknown) {
       const tunnels = await picker.tunnels('Copy as ssh Command', given, selected);
-      const file = configFile();
-      const ssh = file === undefined ? 'ssh' : `ssh -F ${quoteShell(file)}`;
-      const lines = byHost(tunnels).map(([first, specs]) => printSshCommand(first.destination, specs));
-      await copy(lines.map((line) => line.replace(/^ssh\b/, () => ssh)));
+      await copy(byHost(tunnels).map(([first, specs]) => printSshCommand(first.destination, specs, configFile())));
     },
 
     async [commands.copyConfigBlock](given?: unknown, selected?: unknown) {

@@ -170,8 +170,7 @@ function typedItem(value: string, known: readonly HostItem[], linesNote?: string
     const read = readSshCommand(value);
     if (!read.ok) return refused(problemText(read.failure));
     const effects = read.tunnels.map((tunnel) => effectOf(tunnel).effect);
-    const notes = [...(linesNote === undefined ? [] : [linesNote]), ...commandNotes(read)];
-    return taken(commandTitle(read), [...effects, ...notes].join(' · '), read);
+    return taken(commandTitle(read), [...effects, ...commandNotes(read, linesNote)].join(' · '), read);
   }
   const result = parseDestination(value);
   if (!result.ok) return refused(failureText(result.failure));
@@ -257,8 +256,7 @@ function readTunnels(text: string, destination: Destination, linesNote?: string)
   const lines = [
     commandTitle(read),
     ...effects.flatMap(({ effect, access }) => [effect, access]),
-    ...(linesNote === undefined ? [] : [linesNote]),
-    ...commandNotes(read),
+    ...commandNotes(read, linesNote),
   ];
   const isOpen = effects.some((one) => one.isOpen);
   return { tunnels: read.tunnels, verdict: verdict(lines.map(sentence).join(' '), isOpen ? Warning : Info) };

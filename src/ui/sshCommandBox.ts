@@ -67,8 +67,12 @@ function hostText({ options = [], ...address }: Destination): string {
 }
 
 /** What is otherwise than it is written. */
-export function commandNotes({ ignored, notes }: SshCommand): string[] {
-  return [...(ignored.length > 0 ? [`Ignored: ${ignored.join(', ')}`] : []), ...notes];
+export function commandNotes({ ignored, notes }: SshCommand, linesNote?: string): string[] {
+  return [
+    ...(linesNote === undefined ? [] : [linesNote]),
+    ...(ignored.length > 0 ? [`Ignored: ${ignored.join(', ')}`] : []),
+    ...notes,
+  ];
 }
 
 /** Asks for a command; undefined when it was closed. */
@@ -119,6 +123,6 @@ function commandItems(read: SshCommandResult, linesNote?: string): vscode.QuickP
       const { effect, access, isOpen } = effectOf(tunnel);
       return item(isOpen ? 'broadcast' : undefined, effect, `${access}.`);
     }),
-    ...[...(linesNote === undefined ? [] : [linesNote]), ...commandNotes(read)].map((note) => item('info', note)),
+    ...commandNotes(read, linesNote).map((note) => item('info', note)),
   ];
 }
