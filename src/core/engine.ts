@@ -1,8 +1,11 @@
 // The port between what is wanted and what runs: implemented by engine/reconciler (in this thread) and by
 // engine/workerEngine (in a worker thread). Everything that crosses it is plain data.
+import type { ConfigForwards } from './configForward.js';
+import type { Explanation } from './explanation.js';
 import type { Failure } from './failure.js';
 import type { ForwardSpec } from './forwardSpec.js';
-import type { Plan, ConnectionId, ForwardId } from './plan.js';
+import type { ConnectionId, ForwardId, HostRequest, Plan } from './plan.js';
+import type { ServerPort } from './serverPort.js';
 
 export interface Engine {
   /** Makes what runs equal to the plan. The whole plan each time; the same plan twice does nothing. */
@@ -13,6 +16,21 @@ export interface Engine {
   onEvent(listener: (event: EngineEvent) => void): () => void;
   /** The names a person can pick: Host entries of the ssh_config file (default ~/.ssh/config), patterns left out. */
   hosts(configFile: string | undefined): Promise<readonly string[]>;
+  /**
+   * The forwards that stand in ssh_config (default ~/.ssh/config) for each host that can be picked, and the files that
+   * were read. No program is run for it: a `Match exec` counts as not matched.
+   */
+  configForwards(configFile: string | undefined): Promise<ConfigForwards>;
+  /**
+   * How a host is reached and why so, with a try to connect that changes nothing; secrets left out. It asks no person:
+   * where one would be asked, the try ends there and says so.
+   */
+  explain(host: HostRequest): Promise<Explanation>;
+  /**
+   * What listens on the server, as its own tools tell it over a connection that is up, or one made for it. Asks no person
+   * and rejects with a FailureError where it can't be known.
+   */
+  serverPorts(host: HostRequest): Promise<readonly ServerPort[]>;
   /** Who is connected through a forward now, the oldest first; nobody for an id that isn't there. */
   clients(forward: ForwardId): Promise<readonly Client[]>;
   /** Resets one client of a forward; one that has gone is ignored. */
@@ -54,6 +72,8 @@ export type Ask = { id: string; connection: ConnectionId } & (
       keyType: string;
       /** `SHA256:...`, as ssh-keygen -l prints it. */
       fingerprint: string;
+      /** The key as a picture, as `ssh-keygen -lv` draws it: lines of text. */
+      art: string;
       /** Other keys of this host that known_hosts has: a server that changed its key's type, or somebody in between. */
       known: readonly { keyType: string; file: string; line: number }[];
       /** Where Accept and Remember will write; absent: it can't be remembered. */
@@ -61,6 +81,19 @@ export type Ask = { id: string; connection: ConnectionId } & (
     }
   | { kind: 'passphrase'; path: string; attempt: number }
   | { kind: 'password'; user: string; host: string; port: number; attempt: number }
+  /** A round of keyboard-interactive (RFC 4256 section 3.2); at least one prompt. `attempt` counts the logins tried. */
+  | {
+      kind: 'interactive';
+      user: string;
+      host: string;
+      port: number;
+      attempt: number;
+      /** The server's own words; printable, may be empty. */
+      name: string;
+      instruction: string;
+      /** `echo`: what is typed may be seen. */
+      prompts: readonly { text: string; echo: boolean }[];
+    }
   /** Before a listener that the network can reach is opened. */
   | {
       kind: 'openToNetwork';
@@ -75,6 +108,8 @@ export type Reply =
   | { kind: 'cancel' }
   | { kind: 'hostKey'; accept: 'once' | 'remember' }
   | { kind: 'secret'; secret: string }
+  /** One for each prompt. */
+  | { kind: 'answers'; answers: readonly string[] }
   | { kind: 'allow' };
 
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error';
@@ -111,6 +146,8 @@ export type EngineEvent =
   | { kind: 'drained'; forward: ForwardId; run: number }
   | { kind: 'channelOpened'; forward: ForwardId }
   | { kind: 'channelFailed'; forward: ForwardId; failure: Failure }
+  /** The server told something while a person logs in (a banner, or a round without a prompt: "push sent"); printable. */
+  | { kind: 'serverSaid'; connection: ConnectionId; text: string }
   | { kind: 'asked'; ask: Ask }
   | { kind: 'askSettled'; id: string }
   | { kind: 'logged'; level: LogLevel; text: string }

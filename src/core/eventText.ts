@@ -36,6 +36,8 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
       return undefined;
     case 'channelFailed':
       return { level: 'warning', text: `${event.forward}: ${failureText(event.failure)}` };
+    case 'serverSaid':
+      return info(`${event.connection}: the server said: ${event.text}`);
     case 'asked':
       return info(`${event.ask.connection}: waiting for an answer (${event.ask.kind})`);
     case 'askSettled':

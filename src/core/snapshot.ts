@@ -88,6 +88,7 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
       const ended = { kind: 'failed', failure: { kind: 'engineEnded', detail: event.detail } } as const;
       return { ...emptySnapshot, ended };
     }
+    case 'serverSaid':
     case 'drained':
     case 'logged':
       return snapshot;

@@ -17,7 +17,13 @@ export interface HostConfig {
   bindAddress?: string;
   /** 0: any family */
   addressFamily: 0 | 4 | 6;
+  /** ProxyCommand, its tokens expanded: its standard input and output are the connection. A proxyJump goes before it. */
+  proxyCommand?: string;
+  /** How often to try to connect the socket, a second apart; 1 or more. */
+  connectionAttempts: number;
   identityFiles: readonly string[];
+  /** Certificates named apart from their keys; each key's own `-cert.pub` is looked for besides. */
+  certificateFiles: readonly string[];
   identitiesOnly: boolean;
   /** Socket or pipe of the agent; absent: none. */
   identityAgent?: string;
@@ -25,6 +31,14 @@ export interface HostConfig {
   globalKnownHostsFiles: readonly string[];
   strictHostKeyChecking: 'ask' | 'accept-new' | 'yes' | 'no';
   hashKnownHosts: boolean;
+  /** A command that prints known_hosts lines; its tokens are not expanded yet, since some are of the key. */
+  knownHostsCommand?: string;
+  /** A list of public keys or an OpenSSH key revocation list. */
+  revokedHostKeysFile?: string;
+  /** The address that was connected to must not be known with another key. */
+  checkHostIp: boolean;
+  /** Whether further keys that the server proves to have go to known_hosts. */
+  updateHostKeys: 'yes' | 'no' | 'ask';
   /** Methods in the order to try: publickey, password, ... */
   preferredAuthentications: readonly string[];
   /** What may be offered; an absent list is not narrowed. */
@@ -55,12 +69,20 @@ export interface Algorithms {
   cipher?: readonly string[];
   mac?: readonly string[];
   hostKey?: readonly string[];
+  /** PubkeyAcceptedAlgorithms: signatures of the user's keys. */
+  pubkey?: readonly string[];
+  /** CASignatureAlgorithms: signatures on host certificates. */
+  caSignature?: readonly string[];
 }
 
 /** Where this runs: what `~`, `%d`, `%u` and the defaults stand for. */
 export interface LocalUser {
   name: string;
+  /** The number of the user, `%i`; none on Windows. */
+  uid?: number;
   home: string;
+  /** The machine's name with its domain, `%l`. */
+  hostName: string;
   env: Readonly<Record<string, string | undefined>>;
   windows: boolean;
 }
@@ -160,6 +182,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     if (parts.length === 0 || sum < least) throw new Error(`${keyword} ${value}: expected a time`);
     return sum;
   };
+  const set = (keyword: string) => !/^(none)?$/i.test(one(keyword) ?? '');
   const user = one('user') ?? local.name;
   const hostName = one('hostname') ?? alias;
   const port = number('port', 22, 1);
@@ -197,9 +220,12 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     user,
     ...(hostKeyAlias && { hostKeyAlias }),
     proxyJump: jumps(one('proxyjump'), { '%': '%', h: hostName, n: alias, p: String(port), r: user }),
+    ...(set('proxycommand') && { proxyCommand: commandTokens('proxycommand', one('proxycommand')!, tokens) }),
+    connectionAttempts: number('connectionattempts', 1, 1),
     ...(bindAddress && { bindAddress }),
     addressFamily: family((one('addressfamily') ?? 'any').toLowerCase()),
     identityFiles: (identityFiles ?? defaultIdentities).map((file) => path(unquote(file))),
+    certificateFiles: paths('certificatefile', []),
     identitiesOnly: yes('identitiesonly', false),
     ...(agent !== undefined && { identityAgent: agent }),
     userKnownHostsFiles: paths('userknownhostsfile', ['~/.ssh/known_hosts', '~/.ssh/known_hosts2']),
@@ -211,14 +237,20 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     ),
     strictHostKeyChecking: strictness(strict),
     hashKnownHosts: yes('hashknownhosts', false),
-    preferredAuthentications: (one('preferredauthentications') ?? 'publickey,password')
+    ...(set('knownhostscommand') && { knownHostsCommand: one('knownhostscommand')! }),
+    ...(set('revokedhostkeys') && { revokedHostKeysFile: path(unquote(one('revokedhostkeys')!)) }),
+    checkHostIp: yes('checkhostip', false),
+    updateHostKeys: updating((one('updatehostkeys') ?? 'no').toLowerCase()),
+    preferredAuthentications: (one('preferredauthentications') ?? 'publickey,keyboard-interactive,password')
       .split(',')
-      .filter((method) => !isOff(method === 'publickey' ? 'pubkey' : method)),
+      .filter((method) => !isOff(switchOf[method] ?? method)),
     algorithms: {
       ...list('kex', 'kexalgorithms'),
       ...list('cipher', 'ciphers'),
       ...list('mac', 'macs'),
       ...list('hostKey', 'hostkeyalgorithms'),
+      ...list('pubkey', 'pubkeyacceptedalgorithms'),
+      ...list('caSignature', 'casignaturealgorithms'),
     },
     numberOfPasswordPrompts: number('numberofpasswordprompts', 3),
     batchMode: yes('batchmode', false),
@@ -233,6 +265,26 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     ...permitted(one('permitremoteopen') ?? 'any'),
     tokens,
   };
+}
+
+/** The option that turns a method off, where its name is another one. */
+const switchOf: Readonly<Record<string, string>> = {
+  publickey: 'pubkey',
+  'keyboard-interactive': 'kbdinteractive',
+};
+
+function updating(value: string): HostConfig['updateHostKeys'] {
+  if (value === 'ask') return value;
+  return ['yes', 'true', 'on'].includes(value) ? 'yes' : 'no';
+}
+
+/** A command in which each token stands for what it means; another one is an error, as in ssh. */
+function commandTokens(keyword: string, command: string, tokens: Readonly<Record<string, string>>): string {
+  return command.replace(/%(.?)/g, (token, letter: string) => {
+    const meaning = tokens[letter];
+    if (meaning === undefined) throw new Error(`${keyword} ${command}: unknown token ${token}`);
+    return meaning;
+  });
 }
 
 const defaultIdentities = [

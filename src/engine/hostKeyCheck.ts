@@ -69,7 +69,7 @@ export async function createHostKeyCheck(
             return remember(blob);
           }
           const known = verdict.others.map(({ keyType, file, line }) => ({ keyType, file, line }));
-          const reply = await ask({ kind: 'hostKey', ...key, known, ...(file !== undefined && { file }) });
+          const reply = await ask({ kind: 'hostKey', ...key, art: '', known, ...(file !== undefined && { file }) });
           if (reply.kind !== 'hostKey') throw new FailureError({ kind: 'hostKeyUnknown', ...key, strict: false });
           accepted.add(identity);
           if (reply.accept === 'remember') await remember(blob);

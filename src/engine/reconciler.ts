@@ -78,6 +78,9 @@ export function createEngine(): Engine {
       return () => listeners.delete(listener);
     },
     hosts: readHosts,
+    configForwards: () => Promise.resolve({ forwards: [], problems: [], files: [] }),
+    explain: () => Promise.resolve({ hosts: [] }),
+    serverPorts: () => Promise.resolve([]),
     clients(forward) {
       const found = [...connections.values()].map((connection) => connection.clients(forward)).find((list) => list);
       return Promise.resolve(found ?? []);

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { appendFile, mkdir, open, readFile, readdir, stat } from 'node:fs/promises';
-import { homedir, userInfo } from 'node:os';
+import { homedir, hostname, userInfo } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { printValue } from '../core/destination.js';
 import { FailureError, errorCode } from '../core/failure.js';
@@ -20,7 +20,15 @@ import {
 } from '../core/sshConfig.js';
 
 export function localUser(): LocalUser {
-  return { name: userName(), home: homedir(), env: process.env, windows: process.platform === 'win32' };
+  const uid = process.getuid?.();
+  return {
+    name: userName(),
+    ...(uid !== undefined && { uid }),
+    home: homedir(),
+    hostName: hostname(),
+    env: process.env,
+    windows: process.platform === 'win32',
+  };
 }
 
 /** A container's user may have no entry in the password database. */

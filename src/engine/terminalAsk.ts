@@ -21,6 +21,12 @@ export async function askTerminal(ask: Ask): Promise<Reply> {
       return { kind: 'secret', secret: await question(`Passphrase of ${ask.path}: `, false) };
     case 'password':
       return { kind: 'secret', secret: await question(`Password of ${ask.user}@${ask.host}: `, false) };
+    case 'interactive': {
+      for (const text of [ask.name, ask.instruction]) if (text !== '') process.stderr.write(`${text}\n`);
+      const answers: string[] = [];
+      for (const { text, echo } of ask.prompts) answers.push(await question(`(${ask.user}@${ask.host}) ${text}`, echo));
+      return { kind: 'answers', answers };
+    }
     case 'openToNetwork':
       // Who wrote the bind address on the command line has said so.
       return { kind: 'allow' };

@@ -1,7 +1,8 @@
 // The engine's thread: a busy extension host does not stall a tunnel, and a busy tunnel does not stall the editor.
 import { parentPort } from 'node:worker_threads';
+import { failureOf } from '../core/failure.js';
 import { createEngine } from './reconciler.js';
-import type { FromWorker, ToWorker } from './workerMessage.js';
+import type { FromWorker, Question, ToWorker } from './workerMessage.js';
 
 const port = parentPort;
 if (!port) throw new Error('worker.js runs in a worker thread only');
@@ -18,18 +19,15 @@ port.on('message', (message: ToWorker) => {
     case 'answer':
       engine.answer(message.askId, message.reply);
       break;
-    case 'hosts':
-      // A list that can't be made is an empty one: nothing that is asked on the side may end the tunnels.
-      void engine.hosts(message.configFile).then(
-        (hosts) => send({ kind: 'hosts', request: message.request, hosts }),
-        () => send({ kind: 'hosts', request: message.request, hosts: [] }),
+    case 'question': {
+      const { request, question } = message;
+      // Nothing that is asked on the side may end the tunnels.
+      answerTo(question).then(
+        (value) => send({ kind: 'answer', request, value }),
+        (error: unknown) => send({ kind: 'refused', request, failure: failureOf(error) }),
       );
       break;
-    case 'clients':
-      void engine
-        .clients(message.forward)
-        .then((clients) => send({ kind: 'clients', request: message.request, clients }));
-      break;
+    }
     case 'disconnect':
       engine.disconnect(message.forward, message.client);
       break;
@@ -40,3 +38,8 @@ port.on('message', (message: ToWorker) => {
       });
   }
 });
+
+async function answerTo({ name, args }: Question): Promise<unknown> {
+  const method = engine[name] as (...args: unknown[]) => Promise<unknown>;
+  return method(...args);
+}

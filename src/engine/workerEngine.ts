@@ -1,7 +1,8 @@
 // The engine as the extension host sees it: the port of core/engine, over a worker thread that starts when it is needed.
 import { Worker } from 'node:worker_threads';
 import type { Engine, EngineEvent } from '../core/engine.js';
-import type { Answer, FromWorker, ToWorker } from './workerMessage.js';
+import { FailureError } from '../core/failure.js';
+import type { Answered, FromWorker, Question, ToWorker } from './workerMessage.js';
 
 /** How long the thread may take to close everything, in milliseconds; VS Code gives a deactivation about five seconds. */
 const closeMs = 3000;
@@ -9,7 +10,7 @@ const closeMs = 3000;
 /** `workerPath`: dist/worker.js. The thread starts with the first plan that wants something, or the first question. */
 export function startWorkerEngine(workerPath: string): Engine {
   const listeners = new Set<(event: EngineEvent) => void>();
-  const waiting = new Map<number, (answer: Answer | undefined) => void>();
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let requests = 0;
   let worker: Worker | undefined;
   let closing = false;
@@ -25,28 +26,33 @@ export function startWorkerEngine(workerPath: string): Engine {
     thread.on('message', (message: FromWorker) => {
       if (message.kind === 'event') emit(message.event);
       else if (message.kind !== 'closed') {
-        waiting.get(message.request)?.(message);
+        const asker = waiting.get(message.request);
         waiting.delete(message.request);
+        if (message.kind === 'answer') asker?.resolve(message.value);
+        else asker?.reject(new FailureError(message.failure));
       }
     });
     let reason = 'its thread ended';
     thread.on('error', (error) => (reason = error.message));
     thread.on('exit', () => {
       if (worker === thread) worker = undefined;
-      for (const answer of waiting.values()) answer(undefined);
+      const ended = new FailureError({ kind: 'engineEnded', detail: reason });
+      for (const asker of waiting.values()) asker.reject(ended);
       waiting.clear();
       if (!closing) emit({ kind: 'engineEnded', detail: reason });
     });
     return thread;
   };
   const send = (message: ToWorker) => started().postMessage(message);
-  /** Undefined: the thread has ended before it answered. */
-  const ask = (message: (request: number) => ToWorker): Promise<Answer | undefined> => {
-    const request = ++requests;
-    return new Promise((resolve) => {
-      waiting.set(request, resolve);
-      send(message(request));
+  /** Rejects with a FailureError: the engine's own, or that the thread has ended before it answered. */
+  const ask = <Name extends Answered>(name: Name, ...args: Parameters<Engine[Name]>): ReturnType<Engine[Name]> => {
+    const answer = new Promise((resolve, reject) => {
+      if (closing) return reject(new FailureError({ kind: 'cancelled' }));
+      const request = ++requests;
+      waiting.set(request, { resolve, reject });
+      send({ kind: 'question', request, question: { name, args } as Question });
     });
+    return answer as ReturnType<Engine[Name]>;
   };
 
   return {
@@ -60,16 +66,12 @@ export function startWorkerEngine(workerPath: string): Engine {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    async hosts(configFile) {
-      if (closing) return [];
-      const answer = await ask((request) => ({ kind: 'hosts', request, configFile }));
-      return answer?.kind === 'hosts' ? answer.hosts : [];
-    },
-    async clients(forward) {
-      if (closing || !worker) return [];
-      const answer = await ask((request) => ({ kind: 'clients', request, forward }));
-      return answer?.kind === 'clients' ? answer.clients : [];
-    },
+    // A list that can't be made is an empty one.
+    hosts: (configFile) => ask('hosts', configFile).catch(() => []),
+    configForwards: (configFile) => ask('configForwards', configFile),
+    clients: async (forward) => (worker ? ask('clients', forward).catch(() => []) : []),
+    explain: (host) => ask('explain', host),
+    serverPorts: (host) => ask('serverPorts', host),
     disconnect(forward, client) {
       if (worker) send({ kind: 'disconnect', forward, client });
     },

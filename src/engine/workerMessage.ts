@@ -1,16 +1,24 @@
 // What the extension host and the engine's thread say to each other: plain data.
-import type { Client, EngineEvent, Reply } from '../core/engine.js';
+import type { Engine, EngineEvent, Reply } from '../core/engine.js';
+import type { Failure } from '../core/failure.js';
 import type { ForwardId, Plan } from '../core/plan.js';
 
 export type ToWorker =
   | { kind: 'apply'; plan: Plan }
   | { kind: 'answer'; askId: string; reply: Reply }
-  | { kind: 'hosts'; request: number; configFile: string | undefined }
-  | { kind: 'clients'; request: number; forward: ForwardId }
+  | { kind: 'question'; request: number; question: Question }
   | { kind: 'disconnect'; forward: ForwardId; client: number }
   | { kind: 'close' };
 
-export type FromWorker = { kind: 'event'; event: EngineEvent } | ({ request: number } & Answer) | { kind: 'closed' };
+export type FromWorker =
+  | { kind: 'event'; event: EngineEvent }
+  /** `value`: of the type that the engine's method resolves to. */
+  | { kind: 'answer'; request: number; value: unknown }
+  | { kind: 'refused'; request: number; failure: Failure }
+  | { kind: 'closed' };
 
-/** What a request is answered with. */
-export type Answer = { kind: 'hosts'; hosts: readonly string[] } | { kind: 'clients'; clients: readonly Client[] };
+/** The methods of the engine that are answered. */
+export type Answered = 'hosts' | 'configForwards' | 'clients' | 'explain' | 'serverPorts';
+
+/** A call of one of them. */
+export type Question = { [Name in Answered]: { name: Name; args: Parameters<Engine[Name]> } }[Answered];

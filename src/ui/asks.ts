@@ -43,6 +43,8 @@ export function answerAsks(
       case 'passphrase':
       case 'password':
         return secretReply(ask);
+      case 'interactive':
+        return Promise.resolve({ kind: 'cancel' });
     }
   };
 

@@ -19,6 +19,7 @@ const hostKey: Ask & { kind: 'hostKey' } = {
   host: '[10.0.0.5]:2222',
   keyType: 'ssh-ed25519',
   fingerprint: 'SHA256:abc',
+  art: '',
   known: [],
 };
 

@@ -127,7 +127,7 @@ describe('the keeping of secrets', () => {
   });
 
   it('leaves a secret alone when something else is asked before its connection is up', () => {
-    const key = { host: 'web01', keyType: 'ssh-ed25519', fingerprint: 'SHA256:abc', known: [] };
+    const key = { host: 'web01', keyType: 'ssh-ed25519', fingerprint: 'SHA256:abc', art: '', known: [] };
     const spec = mustParseSpec('-L *:80:db:80');
     const keeper = createKeeper();
     keeper.ask(passphrase(1), 'right', true);

@@ -344,6 +344,9 @@ function createFakeEngine() {
       return () => listeners.delete(listener);
     },
     hosts: () => Promise.resolve([]),
+    configForwards: () => Promise.resolve({ forwards: [], problems: [], files: [] }),
+    explain: () => Promise.resolve({ hosts: [] }),
+    serverPorts: () => Promise.resolve([]),
     clients: () => Promise.resolve([]),
     disconnect: () => {},
     close: () => Promise.resolve(),

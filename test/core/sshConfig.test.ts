@@ -19,8 +19,14 @@ import { hasOpenSsh, run } from '../support/openSsh.js';
 
 // ssh takes the user's name and home from the password database, and so must what it is compared with.
 const { username: name, homedir: home } = userInfo();
-const local: LocalUser = { name, home, env: { SSH_AUTH_SOCK: '/run/agent', MY_AGENT: '/run/mine' }, windows: false };
-const ann: LocalUser = { name: 'ann', home: '/home/ann', env: {}, windows: false };
+const local: LocalUser = {
+  name,
+  home,
+  hostName: 'here',
+  env: { SSH_AUTH_SOCK: '/run/agent', MY_AGENT: '/run/mine' },
+  windows: false,
+};
+const ann: LocalUser = { name: 'ann', home: '/home/ann', hostName: 'here', env: {}, windows: false };
 
 const byHand = (lines: string, user = ann) => hostConfig('web01', parseOptionLines(lines), user);
 
@@ -175,13 +181,17 @@ describe('the options that ssh -G prints', () => {
       port: 22,
       user: name,
       proxyJump: [],
+      connectionAttempts: 1,
       addressFamily: 0,
+      certificateFiles: [],
       identitiesOnly: false,
       identityAgent: '/run/agent',
       userKnownHostsFiles: [`${home}/.ssh/known_hosts`, `${home}/.ssh/known_hosts2`],
       strictHostKeyChecking: 'ask',
       hashKnownHosts: false,
-      preferredAuthentications: ['publickey', 'password'],
+      checkHostIp: false,
+      updateHostKeys: 'yes',
+      preferredAuthentications: ['publickey', 'keyboard-interactive', 'password'],
       numberOfPasswordPrompts: 3,
       batchMode: false,
       connectTimeout: 20,
@@ -246,14 +256,18 @@ describe('hostConfig', () => {
       port: 22,
       user: 'ann',
       proxyJump: [],
+      connectionAttempts: 1,
       addressFamily: 0,
       identityFiles: ['rsa', 'ecdsa', 'ecdsa_sk', 'ed25519', 'ed25519_sk'].map((type) => `/home/ann/.ssh/id_${type}`),
+      certificateFiles: [],
       identitiesOnly: false,
       userKnownHostsFiles: ['/home/ann/.ssh/known_hosts', '/home/ann/.ssh/known_hosts2'],
       globalKnownHostsFiles: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
       strictHostKeyChecking: 'ask',
       hashKnownHosts: false,
-      preferredAuthentications: ['publickey', 'password'],
+      checkHostIp: false,
+      updateHostKeys: 'no',
+      preferredAuthentications: ['publickey', 'keyboard-interactive', 'password'],
       algorithms: {},
       numberOfPasswordPrompts: 3,
       batchMode: false,
@@ -268,9 +282,16 @@ describe('hostConfig', () => {
     } satisfies HostConfig));
 
   it('leaves out the methods that are switched off', () => {
-    assert.deepEqual(byHand('pubkeyauthentication no').preferredAuthentications, ['password']);
-    assert.deepEqual(byHand('passwordauthentication No').preferredAuthentications, ['publickey']);
-    assert.deepEqual(byHand('pubkeyauthentication host-bound').preferredAuthentications, ['publickey', 'password']);
+    assert.deepEqual(byHand('pubkeyauthentication no').preferredAuthentications, ['keyboard-interactive', 'password']);
+    assert.deepEqual(byHand('passwordauthentication No').preferredAuthentications, [
+      'publickey',
+      'keyboard-interactive',
+    ]);
+    assert.deepEqual(byHand('pubkeyauthentication host-bound').preferredAuthentications, [
+      'publickey',
+      'keyboard-interactive',
+      'password',
+    ]);
   });
 
   it('keeps times within what a timer takes', () => {
@@ -332,7 +353,13 @@ describe('hostConfig', () => {
   });
 
   it('takes the pipe of OpenSSH’s agent and the machine’s known hosts on Windows', () => {
-    const windows = { name: 'ann', home: 'C:\\Users\\Ann Lee', env: { ProgramData: 'C:\\ProgramData' }, windows: true };
+    const windows = {
+      name: 'ann',
+      home: 'C:\\Users\\Ann Lee',
+      hostName: 'here',
+      env: { ProgramData: 'C:\\ProgramData' },
+      windows: true,
+    };
     const made = byHand(
       'userknownhostsfile C:\\Users\\Ann Lee/.ssh/known_hosts C:\\Users\\Ann Lee/.ssh/known_hosts2',
       windows,
