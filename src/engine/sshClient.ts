@@ -60,6 +60,12 @@ export interface SshSession {
   listenTcp(address: string, port: number, onChannel: (incoming: IncomingChannel) => void): Promise<RemoteListener>;
   /** The same at a path (streamlocal-forward@openssh.com). The server leaves the file behind when it stops listening. */
   listenUnix(path: string, onChannel: (incoming: IncomingChannel) => void): Promise<RemoteListener>;
+  /**
+   * Runs a command on the server, without input. `stdout` is what it wrote within 5 s, 256 KB at most; the rest and its
+   * other output are dropped. `code`: it ended by itself, and in time. Throws a FailureError of kind channelRefused where
+   * the server runs none.
+   */
+  exec(command: string): Promise<{ code?: number; stdout: string }>;
   /** Whether the connection has enough to send for now; if so, `resume` is called once when it takes more. */
   hold(resume: () => void): boolean;
   /** Called once when the connection is gone, before any channel ends; with undefined after `close`. Returns what undoes it. */
@@ -170,7 +176,10 @@ interface Internals {
   _remoteVer?: string;
   /** Restarts the keepalive's count. */
   _resetKA?: () => void;
+  _chanMgr: { add(opened: object): number };
   _protocol: {
+    session(id: number, window: number, packetSize: number): void;
+    exec(id: number, command: string, wantReply: boolean): void;
     _handlers: { USERAUTH_FAILURE: (protocol: unknown, methods: string[], partial: boolean) => void };
   };
 }
@@ -393,6 +402,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
           close: () => stopListening(path, (done) => client.openssh_unforwardInStreamLocal(path, () => done())),
         };
       },
+      exec: (command) => runCommand(internals, () => phase === 'ready', command),
       hold(resume) {
         if (!socket.writableNeedDrain) return false;
         waiting.add(resume);
@@ -483,6 +493,77 @@ function openChannel(
     } catch (error) {
       refuse('other', error instanceof Error ? error.message : String(error));
     }
+  });
+}
+
+/** How long a command may take with all that is around it, in milliseconds, and what it may write, in bytes. */
+const commandMs = 5_000;
+const commandBytes = 256 * 1024;
+
+/** What ssh2 tells the server of a channel, and counts with. */
+const windowBytes = 2 * 1024 * 1024;
+const packetBytes = 32 * 1024;
+
+/** What is read of ssh2's channel and not in its types. */
+interface ChannelInternals {
+  outgoing: { id: number };
+  /** Called with the answers to requests, in their order. */
+  _callbacks: ((isRefused: unknown) => void)[];
+}
+
+/**
+ * As `Client.exec`, which hands the channel on only with the server's answer: what comes before it would end the process,
+ * or fill the memory.
+ */
+function runCommand(
+  { _chanMgr, _protocol }: Internals,
+  isUp: () => boolean,
+  command: string,
+): Promise<{ code?: number; stdout: string }> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let left = commandBytes;
+    let code: number | undefined;
+    let channel: Channel | undefined;
+    let isRunning = false;
+    let isOver = false;
+    const end = (refusal: ChannelRefusal = 'other', detail = 'it ran no command') => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(late);
+      if (channel && isUp()) channel.close();
+      const stdout = Buffer.concat(chunks).toString();
+      if (isRunning) resolve({ ...(code !== undefined && { code }), stdout });
+      else reject(new FailureError({ kind: 'channelRefused', target: '', host: '', refusal, detail }));
+    };
+    const late = setTimeout(() => end('other', 'it did not answer in time'), commandMs);
+    const opened = (error: SshError | undefined, fresh: Channel) => {
+      if (error) return end(refusalOf(error.reason), printable(error.message));
+      channel = guarded(fresh);
+      if (!channel) return end();
+      if (isOver) return fresh.resume().close();
+      fresh.on('data', (data: Buffer) => {
+        if (isOver) return;
+        chunks.push(data.subarray(0, left));
+        left -= data.length;
+        if (left <= 0) end();
+      });
+      fresh.on('exit', (given: unknown) => {
+        if (typeof given === 'number') code = given;
+      });
+      fresh.on('close', () => end());
+      const { outgoing, _callbacks } = fresh as unknown as ChannelInternals;
+      _callbacks.push((isRefused) => {
+        if (isRefused) return end();
+        isRunning = true;
+        if (!isOver) fresh.end();
+      });
+      _protocol.exec(outgoing.id, command, true);
+    };
+    if (!isUp()) return end('other', 'the connection is gone');
+    const id = _chanMgr.add(Object.assign(opened, { type: 'session' }));
+    if (id < 0) end('resourceShortage', 'too many channels');
+    else _protocol.session(id, windowBytes, packetBytes);
   });
 }
 
