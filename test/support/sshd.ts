@@ -25,9 +25,9 @@ export interface Sshd {
   folder: string;
   /** The client's unencrypted ed25519 key. */
   keyPath: string;
-  /** known_hosts with the server's key under `[127.0.0.1]:port` and `[localhost]:port`. */
+  /** known_hosts with the server's keys under `[127.0.0.1]:port` and `[localhost]:port`. */
   knownHostsPath: string;
-  /** The server's host key, to be replaced or compared. */
+  /** The server's first host key, to be replaced or compared; it and the others are `host_<type>` in the folder. */
   hostKeyPath: string;
   authorizedKeysPath: string;
   /** An ssh_config with `Host alias` that reaches the server with all of the above. */
@@ -48,13 +48,40 @@ export interface Sshd {
   stop(): Promise<void>;
 }
 
-export interface SshdOptions {
-  /** Lines of sshd_config that come first, and so win. */
-  config?: readonly string[];
+export const hostKeyTypes = ['ed25519', 'ecdsa', 'rsa'] as const;
+export type HostKeyType = (typeof hostKeyTypes)[number];
+
+/** An OpenSSH server's program. */
+export interface SshdProgram {
+  command: readonly [string, ...string[]];
+  /** Lines of sshd_config that it can't do without. */
+  config: readonly string[];
 }
 
+export interface SshdOptions {
+  /** Lines of sshd_config that come first, and so win; made from the folder where the host keys lie, if need be. */
+  config?: readonly string[] | ((folder: string) => readonly string[]);
+  /** Its host keys, ed25519 alone unless told otherwise. */
+  hostKeys?: readonly [HostKeyType, ...HostKeyType[]];
+  /** The one of the system unless told otherwise. */
+  program?: SshdProgram;
+}
+
+const installed: SshdProgram = { command: ['/usr/sbin/sshd'], config: [] };
+
+/** Makes a key without a passphrase, ed25519 unless the further arguments say `-t`. */
 export function keygen(path: string, ...args: readonly string[]): void {
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', path, ...args]);
+}
+
+/** Type and key of a public key file, without the comment. */
+export function publicKey(path: string): string {
+  return readFileSync(path, 'utf8').trim().split(' ').slice(0, 2).join(' ');
+}
+
+/** A line for a server of these tests, by both names of loopback; `mark` is `@cert-authority` or `@revoked`. */
+export function knownHostsLine(port: number, key: string, mark?: string): string {
+  return `${mark ? `${mark} ` : ''}[127.0.0.1]:${port},[localhost]:${port} ${key}\n`;
 }
 
 /** A port that is free on both loopback families. */
@@ -72,24 +99,29 @@ export async function freePort(): Promise<number> {
   return isTaken ? freePort() : port;
 }
 
-export async function startSshd({ config = [] }: SshdOptions = {}): Promise<Sshd> {
+export async function startSshd({
+  config = [],
+  hostKeys = ['ed25519'],
+  program = installed,
+}: SshdOptions = {}): Promise<Sshd> {
   const folder = mkdtempSync(join(tmpdir(), 'sshd-'));
   const file = (name: string) => join(folder, name);
-  keygen(file('host_ed25519'));
+  for (const type of hostKeys) keygen(file(`host_${type}`), '-t', type);
   keygen(file('client'));
   writeFileSync(file('authorized_keys'), readFileSync(file('client.pub')), { mode: 0o600 });
   const port = await freePort();
-  const hostKey = readFileSync(file('host_ed25519.pub'), 'utf8').split(' ').slice(0, 2).join(' ');
-  writeFileSync(file('known_hosts'), `[127.0.0.1]:${port},[localhost]:${port} ${hostKey}\n`);
+  const publicKeys = hostKeys.map((type) => publicKey(file(`host_${type}.pub`)));
+  writeFileSync(file('known_hosts'), publicKeys.map((key) => knownHostsLine(port, key)).join(''));
   const { username } = userInfo();
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   writeFileSync(
     file('sshd_config'),
     [
-      ...config,
+      ...(typeof config === 'function' ? config(folder) : config),
+      ...program.config,
       'ListenAddress 127.0.0.1',
       `Port ${port}`,
-      `HostKey ${file('host_ed25519')}`,
+      ...hostKeys.map((type) => `HostKey ${file(`host_${type}`)}`),
       `AuthorizedKeysFile ${file('authorized_keys')}`,
       `PidFile ${file('sshd.pid')}`,
       'PasswordAuthentication no',
@@ -109,9 +141,11 @@ export async function startSshd({ config = [] }: SshdOptions = {}): Promise<Sshd
 
   const start = async () => {
     const log = file('sshd.log');
-    const child = spawn('/usr/sbin/sshd', ['-D', '-f', file('sshd_config'), '-E', log], { stdio: 'ignore' });
+    const [command, ...args] = program.command;
+    const child = spawn(command, [...args, '-D', '-f', file('sshd_config'), '-E', log], { stdio: 'ignore' });
     server = child;
     let ended: number | null | undefined;
+    child.once('error', () => (ended = null));
     child.once('exit', (code) => (ended = code));
     const until = Date.now() + 10_000;
     while (!existsSync(log) || !readFileSync(log, 'utf8').includes(`Server listening on 127.0.0.1 port ${port}`)) {
@@ -152,7 +186,7 @@ export async function startSshd({ config = [] }: SshdOptions = {}): Promise<Sshd
     folder,
     keyPath: file('client'),
     knownHostsPath: file('known_hosts'),
-    hostKeyPath: file('host_ed25519'),
+    hostKeyPath: file(`host_${hostKeys[0]}`),
     authorizedKeysPath: file('authorized_keys'),
     clientOptions,
     configPath(alias, lines = []) {
