@@ -146,7 +146,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       }
       return reply;
     };
-    dialHost(planned.host, dial, ask, memory, log)
+    dialHost(planned.host, dial, { ask, memory, log })
       .then(
         async ({ session: opened, config: resolved }) => {
           if (dialling !== dial) return opened.close();

@@ -25,6 +25,25 @@ export interface Dial {
   cancelled: boolean;
 }
 
+/**
+ * A step of reaching one host, in their order; it lasts until the next one begins. `handshake` goes on behind `hostKey`, up
+ * to `authentication`; `ready` has no length. Time in which a person is asked counts, too.
+ */
+export type DialPhase = 'resolve' | 'connect' | 'handshake' | 'hostKey' | 'authentication' | 'ready';
+
+/**
+ * Called as each phase begins: once with `resolve` for the destination and all its jump hosts, then with the others for
+ * each host of the way in turn, the first hop first. `host` is its alias.
+ */
+export type DialWatch = (host: string, phase: DialPhase) => void;
+
+export interface DialContext {
+  ask: AskUser;
+  memory: Memory;
+  log(text: string): void;
+  watch?: DialWatch;
+}
+
 /** A session with the options that it was made of. */
 interface Reached {
   session: SshSession;
@@ -35,13 +54,9 @@ interface Reached {
  * Brings a session up, through the host's jump hosts if it has any, or throws a FailureError; the dial's abort ends it at
  * any point. Closing the session closes those of its jump hosts, too; when one of them is gone, so is the session.
  */
-export async function dialHost(
-  request: HostRequest,
-  dial: Dial,
-  ask: AskUser,
-  memory: Memory,
-  log: (text: string) => void,
-): Promise<Reached> {
+export async function dialHost(request: HostRequest, dial: Dial, context: DialContext): Promise<Reached> {
+  const { log, watch } = context;
+  watch?.(request.destination.host, 'resolve');
   const route = await resolveRoute(request, dial.abort.signal, log);
   const scope = createScope((error) => log(`closing: ${String(error)}`));
   const listeners = new Set<(end: SessionEnd | undefined) => void>();
@@ -59,7 +74,7 @@ export async function dialHost(
   try {
     for (const config of route) {
       dial.abort.signal.throwIfAborted();
-      const session = await dialOne(config, reached, dial, ask, memory, log);
+      const session = await dialOne(config, reached, dial, context);
       scope.own(() => session.close());
       session.onEnd((end) => onGone(config, end));
       reached = { session, config };
@@ -94,42 +109,51 @@ async function dialOne(
   config: HostConfig,
   before: Reached | undefined,
   dial: Dial,
-  ask: AskUser,
-  memory: Memory,
-  log: (text: string) => void,
+  { ask, memory, log, watch }: DialContext,
 ): Promise<SshSession> {
-  const watch = createNetworkWatch(config, dial);
+  const network = createNetworkWatch(config, dial);
+  const begin = (phase: DialPhase) => watch?.(config.alias, phase);
   // Time that a person takes to answer is not the network's.
   const askAndWait: AskUser = (question) => {
     if (config.batchMode) return Promise.resolve({ kind: 'cancel' });
-    return watch.paused(() => ask(question));
+    return network.paused(() => ask(question));
   };
   let authentication: Authentication | undefined;
   try {
     const hostKey = await createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log);
     dial.abort.signal.throwIfAborted();
     if (before) log(`Going on from ${before.config.alias} to ${hostPort(config.hostName, config.port)}`);
+    begin('connect');
     const socket = await (before ? openChannel(config, before) : openSocket(config, dial));
     authentication = createAuthentication({
       config,
       ask: askAndWait,
-      atLeisure: (work) => watch.paused(work),
+      atLeisure: (work) => network.paused(work),
       secrets: memory.secrets,
       log,
     });
-    return await openSession({
+    begin('handshake');
+    const session = await openSession({
       socket,
       user: config.user,
       knownKeyTypes: hostKey.knownKeyTypes,
       algorithms: config.algorithms,
-      verifyHostKey: (blob) => hostKey.verify(blob),
-      authenticate: (state) => authentication!.next(state),
+      verifyHostKey: (blob) => {
+        begin('hostKey');
+        return hostKey.verify(blob);
+      },
+      authenticate: (state) => {
+        if (state.offered === undefined) begin('authentication');
+        return authentication!.next(state);
+      },
       keepaliveSeconds: config.serverAliveInterval,
       keepaliveCount: config.serverAliveCountMax,
       log,
     });
+    begin('ready');
+    return session;
   } catch (error) {
-    if (watch.expired)
+    if (network.expired)
       throw new FailureError({
         kind: 'connectTimeout',
         host: config.hostName,
@@ -138,7 +162,7 @@ async function dialOne(
       });
     throw error instanceof DialError ? new FailureError(dialFailure(error, config, authentication)) : error;
   } finally {
-    watch.end();
+    network.end();
   }
 }
 

@@ -94,9 +94,9 @@ describe('a connection through jump hosts', function () {
   /** Without an engine, which would tidy up after it. */
   function dial(configFile: string, destination = 'db01') {
     const { host } = planned(destination, [], { configFile });
-    const nobody = () => Promise.reject(new Error('nobody is asked'));
+    const ask = () => Promise.reject(new Error('nobody is asked'));
     const memory = { secrets: new Map<string, string>(), acceptedKeys: new Set<string>() };
-    return dialHost(host, { abort: new AbortController(), cancelled: false }, nobody, memory, () => {});
+    return dialHost(host, { abort: new AbortController(), cancelled: false }, { ask, memory, log: () => {} });
   }
 
   /** Which host connected on to which port meanwhile, as their logs have it. */
