@@ -7,8 +7,10 @@ export interface PortOwner {
   pid: number;
 }
 
-interface Listening<T> {
+/** A TCP socket that listens. */
+export interface Listening<T = PortOwner> {
   address: string;
+  port: number;
   /** Empty where they can't be seen, as another user's. */
   owners: readonly T[];
 }
@@ -18,17 +20,23 @@ interface Listening<T> {
  * shows nobody: another user's, or no such listener.
  */
 export function ownerFromSs(output: string, address: string, port: number): PortOwner | undefined {
-  const listening: Listening<PortOwner>[] = [];
+  return choose(readSs(output), address, port);
+}
+
+/** What listens by the output of `ss -ltnp`, with or without its heading. */
+export function readSs(output: string): Listening[] {
   // A program's name may hold a line's end.
-  for (const record of output.split(/\n(?=LISTEN\s)/)) {
-    const head = /^LISTEN\s+\d+\s+\d+\s+(\S+):(\d+)\s/.exec(record);
-    if (!head || Number(head[2]) !== port) continue;
-    // What follows is looked at, too: a name may look like the end of an entry.
-    const users = record.matchAll(/\("(.{0,64}?)",pid=(\d+),fd=\d+\)(?=,\("|\)\s*$)/gsu);
-    const owners = [...users].flatMap(([, name, pid]) => portOwner(name, pid));
-    listening.push({ address: head[1]!, owners });
-  }
-  return choose(listening, address);
+  return output.split(/\n(?=LISTEN\s)/).flatMap((record) => {
+    const [, address, port] = /^LISTEN\s+\d+\s+\d+\s+(\S+):(\d+)\s/.exec(record) ?? [];
+    return address === undefined ? [] : [{ address, port: Number(port), owners: ownersInSs(record) }];
+  });
+}
+
+/** The owners at the end of a record of ss. */
+export function ownersInSs(record: string): PortOwner[] {
+  // What follows is looked at, too: a name may look like the end of an entry.
+  const users = record.matchAll(/\("(.{0,64}?)",pid=(\d+),fd=\d+\)(?=,\("|\)\s*$)/gsu);
+  return [...users].flatMap(([, name, pid]) => portOwner(name, pid));
 }
 
 /**
@@ -36,33 +44,43 @@ export function ownerFromSs(output: string, address: string, port: number): Port
  * wildcard counts for both families.
  */
 export function ownerFromLsof(output: string, address: string, port: number): PortOwner | undefined {
-  const listening: Listening<PortOwner>[] = [];
+  return choose(readLsof(output), address, port);
+}
+
+/** What listens by such an output. */
+export function readLsof(output: string): Listening[] {
+  return readLsofNames(output).flatMap(({ type, name, owners }) => {
+    const local = splitPort(name);
+    if (!local) return [];
+    const wildcard = type === 'IPv4' ? '0.0.0.0' : type === 'IPv6' ? '::' : '*';
+    return [{ ...local, address: local.address === '*' ? wildcard : local.address, owners }];
+  });
+}
+
+/** The names of files in lsof's field output. */
+export function readLsofNames(output: string): { type?: string; name: string; owners: readonly PortOwner[] }[] {
+  const names: { type?: string; name: string; owners: readonly PortOwner[] }[] = [];
   let pid: string | undefined;
-  let name: string | undefined;
+  let program: string | undefined;
   let type: string | undefined;
   for (const line of output.split('\n')) {
     const value = line.slice(1);
     switch (line.charAt(0)) {
       case 'p':
         pid = value;
-        name = type = undefined;
+        program = type = undefined;
         break;
       case 'c':
-        name = unescapeLsof(value);
+        program = unescapeLsof(value);
         break;
       case 't':
         type = value;
         break;
-      case 'n': {
-        const local = splitPort(value);
-        if (local?.port !== port) break;
-        const wildcard = type === 'IPv4' ? '0.0.0.0' : type === 'IPv6' ? '::' : '*';
-        const owners = portOwner(name, pid);
-        listening.push({ address: local.address === '*' ? wildcard : local.address, owners });
-      }
+      case 'n':
+        names.push({ name: value, owners: portOwner(program, pid), ...(type !== undefined && { type }) });
     }
   }
-  return choose(listening, address);
+  return names;
 }
 
 /** The owner's pid in the output of Windows' `netstat -ano`, in any language; with `-p TCP` or `-p TCPv6` as well. */
@@ -74,9 +92,9 @@ export function ownerFromNetstat(output: string, address: string, port: number):
     if (!['0.0.0.0:0', '[::]:0'].includes(foreign)) continue;
     const local = splitPort(own);
     const pid = readPid(rest.at(-1));
-    if (local?.port === port) listening.push({ address: local.address, owners: pid === undefined ? [] : [{ pid }] });
+    if (local) listening.push({ ...local, owners: pid === undefined ? [] : [{ pid }] });
   }
-  return choose(listening, address)?.pid;
+  return choose(listening, address, port)?.pid;
 }
 
 /** The program's name in the output of Windows' `tasklist /FI "PID eq N" /FO CSV /NH`. */
@@ -88,13 +106,22 @@ export function programFromTasklist(output: string, pid: number): string | undef
   return undefined;
 }
 
-function choose<T extends { pid: number }>(listening: readonly Listening<T>[], address: string): T | undefined {
+function choose<T extends { pid: number }>(
+  listening: readonly Listening<T>[],
+  address: string,
+  port: number,
+): T | undefined {
   const asked = normalise(address);
-  const ranked = listening.map((one) => ({ ...one, rank: coverRank(normalise(one.address), asked) }));
+  const ranked = listening
+    .filter((one) => one.port === port)
+    .map((one) => ({ ...one, rank: coverRank(normalise(one.address), asked) }));
   const best = Math.min(...ranked.map(({ rank }) => rank));
   if (best === Infinity) return undefined;
-  const owners = ranked.filter(({ rank }) => rank === best).flatMap((one) => one.owners);
-  // Of programs that share a socket the first is the parent; 1 is the system's own, which listens for others.
+  return mainOwner(ranked.filter(({ rank }) => rank === best).flatMap((one) => one.owners));
+}
+
+/** Of programs that share a socket the first is the parent; 1 is the system's own, which listens for others. */
+export function mainOwner<T extends { pid: number }>(owners: readonly T[]): T | undefined {
   return owners.toSorted((a, b) => Number(a.pid === 1) - Number(b.pid === 1) || a.pid - b.pid)[0];
 }
 
@@ -114,7 +141,7 @@ function isWildcard(address: string): boolean {
 }
 
 /** One spelling of each address: no brackets, no zone, an IPv4-mapped one as IPv4. */
-function normalise(address: string): string {
+export function normalise(address: string): string {
   const bare = address.replace(/%[^\]]*/, '').replace(/^\[(.*)\]$/, '$1');
   const url = `http://[${bare}]`;
   if (!URL.canParse(url)) return bare;
@@ -138,7 +165,7 @@ function unescapeLsof(text: string): string {
 }
 
 /** None when the name or the pid doesn't tell anything. */
-function portOwner(name: string | undefined, pidText: string | undefined): PortOwner[] {
+export function portOwner(name: string | undefined, pidText: string | undefined): PortOwner[] {
   const pid = readPid(pidText);
   const seen = (name ?? '').replace(new RegExp(unseen, 'gu'), '').trim();
   const program = Array.from(seen).slice(0, 60).join('');
