@@ -1,0 +1,142 @@
+// Public keys and signatures as SSH writes them (RFC 4253 section 6.6): read by bounds, so that bytes of strangers never throw.
+import { createPublicKey, verify, type KeyObject } from 'node:crypto';
+
+/** The strings that bytes consist of (RFC 4251 section 5); undefined when there is anything else among them. */
+export function wholeStrings(data: Buffer): readonly Buffer[] | undefined {
+  const strings: Buffer[] = [];
+  let at = 0;
+  while (at < data.length) {
+    if (data.length - at < 4) return undefined;
+    const end = at + 4 + data.readUInt32BE(at);
+    if (end > data.length) return undefined;
+    strings.push(data.subarray(at + 4, end));
+    at = end;
+  }
+  return strings;
+}
+
+/** The bytes of a number that is not negative, without leading zeroes; undefined for another. RFC 4251 section 5, mpint. */
+export function unsignedNumber(mpint: Buffer): Buffer | undefined {
+  if (mpint.length > 0 && mpint[0]! & 0x80) return undefined;
+  const first = mpint.findIndex((byte) => byte !== 0);
+  return first < 0 ? Buffer.alloc(0) : mpint.subarray(first);
+}
+
+/** How many bits a number without leading zeroes has. */
+export function bitLength(number: Buffer): number {
+  return number.length === 0 ? 0 : number.length * 8 - (Math.clz32(number[0]!) - 24);
+}
+
+interface Curve {
+  /** DER in front of an uncompressed point. */
+  spki: string;
+  /** Of a coordinate, in bytes. */
+  size: number;
+  hash: string;
+}
+
+const curves: Readonly<Record<string, Curve>> = {
+  nistp256: { spki: '3059301306072a8648ce3d020106082a8648ce3d030107034200', size: 32, hash: 'sha256' },
+  nistp384: { spki: '3076301006072a8648ce3d020106052b81040022036200', size: 48, hash: 'sha384' },
+  nistp521: { spki: '30819b301006072a8648ce3d020106052b8104002303818600', size: 66, hash: 'sha512' },
+};
+
+/** RFC 8332 section 3; SHA-1 is offered only when ssh_config asks for it. */
+const rsaHashes: Readonly<Record<string, string>> = {
+  'rsa-sha2-512': 'sha512',
+  'rsa-sha2-256': 'sha256',
+  'ssh-rsa': 'sha1',
+};
+
+/** OpenSSH's RequiredRSASize, and the longest modulus that OpenSSL takes. */
+const rsaBits = { fewest: 1024, most: 16_384 };
+
+function ed25519Key(fields: readonly Buffer[]): KeyObject | undefined {
+  const [point] = fields;
+  if (fields.length !== 1 || point!.length !== 32) return undefined;
+  return spkiKey('302a300506032b6570032100', point!);
+}
+
+function ecdsaKey(name: string, fields: readonly Buffer[]): KeyObject | undefined {
+  const { spki, size } = curves[name]!;
+  const [curve, point] = fields;
+  if (fields.length !== 2 || curve!.toString('latin1') !== name) return undefined;
+  return point!.length === 1 + 2 * size && point![0] === 4 ? spkiKey(spki, point!) : undefined;
+}
+
+function rsaKey(fields: readonly Buffer[]): KeyObject | undefined {
+  const [e, n] = fields.map(unsignedNumber);
+  if (fields.length !== 2 || !e || !n) return undefined;
+  const bits = bitLength(n);
+  if (bits < rsaBits.fewest || bits > rsaBits.most || e.length > 8) return undefined;
+  return createPublicKey({
+    key: { kty: 'RSA', e: e.toString('base64url'), n: n.toString('base64url') },
+    format: 'jwk',
+  });
+}
+
+function spkiKey(prefix: string, rest: Buffer): KeyObject {
+  return createPublicKey({ key: Buffer.concat([Buffer.from(prefix, 'hex'), rest]), format: 'der', type: 'spki' });
+}
+
+/**
+ * A key that a signature can be checked with: ssh-ed25519, ecdsa-sha2-nistp256, 384 and 521, ssh-rsa of 1024 bits and more.
+ * Undefined for another type, a certificate, a damaged blob, or one with bytes behind the key.
+ */
+export function readPublicKey(blob: Buffer): { type: string; key: KeyObject } | undefined {
+  const [name, ...fields] = wholeStrings(blob) ?? [];
+  const type = name?.toString('latin1');
+  try {
+    const key =
+      type === 'ssh-ed25519'
+        ? ed25519Key(fields)
+        : type === 'ssh-rsa'
+          ? rsaKey(fields)
+          : type?.startsWith('ecdsa-sha2-') && type.slice(11) in curves
+            ? ecdsaKey(type.slice(11), fields)
+            : undefined;
+    return key && { type: type!, key };
+  } catch {
+    // OpenSSL's word: a point that is not on its curve.
+    return undefined;
+  }
+}
+
+/**
+ * Whether a signature (RFC 4253 section 6.6: its algorithm's name and the rest) is one of the data by the key, made with
+ * exactly this algorithm.
+ */
+export function verifySignature(blob: Buffer, algorithm: string, data: Buffer, signature: Buffer): boolean {
+  const found = readPublicKey(blob);
+  const [name, value, ...more] = wholeStrings(signature) ?? [];
+  if (!found || !name || !value || more.length > 0 || name.toString('latin1') !== algorithm) return false;
+  const { type, key } = found;
+  try {
+    if (type === 'ssh-rsa') {
+      const hash = Object.hasOwn(rsaHashes, algorithm) ? rsaHashes[algorithm] : undefined;
+      return hash !== undefined && verifyRsa(key, hash, data, value);
+    }
+    if (algorithm !== type) return false;
+    if (type === 'ssh-ed25519') return value.length === 64 && verify(null, data, key, value);
+    return verifyEcdsa(key, curves[type.slice(11)]!, data, value);
+  } catch {
+    return false;
+  }
+}
+
+function verifyRsa(key: KeyObject, hash: string, data: Buffer, value: Buffer): boolean {
+  const size = Math.ceil(key.asymmetricKeyDetails!.modulusLength! / 8);
+  if (value.length === 0 || value.length > size) return false;
+  // Some implementations leave leading zeroes out (RFC 8332 section 3); OpenSSH puts them back, too.
+  return verify(hash, data, key, Buffer.concat([Buffer.alloc(size - value.length), value]));
+}
+
+/** RFC 5656 section 3.1.2 */
+function verifyEcdsa(key: KeyObject, { size, hash }: Curve, data: Buffer, value: Buffer): boolean {
+  const numbers = wholeStrings(value)?.map(unsignedNumber);
+  if (numbers?.length !== 2) return false;
+  const [r, s] = numbers.map((number) =>
+    number && number.length <= size ? Buffer.concat([Buffer.alloc(size - number.length), number]) : undefined,
+  );
+  return r !== undefined && s !== undefined && verify(hash, data, { key, dsaEncoding: 'ieee-p1363' }, Buffer.concat([r, s])); // prettier-ignore
+}
