@@ -18,6 +18,8 @@ export interface ConnectionContext {
 
 export interface Connection {
   readonly planned: PlannedConnection;
+  /** While it is up. */
+  readonly session: SshSession | undefined;
   /** Takes over a changed plan; `free` resolves when the ports that others give up are free. */
   update(planned: PlannedConnection, free: Promise<void>): void;
   /** Resolves when the ports of this machine that it gives up now are free. */
@@ -186,6 +188,9 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   return {
     get planned() {
       return planned;
+    },
+    get session() {
+      return session;
     },
     update(next, nowFree) {
       const restart = next.run !== planned.run;

@@ -1,7 +1,9 @@
 // The engine: makes what runs equal to the plan, and carries events and asks.
+import { printDestination } from '../core/destination.js';
 import type { Engine, EngineEvent, Reply } from '../core/engine.js';
-import type { Plan, PlannedConnection } from '../core/plan.js';
+import type { HostRequest, Plan, PlannedConnection } from '../core/plan.js';
 import { openConnection, type Connection, type ConnectionContext } from './connection.js';
+import { dialServerPorts, listServerPorts } from './serverPorts.js';
 import { readHosts } from './sshFiles.js';
 
 export function createEngine(): Engine {
@@ -63,6 +65,19 @@ export function createEngine(): Engine {
     }
   };
 
+  /** Tries to connect that are no part of the plan. */
+  const asides = new Map<AbortController, Promise<unknown>>();
+  const aside = <T>(work: (abort: AbortController) => Promise<T>): Promise<T> => {
+    const abort = new AbortController();
+    const working = work(abort).finally(() => asides.delete(abort));
+    asides.set(abort, working);
+    return working;
+  };
+  const logOf =
+    (host: HostRequest) =>
+    (text: string): void =>
+      emit({ kind: 'logged', level: 'debug', text: `${printDestination(host.destination)}: ${text}` });
+
   const apply = (plan: Plan) => {
     // The same plan twice does nothing.
     if (JSON.stringify(plan) === JSON.stringify(current)) return;
@@ -80,7 +95,11 @@ export function createEngine(): Engine {
     hosts: readHosts,
     configForwards: () => Promise.resolve({ forwards: [], problems: [], files: [] }),
     explain: () => Promise.resolve({ hosts: [] }),
-    serverPorts: () => Promise.resolve([]),
+    serverPorts(host) {
+      const log = logOf(host);
+      const up = [...connections.values()].find(({ planned }) => isSameRequest(planned.host, host))?.session;
+      return up ? listServerPorts(up, log) : aside((abort) => dialServerPorts(host, abort, log));
+    },
     clients(forward) {
       const found = [...connections.values()].map((connection) => connection.clients(forward)).find((list) => list);
       return Promise.resolve(found ?? []);
@@ -90,9 +109,17 @@ export function createEngine(): Engine {
     },
     async close() {
       apply({ connections: [] });
-      await Promise.all(closings.values());
+      for (const abort of asides.keys()) abort.abort();
+      await Promise.all([...closings.values(), Promise.allSettled(asides.values())]);
     },
   };
+}
+
+/** Whether it is dialled in the same way: the same host may be meant by another text, or with another file. */
+function isSameRequest(a: HostRequest, b: HostRequest): boolean {
+  const key = ({ destination, configFile, options }: HostRequest) =>
+    JSON.stringify([printDestination(destination), configFile ?? null, options]);
+  return key(a) === key(b);
 }
 
 function sameHost(a: PlannedConnection, b: PlannedConnection): boolean {
