@@ -1,6 +1,6 @@
 // Certificates of hosts (OpenSSH PROTOCOL.certkeys): read strictly, and judged as ssh does, or stricter.
 import { readPublicKey, verifySignature } from './publicKey.js';
-import { readList, readWire, wireStrings } from './wireReader.js';
+import { readList, readWire, wireStrings } from './wire.js';
 
 export interface HostCertificate {
   /** The name of the algorithm without its version: `ssh-ed25519`, `ssh-rsa`, ... */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { isCertificate, parseHostCertificate, type HostCertificate } from './hostCertificate.js';
 import { blobType, isWholeKey } from './knownHosts.js';
-import { readList, readWire, type Wire } from './wireReader.js';
+import { readList, readWire, type Wire } from './wire.js';
 
 export interface RevokedKeys {
   /** Blobs of plain keys in base64. */
