@@ -78,12 +78,64 @@ export type Failure =
   | { kind: 'connectTimeout'; host: string; port: number; seconds: number }
   /** The jump host `hop` did not connect on to the next host, `target`. */
   | { kind: 'hopRefused'; hop: string; target: string; refusal: ChannelRefusal; detail: string }
+  /** What failed is not `host` but `hop`, on the way there; both as they are called in ssh_config. */
+  | { kind: 'hop'; hop: string; host: string; failure: Failure }
+  /**
+   * ProxyCommand ended before SSH began. `code`: its exit code, the signal that ended it, or the system's error when it
+   * could not be run; absent: it runs on. `said`: the last line on its standard error; printable, may be empty.
+   */
+  | { kind: 'proxyCommandFailed'; host: string; code?: number | string; said: string }
   /** `said`: the first line that it sent instead of SSH's; printable. */
   | { kind: 'notSsh'; host: string; port: number; said: string }
   | { kind: 'handshakeFailed'; host: string; detail: string }
   | { kind: 'hostKeyUnknown'; host: string; keyType: string; fingerprint: string; strict: boolean }
-  | { kind: 'hostKeyChanged'; host: string; keyType: string; fingerprint: string; file: string; line: number }
-  | { kind: 'hostKeyRevoked'; host: string; keyType: string; fingerprint: string; file: string; line: number }
+  /** `file` may be `knownHostsCommand`. `knownType`: the type of the key that stands there. */
+  | {
+      kind: 'hostKeyChanged';
+      host: string;
+      keyType: string;
+      fingerprint: string;
+      file: string;
+      line: number;
+      knownType: string;
+      /** StrictHostKeyChecking no, with which ssh goes on without forwards. */
+      lax: boolean;
+    }
+  /** CheckHostIP: another key is known for the address of the host. */
+  | {
+      kind: 'hostAddressChanged';
+      host: string;
+      address: string;
+      keyType: string;
+      fingerprint: string;
+      file: string;
+      line: number;
+    }
+  /** By a line of known_hosts, or by RevokedHostKeys, which tells no line. */
+  | {
+      kind: 'hostKeyRevoked';
+      what: 'key' | 'certificate' | 'authority';
+      host: string;
+      keyType: string;
+      fingerprint: string;
+      file: string;
+      line?: number;
+    }
+  | { kind: 'hostKeyTooShort'; host: string; bits: number; least: number }
+  /** Times in ms since 1970. */
+  | { kind: 'hostCertificateExpired'; host: string; until: number }
+  | { kind: 'hostCertificateEarly'; host: string; from: number }
+  | { kind: 'hostCertificateForOthers'; host: string; principals: readonly string[] }
+  /** `names`: of critical options, or of the algorithm. */
+  | {
+      kind: 'hostCertificateInvalid';
+      host: string;
+      reason: 'malformed' | 'signature' | 'user' | 'options' | 'algorithm';
+      names: readonly string[];
+    }
+  | { kind: 'revokedKeysUnreadable'; file: string; /** of the system, or `INVALID` */ code: string }
+  /** `detail`: what went wrong with the program, without its output. */
+  | { kind: 'knownHostsCommandFailed'; program: string; detail: string }
   | { kind: 'knownHostsUnreadable'; file: string; code: string }
   | {
       kind: 'authFailed';
@@ -135,6 +187,11 @@ export class FailureError extends Error {
 export function failureOf(thrown: unknown): Failure {
   if (thrown instanceof FailureError) return thrown.failure;
   return { kind: 'unexpected', detail: thrown instanceof Error ? thrown.message : String(thrown) };
+}
+
+/** The failure itself, where it is one of a host on the way. */
+export function innermost(failure: Failure): Exclude<Failure, { kind: 'hop' }> {
+  return failure.kind === 'hop' ? innermost(failure.failure) : failure;
 }
 
 /** The system's error code (`ECONNREFUSED`, ...) of a thrown thing, or `UNKNOWN`. */

@@ -4,7 +4,9 @@ import type { Access, BoundAddress } from './engine.js';
 import type { CommandProblem, DestinationProblem, Failure, SpecProblem } from './failure.js';
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
+import { knownHostsCommand } from './knownHosts.js';
 import { printable, unseen } from './printable.js';
+import { quoteShell } from './shellWords.js';
 
 /** What is wrong with a forward's text: `target port missing`. */
 export function specProblem(problem: SpecProblem): string {
@@ -165,6 +167,10 @@ export function failureText(failure: Failure, holder?: string): string {
       return `${withPort(failure)} did not answer within ${failure.seconds} s. Check the address and your network or VPN.`;
     case 'hopRefused':
       return hopText(failure);
+    case 'hop':
+      return onTheWayText(failure);
+    case 'proxyCommandFailed':
+      return proxyCommandText(failure);
     case 'notSsh':
       // sshd's own words before it hangs up: too many connections (MaxStartups), or a penalty (PerSourcePenalties).
       if (/^Exceeded MaxStartups|^Not allowed at this time/.test(failure.said))
@@ -177,9 +183,29 @@ export function failureText(failure: Failure, holder?: string): string {
         ? `The host key of ${failure.host} is not known (${failure.keyType} ${failure.fingerprint}), and StrictHostKeyChecking asks for known ones only. Connect once with ssh to check and store it.`
         : `The host key of ${failure.host} was not accepted (${failure.keyType} ${failure.fingerprint}).`;
     case 'hostKeyChanged':
-      return `The host key of ${failure.host} has changed: it shows ${failure.keyType} ${failure.fingerprint}, but line ${failure.line} of ${failure.file} has another. Somebody may be listening in, or the server was set up anew. If you know that it was, remove that line and connect again.`;
+      return changedText(failure);
+    case 'hostAddressChanged':
+      return `The host key of ${failure.host} (${failure.keyType} ${failure.fingerprint}) is not the one that line ${failure.line} of ${failure.file} has for its address ${failure.address}, and CheckHostIP asks for the same. The name may lead to a wrong machine, or the address may have been given to another one. ${removalText(failure.address, failure.file)}`;
     case 'hostKeyRevoked':
-      return `The host key of ${failure.host} (${failure.keyType} ${failure.fingerprint}) is marked as revoked in line ${failure.line} of ${failure.file}. Do not connect; ask who runs the server.`;
+      return revokedText(failure);
+    case 'hostKeyTooShort':
+      return `The host key of ${failure.host} is an RSA key of ${failure.bits} bits, which is not safe: at least ${failure.least} are needed. Ask who runs the server for a new one.`;
+    case 'hostCertificateExpired':
+      return `The certificate of ${failure.host} expired on ${dateText(failure.until)}. Ask who runs the server to renew it; if it should still be valid, check the clock of this machine.`;
+    case 'hostCertificateEarly':
+      return `The certificate of ${failure.host} is not valid before ${dateText(failure.from)}. Check the clock of this machine, or ask who runs the server.`;
+    case 'hostCertificateForOthers':
+      return failure.principals.length === 0
+        ? `The certificate of ${failure.host} names no host, so it is for none. Ask who runs the server for one that names ${failure.host}.`
+        : `The certificate of ${failure.host} is for another host: it names ${listText(failure.principals)}. Connect by such a name, or set HostKeyAlias to it if this is that host.`;
+    case 'hostCertificateInvalid':
+      return invalidCertificateText(failure);
+    case 'revokedKeysUnreadable':
+      return failure.code === 'INVALID'
+        ? `${failure.file}, which RevokedHostKeys names, is neither a list of public keys nor a key revocation list, so no server’s key can be checked. Mend the file.`
+        : `${failure.file}, which RevokedHostKeys names, can’t be read (${failure.code}), so no server’s key can be checked.`;
+    case 'knownHostsCommandFailed':
+      return `KnownHostsCommand failed (${failure.program}: ${failure.detail}), so the server’s key can’t be checked. Mend it in ssh_config.`;
     case 'knownHostsUnreadable':
       return `${failure.file} can’t be read (${failure.code}), so the server’s key can’t be checked.`;
     case 'authFailed':
@@ -253,6 +279,77 @@ function connectReason(code: string): string {
     default:
       return `can’t be connected to (${code}). Check the address and your network or VPN.`;
   }
+}
+
+/** Most sentences name their host; those that know an address alone get the name that the user gave it. */
+function onTheWayText({ hop, host, failure }: Failure & { kind: 'hop' }): string {
+  const isNamed = 'host' in failure && failure.host === hop;
+  return `On the way to ${host}${isNamed ? '' : `, at ${hop}`}: ${failureText(failure)}`;
+}
+
+function proxyCommandText({ host, code, said }: Failure & { kind: 'proxyCommandFailed' }): string {
+  const last = said === '' ? '' : ` Its last words: ${closed(said)}`;
+  if (typeof code === 'string' && code.startsWith('E'))
+    return `The ProxyCommand of ${host} can’t be run (${code}). Check that your shell is where SHELL says.`;
+  const how = code === undefined ? '' : typeof code === 'number' ? ` (exit code ${code})` : ` (${code})`;
+  return `The ProxyCommand of ${host} ended before SSH began${how}.${last} Check it in ssh_config; the log has all that it said.`;
+}
+
+function changedText(failure: Failure & { kind: 'hostKeyChanged' }): string {
+  const { host, keyType, fingerprint, file, line, knownType } = failure;
+  const has = knownType === keyType ? 'another' : `a key of another type, ${knownType}`;
+  const lax = failure.lax
+    ? ' With StrictHostKeyChecking no, ssh would connect without forwards, and forwards are all that is wanted here.'
+    : '';
+  return `The host key of ${host} has changed: it shows ${keyType} ${fingerprint}, but line ${line} of ${file} has ${has}. Somebody may be listening in, or the server was set up anew or got a new key, or another machine has this name or address now.${lax} Ask who runs the server. ${removalText(host, file)}`;
+}
+
+/** How to forget a key that is known to be old. */
+function removalText(name: string, file: string): string {
+  if (file === knownHostsCommand) return 'The line is printed by KnownHostsCommand in ssh_config.';
+  const command = ['ssh-keygen', '-R', quoteShell(name), '-f', quoteShell(file)].join(' ');
+  return `If you know why it is another key, “${command}” removes the old one; then connect again.`;
+}
+
+function revokedText(failure: Failure & { kind: 'hostKeyRevoked' }): string {
+  const { host, keyType, fingerprint, file, line } = failure;
+  const what = {
+    key: `The host key of ${host} (${keyType} ${fingerprint})`,
+    certificate: `The certificate of ${host} (${keyType} ${fingerprint})`,
+    authority: `The authority that made the certificate of ${host} (${keyType} ${fingerprint})`,
+  }[failure.what];
+  const where = line === undefined ? `by ${file}` : `in line ${line} of ${file}`;
+  return `${what} is marked as revoked ${where}. Do not connect; ask who runs the server.`;
+}
+
+function invalidCertificateText({ host, reason, names }: Failure & { kind: 'hostCertificateInvalid' }): string {
+  const why = {
+    malformed: 'can’t be read',
+    signature: 'was not signed by the authority that it names',
+    user: 'is for a user and not for a host',
+    options: `has conditions that are not understood here (${names.join(', ')})`,
+    algorithm: `was signed with ${names.join()}, which CASignatureAlgorithms does not allow`,
+  }[reason];
+  const next = {
+    malformed: 'Somebody may be in between; ask who runs the server.',
+    signature: 'Somebody may be in between; ask who runs the server.',
+    user: 'Ask who runs the server for one for the host.',
+    options: 'Ask who runs the server.',
+    algorithm: 'Ask who runs the server for one with a newer signature.',
+  }[reason];
+  return `The certificate of ${host} ${why}. ${next}`;
+}
+
+/** `5 March 2026, 14:30 UTC` */
+function dateText(ms: number): string {
+  const date = new Date(ms);
+  const day = date.toLocaleDateString('en-GB', { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
+  return `${day}, ${date.toISOString().replace(/.*T(\d\d:\d\d).*/, '$1')} UTC`;
+}
+
+function listText(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map(printable);
+  return names.length > shown.length ? `${shown.join(', ')} and ${names.length - shown.length} more` : shown.join(', ');
 }
 
 function authText({ user, host, tried, offered, notes, detail }: Failure & { kind: 'authFailed' }): string {

@@ -65,6 +65,14 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
         [{ kind: 'hopRefused', hop: 'bastion', target: 'db01:22', refusal, detail }, 'bastion', 'db01:22'] as const,
     ),
   ),
+  hop: [
+    [{ kind: 'hop', hop: 'bastion', host: 'db01', failure: { kind: 'hostNotFound', host: 'b.lan' } }, 'db01', 'bastion', 'b.lan'], // prettier-ignore
+  ],
+  proxyCommandFailed: [
+    [{ kind: 'proxyCommandFailed', host: 'web01', code: 127, said: 'exec: nc: not found' }, 'web01', '127', 'exec: nc: not found'], // prettier-ignore
+    [{ kind: 'proxyCommandFailed', host: 'web01', code: 'ENOENT', said: '' }, 'web01', 'ENOENT', 'SHELL'],
+    [{ kind: 'proxyCommandFailed', host: 'web01', said: '' }, 'web01', 'ProxyCommand', 'ssh_config'],
+  ],
   notSsh: [
     [{ kind: 'notSsh', host: 'web01', port: 80, said: 'HTTP/1.1 400' }, 'web01:80', 'HTTP/1.1 400', 'Check the port'],
     [{ kind: 'notSsh', host: 'web01', port: 22, said: 'Exceeded MaxStartups' }, 'web01:22', 'Try again later'],
@@ -219,6 +227,26 @@ describe('failureText', () => {
     [
       { kind: 'hopRefused', hop: 'bastion', target: 'db01:22', refusal: 'prohibited', detail: 'open failed' },
       'bastion forbids connecting on to db01:22. Ask who runs it about AllowTcpForwarding and PermitOpen.',
+    ],
+    [
+      { kind: 'hop', hop: 'bastion', host: 'db01', failure: { kind: 'connectionLost', host: 'bastion', reason: 'keepalive' } }, // prettier-ignore
+      'On the way to db01: bastion no longer answers.',
+    ],
+    [
+      { kind: 'hop', hop: 'bastion', host: 'db01', failure: { kind: 'authFailed', user: 'bob', host: 'bastion', tried: ['/k1'], offered: ['publickey'], notes: [] } }, // prettier-ignore
+      'On the way to db01: bastion did not let bob in. Tried: /k1. The server accepts: publickey. Check the user name and which key the server knows.', // prettier-ignore
+    ],
+    [
+      { kind: 'hop', hop: 'bastion', host: 'db01', failure: { kind: 'connectTimeout', host: '192.0.2.7', port: 22, seconds: 20 } }, // prettier-ignore
+      'On the way to db01, at bastion: 192.0.2.7:22 did not answer within 20 s. Check the address and your network or VPN.', // prettier-ignore
+    ],
+    [
+      { kind: 'proxyCommandFailed', host: 'web01', code: 255, said: 'ssh: Could not resolve hostname gate' },
+      'The ProxyCommand of web01 ended before SSH began (exit code 255). Its last words: ssh: Could not resolve hostname gate. Check it in ssh_config; the log has all that it said.', // prettier-ignore
+    ],
+    [
+      { kind: 'proxyCommandFailed', host: 'web01', code: 'SIGTERM', said: '' },
+      'The ProxyCommand of web01 ended before SSH began (SIGTERM). Check it in ssh_config; the log has all that it said.', // prettier-ignore
     ],
     [
       { kind: 'connectionLost', host: 'web01', reason: 'disconnected', detail: 'Timeout, client not responding.' },
