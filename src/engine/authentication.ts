@@ -15,7 +15,7 @@ import {
 import { readKeyFile, readPublicText } from './sshFiles.js';
 
 /** Secrets that were given in this run, by name; they live in memory only, for reconnects. */
-export type Secrets = Map<string, string>;
+export type Secrets = Pick<Map<string, string>, 'get' | 'set' | 'delete'>;
 
 export interface Authentication {
   next(state: AuthState): Promise<AuthStep | undefined>;

@@ -18,7 +18,7 @@ export interface HostKeyCheck {
 export async function createHostKeyCheck(
   config: HostConfig,
   ask: AskUser,
-  accepted: Set<string>,
+  accepted: Pick<Set<string>, 'has' | 'add'>,
   log: (text: string) => void,
 ): Promise<HostKeyCheck> {
   const files = [...config.userKnownHostsFiles, ...config.globalKnownHostsFiles];
