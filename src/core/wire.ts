@@ -90,16 +90,3 @@ export function wireMpint(number: Buffer): Buffer {
   const bytes = first < 0 ? Buffer.alloc(0) : number.subarray(first);
   return wireStrings(bytes.length > 0 && bytes[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), bytes]) : bytes);
 }
-
-export function wireUint32(number: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(number);
-  return bytes;
-}
-
-/** A number that is not negative, its highest byte first. */
-export function wireMpint(number: Buffer): Buffer {
-  const first = number.findIndex((byte) => byte !== 0);
-  const bytes = first < 0 ? number.subarray(number.length) : number.subarray(first);
-  return wireStrings(bytes.length > 0 && bytes[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), bytes]) : bytes);
-}
