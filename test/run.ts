@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { countsVariable, type Counts } from './support/counts';
+import { dropbearPackages, whyNoDropbear } from './support/dropbear';
 import { onEndRequested } from './support/endRequested';
 import { canServeVsCode, ensureVsCodeHost, repositoryRoot } from './support/vscodeServer';
 
@@ -160,13 +161,16 @@ function ensureSystemPackages(): void {
   const missing = () => needed.filter(({ programs }) => !programs.every(isInstalled)).map(({ name }) => name);
   const isRoot = process.getuid?.() === 0;
 
-  if (missing().length > 0 && isRoot && isInstalled('apt-get')) {
+  // dropbear's tests are skipped where it can't be had.
+  const wanted = [...missing(), ...(whyNoDropbear() === undefined ? [] : dropbearPackages)];
+  if (wanted.length > 0 && isRoot && isInstalled('apt-get')) {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const apt = (...args: string[]) =>
       spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 'ignore', 'inherit'], env });
-    console.log(`Installing ${missing().join(', ')}`);
+    console.log(`Installing ${wanted.join(', ')}`);
     apt('update');
-    apt('install', '-y', '--no-install-recommends', ...missing());
+    // One by one: a package that isn't to be had keeps none of the others away.
+    for (const name of wanted) apt('install', '-y', '--no-install-recommends', name);
   }
   if (missing().length > 0) throw new Error(`These tests need ${missing().join(', ')}: please install.`);
   // sshd wants it for its privilege separation; where no init system has started sshd it isn't there.

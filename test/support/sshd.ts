@@ -17,7 +17,8 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.js';
 
-export interface Sshd {
+/** A server of some make that runs for a test. */
+export interface SshServer {
   port: number;
   /** Who may log in: whoever runs the tests. */
   user: string;
@@ -32,20 +33,23 @@ export interface Sshd {
   authorizedKeysPath: string;
   /** An ssh_config with `Host alias` that reaches the server with all of the above. */
   configPath(alias: string, lines?: readonly string[]): string;
-  /** Options for dist/tunnel.js that reach the server with no file of the user. */
-  clientOptions: readonly string[];
   /** What the server has written to its log. */
   log(): string;
   /** Process ids of the sessions that are connected. */
   sessions(): number[];
-  /** Those that stay: a log-in has some that are soon gone. */
-  settledSessions(): Promise<number[]>;
   /** Cuts them off, without a word to their clients. */
   killSessions(): void;
+  stop(): Promise<void>;
+}
+
+export interface Sshd extends SshServer {
+  /** Options for dist/tunnel.js that reach the server with no file of the user. */
+  clientOptions: readonly string[];
+  /** Those that stay: a log-in has some that are soon gone. */
+  settledSessions(): Promise<number[]>;
   /** Ends the listening server only: sessions live on, and a later `start` uses the same port. */
   stopListening(): Promise<void>;
   start(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export const hostKeyTypes = ['ed25519', 'ecdsa', 'rsa'] as const;
@@ -99,12 +103,14 @@ export async function freePort(): Promise<number> {
   return isTaken ? freePort() : port;
 }
 
-export async function startSshd({
-  config = [],
-  hostKeys = ['ed25519'],
-  program = installed,
-}: SshdOptions = {}): Promise<Sshd> {
-  const folder = mkdtempSync(join(tmpdir(), 'sshd-'));
+type Reached = Omit<SshServer, 'log' | 'sessions' | 'killSessions' | 'stop'>;
+
+/** The keys, names and files of a server that is to be started, and of who may log in, in a new folder. */
+export async function prepareServer(
+  prefix: string,
+  hostKeys: readonly [HostKeyType, ...HostKeyType[]],
+): Promise<Reached> {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
   const file = (name: string) => join(folder, name);
   for (const type of hostKeys) keygen(file(`host_${type}`), '-t', type);
   keygen(file('client'));
@@ -113,6 +119,46 @@ export async function startSshd({
   const publicKeys = hostKeys.map((type) => publicKey(file(`host_${type}.pub`)));
   writeFileSync(file('known_hosts'), publicKeys.map((key) => knownHostsLine(port, key)).join(''));
   const { username } = userInfo();
+  return {
+    port,
+    user: username,
+    folder,
+    keyPath: file('client'),
+    knownHostsPath: file('known_hosts'),
+    hostKeyPath: file(`host_${hostKeys[0]}`),
+    authorizedKeysPath: file('authorized_keys'),
+    configPath(alias, lines = []) {
+      const path = file(`config_${alias}`);
+      writeFileSync(
+        path,
+        [
+          `Host ${alias}`,
+          ...lines.map((line) => `  ${line}`),
+          '  HostName 127.0.0.1',
+          `  Port ${port}`,
+          `  User ${username}`,
+          `  IdentityFile ${file('client')}`,
+          '  IdentitiesOnly yes',
+          '  IdentityAgent none',
+          `  UserKnownHostsFile ${file('known_hosts')}`,
+          '  GlobalKnownHostsFile /dev/null',
+          '',
+        ].join('\n'),
+      );
+      chmodSync(path, 0o600);
+      return path;
+    },
+  };
+}
+
+export async function startSshd({
+  config = [],
+  hostKeys = ['ed25519'],
+  program = installed,
+}: SshdOptions = {}): Promise<Sshd> {
+  const reached = await prepareServer('sshd-', hostKeys);
+  const { folder, port } = reached;
+  const file = (name: string) => join(folder, name);
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   writeFileSync(
     file('sshd_config'),
@@ -155,15 +201,6 @@ export async function startSshd({
     }
   };
   const sessions = () => descendants(server?.pid);
-  const killSessions = () => {
-    for (const pid of sessions()) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It has ended by itself.
-      }
-    }
-  };
   const stopListening = async () => {
     const child = server;
     server = undefined;
@@ -176,40 +213,13 @@ export async function startSshd({
   };
   await start();
   const clientOptions = [
-    ...['-F', '/dev/null', '-i', file('client'), '-p', String(port), '-l', username],
+    ...['-F', '/dev/null', '-i', file('client'), '-p', String(port), '-l', reached.user],
     ...['-o', `UserKnownHostsFile=${file('known_hosts')}`, '-o', 'GlobalKnownHostsFile=/dev/null'],
     ...['-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'],
   ];
   return {
-    port,
-    user: username,
-    folder,
-    keyPath: file('client'),
-    knownHostsPath: file('known_hosts'),
-    hostKeyPath: file(`host_${hostKeys[0]}`),
-    authorizedKeysPath: file('authorized_keys'),
+    ...reached,
     clientOptions,
-    configPath(alias, lines = []) {
-      const path = file(`config_${alias}`);
-      writeFileSync(
-        path,
-        [
-          `Host ${alias}`,
-          ...lines.map((line) => `  ${line}`),
-          '  HostName 127.0.0.1',
-          `  Port ${port}`,
-          `  User ${username}`,
-          `  IdentityFile ${file('client')}`,
-          '  IdentitiesOnly yes',
-          '  IdentityAgent none',
-          `  UserKnownHostsFile ${file('known_hosts')}`,
-          '  GlobalKnownHostsFile /dev/null',
-          '',
-        ].join('\n'),
-      );
-      chmodSync(path, 0o600);
-      return path;
-    },
     log: () => readFileSync(file('sshd.log'), 'utf8'),
     sessions,
     async settledSessions() {
@@ -222,17 +232,27 @@ export async function startSshd({
     },
     stopListening,
     start,
-    killSessions,
+    killSessions: () => killAll(sessions()),
     async stop() {
-      killSessions();
+      killAll(sessions());
       await stopListening();
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-/** Children and grandchildren of the server: its sessions. Read from /proc, since a bare Debian has no ps. */
-function descendants(pid: number | undefined): number[] {
+export function killAll(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
+/** Children and grandchildren of a server: its sessions. Read from /proc, since a bare Debian has no ps. */
+export function descendants(pid: number | undefined): number[] {
   if (pid === undefined) return [];
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
