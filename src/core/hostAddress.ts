@@ -92,6 +92,12 @@ export function readPort(text: string): number | undefined {
   return port >= 1 && port <= 65535 ? port : undefined;
 }
 
+/** Whether two addresses can't both be bound at one port: the wildcard of a family has all its addresses, and no other. */
+export function addressesOverlap(a: string, b: string): boolean {
+  if (a.includes(':') !== b.includes(':')) return false;
+  return a === b || [a, b].some((address) => address === '0.0.0.0' || address === '::');
+}
+
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);

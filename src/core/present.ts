@@ -1,11 +1,13 @@
 // What the views show, made from the state: rows of the tree, the status bar's line, the badge. Pure, so that a test can
 // compare all of it at once.
+import { configTunnel, type ConfigForward, type ConfigForwards, type Origin } from './configForward.js';
 import { printDestination } from './destination.js';
 import type { BoundAddress, Client } from './engine.js';
 import type { Failure } from './failure.js';
 import { connectionOf, isPlanned, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
+import { printable } from './printable.js';
 import { portHolder, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
 import {
@@ -88,7 +90,41 @@ export interface PresetGroupRow {
   rows: readonly (PresetRow | ProblemRow)[];
 }
 
-export type Row = ConnectionRow | PresetGroupRow | ForwardRow | PresetRow | ProblemRow;
+/** A forward that stands in ssh_config; its state is that of the tunnel with its id, and `stopped` while there is none. */
+export interface ConfigForwardRow extends Omit<ForwardRow, 'kind'> {
+  kind: 'configForward';
+  origin: Origin;
+}
+
+/** A host of ssh_config with the forwards that stand there for it. */
+export interface ConfigHostRow {
+  kind: 'configHost';
+  host: string;
+  label: string;
+  description: string;
+  /** As a preset's. */
+  status: Status;
+  isPartly?: true;
+  tooltip: readonly string[];
+  /** At least one. */
+  forwards: readonly ConfigForwardRow[];
+}
+
+/** A line of ssh_config that can't be read. */
+export interface ConfigProblemRow {
+  kind: 'configProblem';
+  label: string;
+  tooltip: readonly string[];
+  origin: Origin;
+}
+
+export interface ConfigGroupRow {
+  kind: 'sshConfig';
+  rows: readonly (ConfigHostRow | ConfigProblemRow)[];
+}
+
+export type GroupRow = ConnectionRow | PresetGroupRow | ConfigGroupRow;
+export type Row = GroupRow | ForwardRow | PresetRow | ProblemRow | ConfigHostRow | ConfigForwardRow | ConfigProblemRow;
 
 export interface StatusLine {
   /** With VS Code's icon codes: `$(radio-tower) 2`. */
@@ -101,7 +137,7 @@ export interface StatusLine {
 }
 
 export interface Presented {
-  rows: readonly (ConnectionRow | PresetGroupRow)[];
+  rows: readonly GroupRow[];
   /** Absent while there is no tunnel. */
   statusLine?: StatusLine;
   /** How many tunnels are ready. */
@@ -113,17 +149,25 @@ export interface Shown {
   presets: readonly Preset[];
   problems: readonly PresetProblem[];
   trusted: boolean;
+  /** What stands in ssh_config. */
+  config: Pick<ConfigForwards, 'forwards' | 'problems'>;
 }
 
-export function present({ session, presets, problems, trusted }: Shown): Presented {
+export function present({ session, presets, problems, trusted, config }: Shown): Presented {
   const { wanted, snapshot } = session;
   const states = new Map(wanted.tunnels.map((tunnel) => [tunnel.id, tunnelState(tunnel, snapshot)]));
   const connections = [...new Set(wanted.tunnels.map(connectionOf))].map((id) => connectionRow(id, session, states));
   const presetRows = presets.map((preset) => presetRow(preset, states, trusted));
-  const group: PresetGroupRow = { kind: 'presets', rows: [...presetRows, ...problems.map(problemRow)] };
+  const groups: readonly (PresetGroupRow | ConfigGroupRow)[] = [
+    { kind: 'presets', rows: [...presetRows, ...problems.map(problemRow)] },
+    {
+      kind: 'sshConfig',
+      rows: [...configHostRows(config.forwards, session), ...config.problems.map(configProblemRow)],
+    },
+  ];
   const ready = [...states.values()].filter(({ kind }) => kind === 'ready').length;
   return {
-    rows: group.rows.length > 0 ? [...connections, group] : connections,
+    rows: [...connections, ...groups.filter(({ rows }) => rows.length > 0)],
     ...(wanted.tunnels.length > 0 && { statusLine: statusLine(session, states, ready) }),
     ready,
   };
@@ -203,7 +247,7 @@ function interfaceText(bound: BoundAddress): string {
 }
 
 /** The state in words, short enough for a row. */
-function stateText(tunnel: Tunnel, state: TunnelState): string {
+export function stateText(tunnel: Tunnel, state: TunnelState): string {
   switch (state.kind) {
     case 'connecting':
       return state.ask ? 'connecting, waiting for you' : 'connecting';
@@ -325,10 +369,7 @@ export function browserUrl({ spec }: Tunnel, address: string): string | undefine
 
 function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, trusted: boolean): PresetRow {
   const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel))?.kind ?? 'stopped');
-  // One that runs in part can be started: that completes it.
-  const status =
-    (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) => own.includes(kind)) ?? 'ready';
-  const ready = own.filter((kind) => kind === 'ready').length;
+  const { status, isPartly, text } = together(own);
   const locked = preset.scope.kind !== 'user' && !trusted ? failureText({ kind: 'workspaceUntrusted' }) : undefined;
   const host = printDestination(preset.destination);
   const count = preset.forwards.length === 1 ? targetText(preset.forwards[0]!) : `${preset.forwards.length} forwards`;
@@ -338,12 +379,11 @@ function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, tru
     label: preset.name,
     description: [
       ...(locked ? ['workspace not trusted'] : []),
-      ...(!locked && status !== 'stopped' ? [status] : []),
-      ...(status === 'stopped' && ready > 0 ? [`${ready} of ${own.length} ready`] : []),
+      ...(!locked || status === 'stopped' ? text : []),
       `${count} via ${host}`,
     ].join(' · '),
     status,
-    ...(status === 'stopped' && own.some((kind) => kind !== 'stopped') && { isPartly: true }),
+    ...(isPartly && { isPartly }),
     tooltip: [
       ...(preset.description !== undefined ? [preset.description] : []),
       ...preset.forwards.map((spec) => effectText(spec, host)),
@@ -352,6 +392,70 @@ function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, tru
     ],
     ...(locked !== undefined && { locked }),
   };
+}
+
+/** The worst state of several tunnels, and how many of them are ready where that tells more. */
+function together(own: readonly Status[]): { status: Status; isPartly: boolean; text: readonly string[] } {
+  // One that runs in part can be started: that completes it.
+  const status =
+    (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) => own.includes(kind)) ?? 'ready';
+  const ready = own.filter((kind) => kind === 'ready').length;
+  const readyOf = ready > 0 ? [`${ready} of ${own.length} ready`] : [];
+  return {
+    status,
+    isPartly: status === 'stopped' && own.some((kind) => kind !== 'stopped'),
+    text: status === 'stopped' ? readyOf : [status],
+  };
+}
+
+function configHostRows(forwards: readonly ConfigForward[], session: SessionState): ConfigHostRow[] {
+  return [...new Set(forwards.map(({ host }) => host))].map((host) => {
+    const own = forwards.filter((forward) => forward.host === host);
+    const rows = own.map((forward) => configForwardRow(forward, session));
+    const { status, isPartly, text } = together(rows.map((row) => row.status));
+    return {
+      kind: 'configHost',
+      host,
+      label: host,
+      description: [...text, own.length === 1 ? '1 forward' : `${own.length} forwards`].join(' · '),
+      status,
+      ...(isPartly && { isPartly }),
+      tooltip: [`Forwards that stand in ssh_config for ${host}`, ...own.map(({ spec }) => effectText(spec, host))],
+      forwards: rows,
+    };
+  });
+}
+
+function configForwardRow(forward: ConfigForward, session: SessionState): ConfigForwardRow {
+  const tunnel = configTunnel(forward);
+  const id = tunnelId(tunnel);
+  const listed = session.wanted.tunnels.find((other) => other.id === id);
+  const shown: Tunnel = listed ?? { ...tunnel, id, wish: 'stop', automatic: false, run: 0 };
+  const state = tunnelState(shown, session.snapshot);
+  const isIdle = state.kind === 'stopped' && !state.draining;
+  const { description, tooltip, ...row } = forwardRow(shown, state, session);
+  return {
+    ...row,
+    kind: 'configForward',
+    description: isIdle ? '' : description,
+    tooltip: [...(isIdle ? [effectText(forward.spec, forward.host)] : tooltip), originText(forward.origin)],
+    origin: forward.origin,
+  };
+}
+
+function configProblemRow({ origin, message }: ConfigForwards['problems'][number]): ConfigProblemRow {
+  const name = origin.file.split(/[\\/]/).at(-1)!;
+  const text = printable(message);
+  return {
+    kind: 'configProblem',
+    label: `${printable(name)}:${origin.line}: ${text}`,
+    tooltip: [text, originText(origin)],
+    origin,
+  };
+}
+
+function originText({ file, line }: Origin): string {
+  return `Line ${line} of ${printable(file)}`;
 }
 
 function problemRow({ place, message, scope }: PresetProblem): ProblemRow {

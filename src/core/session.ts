@@ -4,6 +4,7 @@ import { printDestination, type Destination } from './destination.js';
 import type { Ask, Engine, EngineEvent, Reply } from './engine.js';
 import type { Failure } from './failure.js';
 import { printSpec, type ForwardSpec } from './forwardSpec.js';
+import { addressesOverlap } from './hostAddress.js';
 import { connectionOf, connectionRun, isPlanned, isWanted, planTunnels, type ConnectionId } from './plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
 
@@ -205,7 +206,7 @@ export function portHolder(failure: Failure, { wanted, snapshot }: SessionState)
       if (bound.kind === 'unix') return false;
       switch (failure.kind) {
         case 'portInUse':
-          return !isRemote && bound.port === failure.port && overlap(bound.address, failure.address);
+          return !isRemote && bound.port === failure.port && addressesOverlap(bound.address, failure.address);
         case 'remoteRefused':
           return (
             isRemote &&
@@ -219,12 +220,6 @@ export function portHolder(failure: Failure, { wanted, snapshot }: SessionState)
       }
     });
   });
-}
-
-/** The wildcard of a family has all its addresses, and no other: each is bound apart. */
-function overlap(a: string, b: string): boolean {
-  if (a.includes(':') !== b.includes(':')) return false;
-  return a === b || [a, b].some((address) => address === '0.0.0.0' || address === '::');
 }
 
 /** The tunnels of one connection, in the order in which they were added. */

@@ -1,5 +1,7 @@
 // What a command is about, as a menu, a notification's button, a keybinding or another extension says it.
 import * as v from 'valibot';
+import { isHostName } from './configForward.js';
+import { parseSpec, type ForwardSpec } from './forwardSpec.js';
 import type { Preset } from './preset.js';
 
 const presetScope = v.variant('kind', [
@@ -15,6 +17,10 @@ const subject = v.variant('kind', [
   v.object({ kind: v.literal('presets') }),
   v.object({ kind: v.literal('preset'), preset: v.object({ name: v.string(), scope: presetScope }) }),
   v.object({ kind: v.literal('problem'), scope: presetScope }),
+  v.object({ kind: v.literal('sshConfig') }),
+  v.object({ kind: v.literal('configHost'), host: v.string() }),
+  v.object({ kind: v.literal('configForward'), id: v.string() }),
+  v.object({ kind: v.literal('configProblem'), origin: v.object({ file: v.string(), line: v.number() }) }),
   v.object({ kind: v.literal('selection') }),
 ]);
 
@@ -38,6 +44,24 @@ export function readSubjects(given: unknown, selected: unknown): readonly Subjec
     const read = v.safeParse(v.union([subject, ofConnection]), one);
     return read.success ? [read.output] : [];
   });
+}
+
+/** A forward in the editor of an ssh_config file, and the names that it may be started for. */
+export interface EditorLine {
+  file: string;
+  hosts: readonly string[];
+  spec: ForwardSpec;
+}
+
+const editorLine = v.object({ file: v.string(), hosts: v.array(v.string()), forward: v.string() });
+
+/** What an editor's command says, `forward` as presets hold it: `-L 5432:db:5432`. Undefined for anything else. */
+export function readEditorLine(given: unknown): EditorLine | undefined {
+  const read = v.safeParse(editorLine, given);
+  const parsed = read.success ? parseSpec(read.output.forward) : undefined;
+  if (!read.success || !parsed?.ok) return undefined;
+  const { file, hosts } = read.output;
+  return hosts.length > 0 && hosts.every(isHostName) ? { file, hosts, spec: parsed.spec } : undefined;
 }
 
 export function findPreset(presets: readonly Preset[], { name, scope }: PresetKey): Preset | undefined {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { noConfigForwards, type ConfigForward, type ConfigForwards } from '../../src/core/configForward.js';
 import type { Access, Ask, BoundAddress, Client, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import type { Preset, PresetProblem } from '../../src/core/preset.js';
@@ -13,6 +14,7 @@ import {
   scopeText,
   tunnelName,
   type ClientRow,
+  type ConfigForwardRow,
   type PresetRow,
   type Presented,
 } from '../../src/core/present.js';
@@ -66,8 +68,10 @@ function shown(
   presets: readonly Preset[] = [],
   problems: readonly PresetProblem[] = [],
   trusted = true,
+  config: Pick<ConfigForwards, 'forwards' | 'problems'> = noConfigForwards,
 ): Presented {
-  return present({ session: { wanted, snapshot: events.reduce(reduce, emptySnapshot) }, presets, problems, trusted });
+  const session = { wanted, snapshot: events.reduce(reduce, emptySnapshot) };
+  return present({ session, presets, problems, trusted, config });
 }
 
 const one = wantTunnels(nothingWanted, [db]);
@@ -737,6 +741,159 @@ describe('the rows of presets', () => {
       'your user settings',
       'the workspace settings',
       'the settings of the folder api',
+    ]);
+  });
+});
+
+describe('the rows of ssh_config', () => {
+  const file = '/home/bob/.ssh/config';
+  const forward = (host: string, spec: string, line: number): ConfigForward => ({
+    host,
+    spec: mustParseSpec(spec),
+    origin: { file, line },
+  });
+  const config = {
+    forwards: [
+      forward('web01', '-L 5432:db:5432', 2),
+      forward('web01', '-R 8080:localhost:3000', 3),
+      forward('web02', '-D *:1080', 7),
+    ],
+    problems: [{ origin: { file, line: 9 }, message: 'target\u202e missing' }],
+  };
+  const group = (wanted: Wanted, events: EngineEvent[] = [], given: typeof config = config) => {
+    const last = shown(wanted, events, [], [], true, given).rows.at(-1);
+    assert.ok(last?.kind === 'sshConfig');
+    return last.rows;
+  };
+  const idleForward: ConfigForwardRow = {
+    kind: 'configForward',
+    id: dbId,
+    label: 'localhost:5432 → db:5432',
+    description: '',
+    status: 'stopped',
+    isOpen: false,
+    tooltip: ['localhost:5432 on this machine → db:5432, as web01 sees it', `Line 2 of ${file}`],
+    address: 'localhost:5432',
+    url: 'http://localhost:5432',
+    origin: { file, line: 2 },
+  };
+
+  it('stand behind the presets, and need no tunnel', () => {
+    const preset: Preset = { name: 'x', destination: { host: 'a' }, forwards: [db.spec], autoStart: false, scope: { kind: 'user' } }; // prettier-ignore
+    assert.deepEqual(
+      shown(one, [], [preset], [], true, config).rows.map(({ kind }) => kind),
+      ['connection', 'presets', 'sshConfig'],
+    );
+    assert.equal(shown(nothingWanted, [], [], [], true, config).statusLine, undefined);
+    assert.deepEqual(shown(nothingWanted, [], [], [], true, { forwards: [], problems: [] }).rows, []);
+  });
+
+  it('are the hosts with their forwards, and what could not be read', () => {
+    assert.deepEqual(group(nothingWanted), [
+      {
+        kind: 'configHost',
+        host: 'web01',
+        label: 'web01',
+        description: '2 forwards',
+        status: 'stopped',
+        tooltip: [
+          'Forwards that stand in ssh_config for web01',
+          'localhost:5432 on this machine → db:5432, as web01 sees it',
+          'localhost:8080 on web01 → localhost:3000, as this machine sees it',
+        ],
+        forwards: [
+          idleForward,
+          {
+            kind: 'configForward',
+            id: 'web01 -R 8080:localhost:3000',
+            label: 'on web01: localhost:8080 → localhost:3000',
+            description: '',
+            status: 'stopped',
+            isOpen: false,
+            tooltip: ['localhost:8080 on web01 → localhost:3000, as this machine sees it', `Line 3 of ${file}`],
+            address: 'localhost:8080',
+            origin: { file, line: 3 },
+          },
+        ],
+      },
+      {
+        kind: 'configHost',
+        host: 'web02',
+        label: 'web02',
+        description: '1 forward',
+        status: 'stopped',
+        tooltip: [
+          'Forwards that stand in ssh_config for web02',
+          '*:1080 on this machine → SOCKS proxy, as web02 sees the network. Open to the network!',
+        ],
+        forwards: [
+          {
+            kind: 'configForward',
+            id: 'web02 -D *:1080',
+            label: '*:1080 → SOCKS',
+            description: '',
+            status: 'stopped',
+            isOpen: false,
+            tooltip: [
+              '*:1080 on this machine → SOCKS proxy, as web02 sees the network. Open to the network!',
+              `Line 7 of ${file}`,
+            ],
+            address: 'localhost:1080',
+            origin: { file, line: 7 },
+          },
+        ],
+      },
+      {
+        kind: 'configProblem',
+        label: 'config:9: target? missing',
+        tooltip: ['target? missing', `Line 9 of ${file}`],
+        origin: { file, line: 9 },
+      },
+    ]);
+  });
+
+  it('say how the tunnels are that were started from them, or by their words', () => {
+    const [host] = group(one, [connected, listening]);
+    assert.ok(host?.kind === 'configHost');
+    assert.deepEqual([host.status, host.description, host.isPartly], ['stopped', '1 of 2 ready · 2 forwards', true]);
+    assert.deepEqual(host.forwards[0], {
+      ...idleForward,
+      status: 'ready',
+      description: 'ready',
+      tooltip: [
+        through,
+        'Listens on this machine: 127.0.0.1:5432, [::1]:5432',
+        'Who can connect: only this machine',
+        'State: ready',
+        `Line 2 of ${file}`,
+      ],
+    });
+    const [stopped] = group(stopTunnels(one, [dbId]), [connected, listening]);
+    assert.ok(stopped?.kind === 'configHost');
+    assert.deepEqual(stopped.forwards[0], idleForward);
+    assert.equal(stopped.isPartly, undefined);
+  });
+
+  it('say what still finishes, and what failed', () => {
+    const said = (wanted: Wanted, events: EngineEvent[]) => {
+      const [host] = group(wanted, events);
+      assert.ok(host?.kind === 'configHost');
+      const [{ status, description, problem }] = host.forwards as [ConfigForwardRow];
+      return [host.status, host.description, status, description, problem];
+    };
+    assert.deepEqual(said(stopTunnels(one, [dbId], 'drain'), [connected, listening]), [
+      'stopped',
+      '2 forwards',
+      'stopped',
+      'stopped, open connections finish',
+      undefined,
+    ]);
+    assert.deepEqual(said(one, [{ kind: 'connectionFailed', connection, failure: refused }]), [
+      'failed',
+      'failed · 2 forwards',
+      'failed',
+      'failed',
+      refusedText,
     ]);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { parsePresets } from '../../src/core/preset.js';
-import { findPreset, readSubjects } from '../../src/core/subject.js';
+import { printSpec } from '../../src/core/forwardSpec.js';
+import { findPreset, readEditorLine, readSubjects } from '../../src/core/subject.js';
 
 describe('the subjects of a command', () => {
   it('are the row, or all selected ones, by what names them', () => {
@@ -25,6 +26,22 @@ describe('the subjects of a command', () => {
     ]);
   });
 
+  it('are rows of ssh_config by host, tunnel and line', () => {
+    const origin = { file: '/home/bob/.ssh/config', line: 3 };
+    const rows = [
+      { kind: 'sshConfig', rows: [] },
+      { kind: 'configHost', host: 'web01', forwards: [] },
+      { kind: 'configForward', id: 'web01 -D 1080', origin },
+      { kind: 'configProblem', label: 'shown', origin },
+    ];
+    assert.deepEqual(readSubjects(rows[0], rows), [
+      { kind: 'sshConfig' },
+      { kind: 'configHost', host: 'web01' },
+      { kind: 'configForward', id: 'web01 -D 1080' },
+      { kind: 'configProblem', origin },
+    ]);
+  });
+
   it('are not given from the palette', () => {
     assert.equal(readSubjects(undefined, undefined), undefined);
     assert.equal(readSubjects(null, undefined), undefined);
@@ -42,10 +59,37 @@ describe('the subjects of a command', () => {
       { kind: 'preset' },
       { connection: 1 },
       { kind: 'client', forward: 'a' },
+      { kind: 'configHost', id: 'a' },
+      { kind: 'configProblem', origin: '/etc/passwd' },
     ])
       assert.deepEqual(readSubjects(wrong, undefined), [], JSON.stringify(wrong));
     const scope = { kind: 'folder' };
     assert.deepEqual(readSubjects({ kind: 'preset', preset: { name: 'DB', scope } }, 'all'), []);
+  });
+});
+
+describe('a line in the editor of an ssh_config file', () => {
+  const line = { file: '/home/bob/.ssh/config', hosts: ['web01', 'web02'], forward: '-L /tmp/%h.sock:db:80' };
+
+  it('is its file, the names it is for and the forward', () => {
+    const { spec, ...rest } = readEditorLine(line)!;
+    assert.deepEqual(rest, { file: line.file, hosts: line.hosts });
+    assert.equal(printSpec(spec), line.forward);
+  });
+
+  it('is nothing when it can’t be read', () => {
+    for (const wrong of [
+      undefined,
+      7,
+      {},
+      { ...line, hosts: [] },
+      { ...line, hosts: ['-oProxyCommand=x'] },
+      { ...line, hosts: ['a b'] },
+      { ...line, hosts: ['*'] },
+      { ...line, forward: '5432:db:5432' },
+      { ...line, file: 1 },
+    ])
+      assert.equal(readEditorLine(wrong), undefined, JSON.stringify(wrong));
   });
 });
 
