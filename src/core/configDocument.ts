@@ -1,0 +1,205 @@
+// The text of an ssh_config file as an editor has it: its forwards with their places, and what is wrong with them. What
+// Include names is not looked at, and of a Match nobody knows here whether it holds.
+import { isHostName } from './configForward.js';
+import { readConfigLine } from './configLine.js';
+import { matchesPattern } from './configPattern.js';
+import { splitConfig } from './configWords.js';
+import type { SpecProblem } from './failure.js';
+import { forwardKindOf, parseConfigForward, printSpec, type Environment, type ForwardSpec } from './forwardSpec.js';
+import { addressesOverlap } from './hostAddress.js';
+import { plainWord } from './shellWords.js';
+import { listenText, specProblem } from './wording.js';
+
+/** A piece of a line; all from 0, the end behind the last character. */
+export interface Place {
+  line: number;
+  start: number;
+  end: number;
+}
+
+export interface DocumentForward {
+  spec: ForwardSpec;
+  /** The whole forward, with its keyword. */
+  place: Place;
+  /** The names in this file that the line is for; none under a Match, or where only patterns are. */
+  hosts: readonly string[];
+  /** The line with a `GatewayPorts yes` that may open it to the network, from 0. */
+  gatewayPorts?: number;
+}
+
+export interface DocumentProblem {
+  severity: 'error' | 'warning' | 'information';
+  place: Place;
+  message: string;
+  /** The other line that it is about. */
+  related?: { place: Place; message: string };
+}
+
+export interface ConfigDocument {
+  forwards: readonly DocumentForward[];
+  /** In the order of their lines. */
+  problems: readonly DocumentProblem[];
+}
+
+/** UTF-16 units; nobody writes a longer one by hand. */
+const longest = 1_000_000;
+
+/** A `Host` or `Match` line with what stands below it, or what stands before the first of them. */
+interface Block {
+  /** `Host`'s words, `*` before the first block; undefined: a Match. */
+  patterns: readonly string[] | undefined;
+}
+interface Written {
+  block: Block;
+  spec: ForwardSpec;
+  place: Place;
+  listen: Place;
+}
+
+/** Reads the text; `env` resolves `${NAME}`. Never throws. One that is longer than a million characters says nothing. */
+export function readConfigDocument(text: string, env: Environment): ConfigDocument {
+  if (text.length > longest) return { forwards: [], problems: [] };
+  const names: string[] = [];
+  const written: Written[] = [];
+  const problems: DocumentProblem[] = [];
+  const gateways: { block: Block; line: number }[] = [];
+  let block: Block = { patterns: ['*'] };
+  text.split('\n').forEach((whole, line) => {
+    const read = readConfigLine(whole);
+    if (!read) return;
+    const { keyword, rest, words = [] } = read;
+    const kind = forwardKindOf(keyword);
+    if (keyword === 'match') block = { patterns: words.length === 1 && words[0] === 'all' ? ['*'] : undefined };
+    else if (keyword === 'host') {
+      block = { patterns: words };
+      names.push(...words.filter(isHostName));
+    } else if (keyword === 'gatewayports' && /^(yes|true)$/i.test(words[0] ?? '')) gateways.push({ block, line });
+    if (!kind) return;
+    const from = rest === '' ? whole.trimEnd().length : whole.lastIndexOf(rest);
+    const place = { line, start: whole.search(/\S/), end: from + rest.length };
+    const result = parseConfigForward(kind, rest, env);
+    if (result.ok) written.push({ block, spec: result.spec, place, listen: listenPlace(rest, line, from) });
+    else {
+      const { at, problem } = result.failure;
+      const start = from + at < place.end ? from + at : place.start;
+      problems.push({
+        severity: severityOf(problem),
+        place: { ...place, start },
+        message: sentence(specProblem(problem)),
+      });
+    }
+  });
+
+  const known = [...new Set(names)];
+  const hostsOf = new Map<Block, readonly string[]>();
+  const hosts = ({ block }: { block: Block }) => {
+    const found = hostsOf.get(block) ?? known.filter((name) => isFor(block, name));
+    hostsOf.set(block, found);
+    return found;
+  };
+  const meets = (one: { block: Block }, other: { block: Block }) =>
+    one.block === other.block || hosts(one).some((name) => hosts(other).includes(name));
+  const forwards = written.map((forward): DocumentForward => {
+    const mayMeet = (one: { block: Block }) =>
+      !one.block.patterns || !forward.block.patterns || one.block.patterns.includes('*') || meets(one, forward);
+    const gateway = isUnbound(forward.spec) ? gateways.find(mayMeet) : undefined;
+    return {
+      spec: forward.spec,
+      place: forward.place,
+      hosts: hosts(forward),
+      ...(gateway && { gatewayPorts: gateway.line }),
+    };
+  });
+  problems.push(...findDuplicates(written, hosts, meets));
+  return { forwards, problems: problems.sort((a, b) => a.place.line - b.place.line) };
+}
+
+function isFor({ patterns }: Block, name: string): boolean {
+  if (!patterns) return false;
+  const isOut = patterns.some((pattern) => pattern.startsWith('!') && matchesPattern(name, pattern.slice(1)));
+  return !isOut && patterns.some((pattern) => !pattern.startsWith('!') && matchesPattern(name, pattern));
+}
+
+/** Whether GatewayPorts decides who can connect. */
+function isUnbound({ kind, listen }: ForwardSpec): boolean {
+  return kind !== 'remote' && listen.kind === 'tcp' && listen.bind === undefined;
+}
+
+function listenPlace(rest: string, line: number, from: number): Place {
+  const places = splitConfig(plainWord(rest))?.[0]?.places ?? [0];
+  return { line, start: from + places[0]!, end: from + places.at(-1)! };
+}
+
+/** A variable may be set where ssh runs; for the rest ssh refuses the whole file. */
+function severityOf({ kind }: SpecProblem): DocumentProblem['severity'] {
+  return kind === 'variable' ? 'warning' : 'error';
+}
+
+/** The first line before each that listens where it does: on one machine only one of them can. */
+function findDuplicates(
+  written: readonly Written[],
+  hosts: (forward: Written) => readonly string[],
+  meets: (one: Written, other: Written) => boolean,
+): DocumentProblem[] {
+  const before = new Map<string, Written[]>();
+  return written.flatMap((forward): DocumentProblem[] => {
+    const { listen, kind } = forward.spec;
+    const side = kind === 'remote' ? 'there' : 'here';
+    const key = JSON.stringify([side, listen.kind === 'unix' ? listen.path : listen.port]);
+    const earlier = before.get(key) ?? [];
+    before.set(key, [...earlier, forward].slice(0, mostAtOnePort));
+    // The server chooses, another one each time.
+    if (listen.kind === 'tcp' && listen.port === 0) return [];
+    const overlapping = earlier.filter((other) => overlaps(forward.spec, other.spec));
+    const same = overlapping.find((other) => meets(forward, other));
+    const other = same ?? (side === 'here' ? overlapping[0] : undefined);
+    if (!other) return [];
+    const related = { place: other.place, message: `${listenText(other.spec.listen)} is listened on here first` };
+    return [{ ...judge(forward, other, same !== undefined, hosts), place: forward.listen, related }];
+  });
+}
+
+/** Those beyond it are compared with these alone: a text can't stall the editor. */
+const mostAtOnePort = 100;
+
+function judge(
+  forward: Written,
+  other: Written,
+  isSameHost: boolean,
+  hosts: (forward: Written) => readonly string[],
+): Pick<DocumentProblem, 'severity' | 'message'> {
+  const where = listenText(forward.spec.listen);
+  const line = other.place.line + 1;
+  if (!isSameHost) {
+    const [name] = hosts(other);
+    const whose = name === undefined ? '' : ` for ${name}`;
+    return {
+      severity: 'information',
+      message: `${where} is listened on${whose} in line ${line}, too: only one of them can run at a time.`,
+    };
+  }
+  if (printSpec(forward.spec) === printSpec(other.spec))
+    return { severity: 'information', message: `This forward stands in line ${line} already; ssh takes it once.` };
+  const place = forward.spec.kind === 'remote' ? `${where} of the server` : where;
+  return {
+    severity: 'warning',
+    message: `${place} is listened on in line ${line} already: only one of the two can. Choose another port.`,
+  };
+}
+
+function overlaps(one: ForwardSpec, other: ForwardSpec): boolean {
+  if (one.listen.kind === 'unix' || other.listen.kind === 'unix') return true;
+  const [ours, theirs] = [bindAddresses(one.listen.bind), bindAddresses(other.listen.bind)];
+  return ours.some((address) => theirs.some((another) => addressesOverlap(address, another)));
+}
+
+/** What a bind address stands for; a name stands for itself. */
+function bindAddresses(bind: string | undefined): readonly string[] {
+  if (bind === '' || bind === '*') return ['0.0.0.0', '::'];
+  if (bind === undefined || /^localhost$/i.test(bind)) return ['127.0.0.1', '::1'];
+  return [bind.toLowerCase()];
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

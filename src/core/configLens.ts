@@ -1,0 +1,69 @@
+// What an editor offers and says at a forward of ssh_config.
+import { configTunnel } from './configForward.js';
+import type { ConfigDocument, DocumentForward } from './configDocument.js';
+import { stateText } from './present.js';
+import type { ForwardSpec } from './forwardSpec.js';
+import { tunnelId, type SessionState, type Tunnel } from './session.js';
+import { tunnelState, type TunnelState } from './snapshot.js';
+import { accessText, askedAccess, effectText } from './wording.js';
+
+/** A command above a line, which is from 0. The title has VS Code's icon codes. */
+export type ConfigLens = { line: number; title: string } & (
+  | { kind: 'start'; spec: ForwardSpec; /** At least one; of several the user picks. */ hosts: readonly string[] }
+  | { kind: 'stop'; /** of the tunnel */ id: string }
+);
+
+interface Running {
+  host: string;
+  tunnel: Tunnel;
+  state: TunnelState;
+}
+
+/** For each forward: a stop for every host that it runs for, and one start for the others; nothing where there is no host. */
+export function configLenses({ forwards }: ConfigDocument, session: SessionState): ConfigLens[] {
+  return forwards.flatMap(({ spec, place: { line }, hosts }): ConfigLens[] => {
+    const listed = listedOf(spec, hosts, session);
+    const up = listed.filter(({ state }) => isUp(state));
+    const down = hosts.filter((host) => !up.some((one) => one.host === host));
+    const [host, another] = down;
+    const failed = listed.find((one) => one.host === host && one.state.kind === 'failed');
+    const start = another === undefined ? [`Start · ${host}`, ...(failed ? ['failed'] : [])].join(' · ') : 'Start…';
+    return [
+      ...up.map(({ host, tunnel, state }) => ({
+        line,
+        title: `$(debug-stop) Stop · ${host} · ${stateText(tunnel, state)}`,
+        kind: 'stop' as const,
+        id: tunnel.id,
+      })),
+      ...(host === undefined ? [] : [{ line, title: `$(play) ${start}`, kind: 'start' as const, spec, hosts: down }]),
+    ];
+  });
+}
+
+/** What a forward will do, in a line each: where it listens and comes out, who can connect, and how it stands. */
+export function forwardHover({ spec, hosts, gatewayPorts }: DocumentForward, session: SessionState): string[] {
+  const host = hosts.length === 1 ? hosts[0]! : 'the host';
+  const isRemote = spec.kind === 'remote';
+  const who = accessText(askedAccess(spec), isRemote ? host : 'this machine', spec.listen.kind);
+  const unless = isRemote && spec.listen.kind === 'tcp' ? '; its GatewayPorts (sshd_config) may say otherwise' : '';
+  return [
+    effectText(spec, host),
+    `Who can connect: ${who}${unless}`,
+    ...(gatewayPorts === undefined
+      ? []
+      : [`GatewayPorts in line ${gatewayPorts + 1} lets in everyone on the network where it is in force.`]),
+    ...listedOf(spec, hosts, session).map(({ host, tunnel, state }) => `${host}: ${stateText(tunnel, state)}`),
+  ];
+}
+
+function listedOf(spec: ForwardSpec, hosts: readonly string[], { wanted, snapshot }: SessionState): Running[] {
+  return hosts.flatMap((host) => {
+    const id = tunnelId(configTunnel({ host, spec }));
+    const tunnel = wanted.tunnels.find((other) => other.id === id);
+    return tunnel ? [{ host, tunnel, state: tunnelState(tunnel, snapshot) }] : [];
+  });
+}
+
+function isUp(state: TunnelState): boolean {
+  return state.kind === 'stopped' ? state.draining : state.kind !== 'failed';
+}
