@@ -9,6 +9,8 @@ import { startWorkerEngine } from './engine/workerEngine.js';
 import { answerAsks } from './ui/asks.js';
 import { createClientLists } from './ui/clientLists.js';
 import { registerCommands } from './ui/commands.js';
+import { editConfigs } from './ui/configEditor.js';
+import { createConfigList } from './ui/configList.js';
 import { settings } from './ui/contributions.js';
 import { logEvents } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
@@ -47,14 +49,15 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   const presetSettings = watchPresets();
   const networkConsents = createNetworkConsents(context);
   const presets = createPresets(context, session, presetSettings, notifications, networkConsents, messages);
-  const presentation = createPresentation(session, presetSettings);
+  const configList = createConfigList(engine, configFile, log);
+  const presentation = createPresentation(session, presetSettings, configList);
   let clientReads = 0;
   const clients = (forward: string) => {
     clientReads++;
     return engine.clients(forward);
   };
   const clientLists = createClientLists(clients);
-  const tree = createTree(presentation, session, clientLists);
+  const tree = createTree(presentation, session, clientLists, configList);
   const stopping = createStopping(session, clients, turns);
   context.subscriptions.push(
     log,
@@ -62,6 +65,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
     secrets,
     notifications,
     presetSettings,
+    configList,
     presentation,
     clientLists,
     tree,
@@ -73,6 +77,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
       session,
       engine,
       configFile,
+      configList,
       presentation,
       tree,
       stopping,
@@ -84,6 +89,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
       messages,
       log,
     }),
+    editConfigs(session, presentation, configList, configFile),
     vscode.workspace.onDidGrantWorkspaceTrust(() => presets.startAutomatic('workspace')),
     vscode.workspace.onDidChangeConfiguration(
       (event) => event.affectsConfiguration(settings.sshConfigFile) && session.update((wanted) => wanted),

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { noConfigForwards, originOf, type Origin } from '../core/configForward.js';
 import { printDestination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec, type ForwardSpec } from '../core/forwardSpec.js';
@@ -22,6 +23,8 @@ import type { Turns } from '../core/turns.js';
 import { connectionSeen } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
 import { askLine, readLine } from './commandLineBox.js';
+import { chooseConfigForwards } from './configForwards.js';
+import type { ConfigList } from './configList.js';
 import { commands, settings, type CommandId } from './contributions.js';
 import { askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
 import type { Messages } from './messages.js';
@@ -41,6 +44,7 @@ export interface CommandParts {
   session: Session;
   engine: Pick<Engine, 'hosts' | 'disconnect'>;
   configFile: () => string | undefined;
+  configList: ConfigList;
   presentation: Presentation;
   tree: Tree;
   stopping: Stopping;
@@ -62,6 +66,7 @@ export function registerCommands({
   session,
   engine,
   configFile,
+  configList,
   presentation,
   tree,
   stopping,
@@ -86,7 +91,7 @@ export function registerCommands({
   /** What was typed into a wizard that was closed before its end. */
   let draft = noAnswers();
 
-  const picker = createRowPicker(session, presentation, presetSettings, tree, turns);
+  const picker = createRowPicker(session, presentation, presetSettings, configList, tree, turns);
   const rowsOf = (tunnels: readonly Tunnel[]) =>
     picker.forwardRows().filter(({ id }) => tunnels.some((tunnel) => tunnel.id === id));
 
@@ -174,7 +179,7 @@ export function registerCommands({
     },
 
     async [commands.start](given?: unknown, selected?: unknown) {
-      start(await picker.tunnels('Start Tunnel', given, selected, isOneOf('stopped', 'failed', 'retrying')));
+      start(await picker.newTunnels('Start Tunnel', given, selected, isOneOf('stopped', 'failed', 'retrying')));
     },
 
     async [commands.startOnFreePort](given?: unknown, selected?: unknown) {
@@ -195,7 +200,8 @@ export function registerCommands({
       closeClients(rows);
       const running = rows.flatMap(picker.tunnelsOf).filter(({ wish }) => wish !== 'stop');
       if (running.length > 0) return stopping.stop(running, readHow(given));
-      const stopped = rows.filter(({ kind }) => kind !== 'preset').flatMap(picker.tunnelsOf);
+      const listed = rows.filter(({ kind }) => kind === 'forward' || kind === 'connection');
+      const stopped = listed.flatMap(picker.tunnelsOf);
       session.update((wanted) => removeTunnels(wanted, stopped.map(idOf)));
     },
 
@@ -239,7 +245,7 @@ export function registerCommands({
     },
 
     async [commands.copySshCommand](given?: unknown, selected?: unknown) {
-      const tunnels = await picker.tunnels('Copy as ssh Command', given, selected);
+      const tunnels = await picker.newTunnels('Copy as ssh Command', given, selected);
       await copy(byHost(tunnels).map(([first, specs]) => printSshCommand(first.destination, specs, configFile())));
     },
 
@@ -282,6 +288,16 @@ export function registerCommands({
       await vscode.commands.executeCommand('workbench.action.openSettings', settings.presets);
     },
 
+    async [commands.startConfigForward](given?: unknown) {
+      start(await chooseConfigForwards(given, presentation, configList, turns, messages));
+    },
+
+    async [commands.goToDefinition](given?: unknown, selected?: unknown) {
+      const [subject] = picker.subjects(given, selected) ?? [];
+      const origin = subject && originOf(subject, configList.current ?? noConfigForwards);
+      if (origin) await openLine(origin, messages);
+    },
+
     [commands.manageTrust]: () => vscode.commands.executeCommand('workbench.trust.manage'),
 
     async [commands.forgetSecrets]() {
@@ -295,8 +311,17 @@ export function registerCommands({
   );
 }
 
+async function openLine({ file, line }: Origin, messages: Messages): Promise<void> {
+  const place = new vscode.Position(line - 1, 0);
+  try {
+    await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: new vscode.Range(place, place) });
+  } catch (error) {
+    void messages.show('error', `${file} can’t be opened: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** The tunnels of each host together, with the first of them. */
-function byHost(tunnels: readonly Tunnel[]): [first: Tunnel, specs: readonly ForwardSpec[]][] {
+function byHost(tunnels: readonly NewTunnel[]): [first: NewTunnel, specs: readonly ForwardSpec[]][] {
   return [...new Set(tunnels.map(connectionOf))].map((host) => {
     const own = tunnels.filter((tunnel) => connectionOf(tunnel) === host);
     return [own[0]!, own.map(({ spec }) => spec)];

@@ -23,6 +23,8 @@ export const commands = {
   startPreset: 'sshTunnels.startPreset',
   stopPreset: 'sshTunnels.stopPreset',
   editPresets: 'sshTunnels.editPresets',
+  startConfigForward: 'sshTunnels.startConfigForward',
+  goToDefinition: 'sshTunnels.goToDefinition',
   manageTrust: 'sshTunnels.manageTrust',
   forgetSecrets: 'sshTunnels.forgetSecrets',
 } as const;
@@ -38,6 +40,9 @@ export const settings = {
   presets: 'sshTunnels.presets',
   sshConfigFile: 'sshTunnels.sshConfigFile',
 } as const;
+
+/** The language of ssh_config files, which other extensions contribute, too. */
+export const sshConfigLanguage = 'ssh_config';
 
 /** For `when` clauses. */
 export const contextKeys = {

@@ -1,6 +1,8 @@
 import * as vscode from 'vscode';
+import { noConfigForwards } from '../core/configForward.js';
 import { present, type Presented } from '../core/present.js';
 import type { Session } from '../core/session.js';
+import type { ConfigList } from './configList.js';
 import type { ReadPresets } from './settings.js';
 
 /** What the views show. */
@@ -18,11 +20,18 @@ const intervalMs = 50;
 export function createPresentation(
   session: Session,
   presets: { readonly current: ReadPresets; readonly onDidChange: vscode.Event<void> },
+  config: Pick<ConfigList, 'current' | 'onDidChange'>,
 ): Presentation {
   const changed = new vscode.EventEmitter<Presented>();
   let timer: NodeJS.Timeout | undefined;
   let last = '';
-  const now = () => present({ session: session.state, ...presets.current, trusted: vscode.workspace.isTrusted });
+  const now = () =>
+    present({
+      session: session.state,
+      ...presets.current,
+      trusted: vscode.workspace.isTrusted,
+      config: config.current ?? noConfigForwards,
+    });
   const flush = () => {
     clearTimeout(timer);
     timer = undefined;
@@ -39,6 +48,7 @@ export function createPresentation(
     changed,
     { dispose: session.onChange(schedule) },
     presets.onDidChange(schedule),
+    config.onDidChange(schedule),
     vscode.workspace.onDidGrantWorkspaceTrust(schedule),
     { dispose: () => clearTimeout(timer) },
   );

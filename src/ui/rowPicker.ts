@@ -1,10 +1,12 @@
 // What a command is about: the rows that its arguments name, else what the user picks from those that are there.
 import * as vscode from 'vscode';
+import { configTunnel, noConfigForwards } from '../core/configForward.js';
 import type { ConnectionRow, ForwardRow, PresetRow, Status } from '../core/present.js';
 import { presetTunnels } from '../core/preset.js';
-import { tunnelId, tunnelsOf, type Session, type Tunnel } from '../core/session.js';
+import { tunnelId, tunnelsOf, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
 import { findPreset, readSubjects, type PresetKey, type Subject } from '../core/subject.js';
 import type { Turns } from '../core/turns.js';
+import type { ConfigList } from './configList.js';
 import type { Presentation } from './presentation.js';
 import type { PresetSettings } from './presets.js';
 import type { Tree } from './tree.js';
@@ -12,6 +14,7 @@ import type { Tree } from './tree.js';
 export interface RowPicker {
   /** The rows that the arguments of a command name; undefined: the user picks. */
   subjects(given: unknown, selected: unknown): readonly Subject[] | undefined;
+  /** Those on the list. */
   tunnelsOf(subject: Subject): readonly Tunnel[];
   /** The tunnels that a command is about, each once; without a row one that the user picks among those it is offered for. */
   tunnels(
@@ -20,6 +23,13 @@ export interface RowPicker {
     selected: unknown,
     isOffered?: (row: ForwardRow) => boolean,
   ): Promise<readonly Tunnel[]>;
+  /** As `tunnels`, with the forwards of ssh_config that are not on the list. */
+  newTunnels(
+    question: string,
+    given: unknown,
+    selected: unknown,
+    isOffered?: (row: ForwardRow) => boolean,
+  ): Promise<readonly NewTunnel[]>;
   /** The connection of a row, or one that the user picks, by its tunnels; undefined: there is none. */
   connection(question: string, given: unknown): Promise<readonly [Tunnel, ...Tunnel[]] | undefined>;
   presets(
@@ -35,6 +45,7 @@ export function createRowPicker(
   session: Session,
   presentation: Presentation,
   presetSettings: PresetSettings,
+  configList: Pick<ConfigList, 'current'>,
   tree: Tree,
   turns: Turns,
 ): RowPicker {
@@ -46,6 +57,18 @@ export function createRowPicker(
     readSubjects(given, selected)?.flatMap<Subject>((row) =>
       row.kind === 'selection' ? (readSubjects(tree.selection, tree.selection) ?? []) : [row],
     );
+
+  /** What a row of ssh_config stands for, read from the list alone. */
+  const configTunnels = (subject: Subject & { kind: 'configHost' | 'configForward' }): readonly NewTunnel[] => {
+    const { forwards } = configList.current ?? noConfigForwards;
+    if (subject.kind === 'configHost') return forwards.filter(({ host }) => host === subject.host).map(configTunnel);
+    return forwards.map(configTunnel).filter((tunnel) => tunnelId(tunnel) === subject.id);
+  };
+
+  const newTunnelsOfSubject = (subject: Subject): readonly NewTunnel[] => {
+    const isConfig = subject.kind === 'configHost' || subject.kind === 'configForward';
+    return isConfig ? configTunnels(subject) : tunnelsOfSubject(subject);
+  };
 
   const tunnelsOfSubject = (subject: Subject): readonly Tunnel[] => {
     const { wanted } = session.state;
@@ -59,9 +82,16 @@ export function createRowPicker(
         const ids = preset ? presetTunnels(preset).map(tunnelId) : [];
         return wanted.tunnels.filter(({ id }) => ids.includes(id));
       }
+      case 'configHost':
+      case 'configForward': {
+        const ids = configTunnels(subject).map(tunnelId);
+        return wanted.tunnels.filter(({ id }) => ids.includes(id));
+      }
       case 'client':
       case 'presets':
       case 'problem':
+      case 'sshConfig':
+      case 'configProblem':
       case 'selection':
         return [];
     }
@@ -70,18 +100,29 @@ export function createRowPicker(
   const pick = <T extends vscode.QuickPickItem>(question: string, items: T[]): Promise<T | undefined> =>
     turns.take(() => vscode.window.showQuickPick(items, { title: question, matchOnDescription: true }));
 
+  const pickTunnels = async (
+    question: string,
+    isOffered: (row: ForwardRow) => boolean = () => true,
+  ): Promise<readonly Tunnel[]> => {
+    const items = forwardRows()
+      .filter(isOffered)
+      .map(({ id, label, description }) => ({ id, label, description }));
+    const picked = await pick(question, items);
+    return picked ? tunnelsOfSubject({ kind: 'forward', id: picked.id }) : [];
+  };
+
   return {
     subjects,
     tunnelsOf: tunnelsOfSubject,
     forwardRows,
-    async tunnels(question, given, selected, isOffered = () => true) {
+    async tunnels(question, given, selected, isOffered) {
       const rows = subjects(given, selected);
-      if (rows) return [...new Set(rows.flatMap(tunnelsOfSubject))];
-      const items = forwardRows()
-        .filter(isOffered)
-        .map(({ id, label, description }) => ({ id, label, description }));
-      const picked = await pick(question, items);
-      return picked ? tunnelsOfSubject({ kind: 'forward', id: picked.id }) : [];
+      return rows ? [...new Set(rows.flatMap(tunnelsOfSubject))] : pickTunnels(question, isOffered);
+    },
+    async newTunnels(question, given, selected, isOffered) {
+      const rows = subjects(given, selected);
+      if (!rows) return pickTunnels(question, isOffered);
+      return [...new Map(rows.flatMap(newTunnelsOfSubject).map((tunnel) => [tunnelId(tunnel), tunnel])).values()];
     },
     async connection(question, given) {
       const rows = subjects(given, undefined);

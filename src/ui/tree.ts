@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
-import type { ForwardRow, Presented, PresetRow, Row, Status } from '../core/present.js';
+import type { ConfigForwardRow, ForwardRow, Presented, PresetRow, Row, Status } from '../core/present.js';
 import type { Session } from '../core/session.js';
 import type { BelowForward, ClientChange, ClientLists } from './clientLists.js';
+import type { ConfigList } from './configList.js';
 import { commands, contextKeys, views } from './contributions.js';
 import { paragraphs } from './markdown.js';
 import type { Presentation } from './presentation.js';
@@ -15,7 +16,12 @@ export interface Tree extends vscode.Disposable {
   reveal(forward: string): Promise<void>;
 }
 
-export function createTree(presentation: Presentation, session: Session, clientLists: ClientLists): Tree {
+export function createTree(
+  presentation: Presentation,
+  session: Session,
+  clientLists: ClientLists,
+  configList: Pick<ConfigList, 'read'>,
+): Tree {
   const changed = new vscode.EventEmitter<TreeRow[] | undefined>();
   /** The rows on the screen by id: VS Code knows a row as the very object that it was given, whatever it says now. */
   const shown = new Map<string, { given: TreeRow; now: TreeRow }>();
@@ -37,7 +43,7 @@ export function createTree(presentation: Presentation, session: Session, clientL
       const now = nowOf(row);
       return give(now.kind === 'forward' && hasClients(now, flagsOf(now)) ? await clientLists.rows(row.id) : []);
     },
-    getParent: (row) => presentation.presented.rows.find((parent) => childrenOf(parent).some(isRow(row))),
+    getParent: (row) => allRows(presentation.presented.rows).find((parent) => childrenOf(parent).some(isRow(row))),
     getTreeItem(row) {
       const now = nowOf(row);
       return treeItem(now, flagsOf(now));
@@ -48,7 +54,8 @@ export function createTree(presentation: Presentation, session: Session, clientL
     canSelectMany: true,
   });
 
-  const flagsOf = (row: TreeRow) => (row.kind === 'forward' ? rowFlags(row, session.state) : []);
+  const flagsOf = (row: TreeRow) =>
+    row.kind === 'forward' || row.kind === 'configForward' ? rowFlags(row, session.state) : [];
 
   const toggle = (row: TreeRow, isToggled: boolean) => {
     if (isToggled) toggled.add(rowId(row));
@@ -72,15 +79,16 @@ export function createTree(presentation: Presentation, session: Session, clientL
     const isSame = (one: readonly Row[], other: readonly Row[]) =>
       JSON.stringify(one.map((row) => rowId(row))) === JSON.stringify(other.map((row) => rowId(row)));
     if (!isSame(before.rows, after.rows)) return redraw();
-    const changedRows = after.rows.flatMap((row, index): Row[] => {
-      const [old, now] = [childrenOf(before.rows[index]!), childrenOf(row)];
-      if (!isSame(old, now) || ownText(before.rows[index]!) !== ownText(row)) return [row];
-      return now.filter((child, at) => ownText(child) !== ownText(old[at]!));
-    });
-    for (const row of after.rows.flatMap((row): Row[] => [row, ...childrenOf(row)])) {
+    const changedOf = (old: Row, now: Row): Row[] => {
+      const [below, children] = [childrenOf(old), childrenOf(now)];
+      if (!isSame(below, children) || ownText(old) !== ownText(now)) return [now];
+      return children.flatMap((child, at) => changedOf(below[at]!, child));
+    };
+    for (const row of allRows(after.rows)) {
       const known = shown.get(rowId(row));
       if (known) known.now = row;
     }
+    const changedRows = after.rows.flatMap((row, index) => changedOf(before.rows[index]!, row));
     const given = changedRows.flatMap((row) => shown.get(rowId(row))?.given ?? []);
     if (given.length > 0) changed.fire(given);
   };
@@ -96,7 +104,7 @@ export function createTree(presentation: Presentation, session: Session, clientL
 
   const show = (presented: Presented) => {
     for (const row of forwardsOf(presented)) if (!hasClients(row, flagsOf(row))) toggled.delete(rowId(row));
-    const ids = presented.rows.flatMap((row) => [row, ...childrenOf(row)]).map((row) => rowId(row));
+    const ids = allRows(presented.rows).map((row) => rowId(row));
     for (const id of toggled) if (!ids.includes(id)) toggled.delete(id);
     look();
     redrawChanged(drawn, presented);
@@ -120,6 +128,12 @@ export function createTree(presentation: Presentation, session: Session, clientL
     setContext(contextKeys.presets, [...new Set(presetStates(presented))].join(' '));
   };
 
+  /** What stands in ssh_config is read once it can be seen: that takes the engine's thread. */
+  const readConfig = () => {
+    if (view.visible) void configList.read();
+  };
+  readConfig();
+
   const parts = vscode.Disposable.from(
     view,
     changed,
@@ -128,6 +142,7 @@ export function createTree(presentation: Presentation, session: Session, clientL
     view.onDidExpandElement(({ element }) => toggle(element, element.kind === 'forward')),
     view.onDidCollapseElement(({ element }) => toggle(element, element.kind !== 'forward')),
     view.onDidChangeVisibility(({ visible }) => {
+      readConfig();
       look();
       // What was read of clients before it was hidden is old. Without them VS Code draws it anyway, and a row that is
       // pressed while it is drawn once more would be lost to its command.
@@ -183,10 +198,18 @@ function childrenOf(row: TreeRow): readonly Row[] {
     case 'connection':
       return row.forwards;
     case 'presets':
+    case 'sshConfig':
       return row.rows;
+    case 'configHost':
+      return row.forwards;
     default:
       return [];
   }
+}
+
+/** With all that is below them. */
+function allRows(rows: readonly Row[]): Row[] {
+  return rows.flatMap((row) => [row, ...allRows(childrenOf(row))]);
 }
 
 /** What a row itself says. */
@@ -200,18 +223,24 @@ function isRow(row: TreeRow): (other: TreeRow) => boolean {
   return (other) => rowId(other) === id;
 }
 
-type RowKey<R extends TreeRow = TreeRow> = R extends ForwardRow ? Pick<R, 'kind' | 'id'> : R;
+type RowKey<R extends TreeRow = TreeRow> = R extends ForwardRow | ConfigForwardRow ? Pick<R, 'kind' | 'id'> : R;
 
 function rowId(row: RowKey): string {
   switch (row.kind) {
     case 'connection':
     case 'forward':
+    case 'configForward':
       return `${row.kind} ${row.id}`;
+    case 'configHost':
+      return `${row.kind} ${row.host}`;
+    case 'configProblem':
+      return `${row.kind} ${JSON.stringify([row.origin, row.label])}`;
     case 'client':
       return `${row.kind} ${JSON.stringify([row.forward, row.id])}`;
     case 'note':
       return `${row.kind} ${row.forward}`;
     case 'presets':
+    case 'sshConfig':
       return row.kind;
     case 'preset':
       return `${row.kind} ${JSON.stringify([row.preset.scope, row.preset.name])}`;
@@ -224,7 +253,10 @@ function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
   switch (row.kind) {
     case 'connection':
       return `${row.kind}.${row.status}`;
+    case 'configHost':
+      return [row.kind, row.status, ...(row.isPartly ? ['partly'] : [])].join('.');
     case 'forward':
+    case 'configForward':
       // One that is drained is stopped and is not.
       return [row.kind, ...(flags.includes('draining') ? [] : [row.status]), ...flags].join('.');
     case 'preset':
@@ -233,20 +265,22 @@ function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
     case 'note':
     case 'presets':
     case 'problem':
+    case 'sshConfig':
+    case 'configProblem':
       return row.kind;
   }
 }
 
 function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
-  const item = new vscode.TreeItem(row.kind === 'presets' ? 'Presets' : row.kind === 'note' ? '' : row.label);
+  const item = new vscode.TreeItem(labelOf(row));
   item.id = rowId(row);
   item.contextValue = contextValue(row, flags);
   item.iconPath = icon(row, flags);
-  if (row.kind === 'connection' || row.kind === 'presets')
+  if (['connection', 'presets', 'sshConfig', 'configHost'].includes(row.kind))
     item.collapsibleState = vscode.TreeItemCollapsibleState.Expanded;
   if (row.kind === 'forward' && hasClients(row, flags))
     item.collapsibleState = vscode.TreeItemCollapsibleState.Collapsed;
-  if (row.kind === 'presets') return item;
+  if (row.kind === 'presets' || row.kind === 'sshConfig') return item;
   if (row.kind === 'note') {
     item.description = row.text;
     item.accessibilityInformation = { label: row.text };
@@ -258,20 +292,43 @@ function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
     item.command = { command: commands.editPresets, title: 'Open Settings', arguments: [row] };
     return item;
   }
+  if (row.kind === 'configProblem') {
+    item.command = { command: commands.goToDefinition, title: 'Go to Definition', arguments: [row] };
+    return item;
+  }
   item.description = row.description;
   if (row.kind === 'preset' && row.status === 'stopped')
     item.command = { command: commands.startPreset, title: 'Start Preset', arguments: [row] };
   return item;
 }
 
+function labelOf(row: TreeRow): string {
+  switch (row.kind) {
+    case 'presets':
+      return 'Presets';
+    case 'sshConfig':
+      return 'ssh_config';
+    case 'note':
+      return '';
+    default:
+      return row.label;
+  }
+}
+
 /** What a screen reader says of a row. */
-function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'note' }>): string {
+function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'sshConfig' | 'note' }>): string {
   const said = (parts: readonly string[]) => parts.join(', ').replaceAll(' → ', ' to ').replaceAll(' · ', ', ');
   switch (row.kind) {
     case 'connection':
       return said([`SSH connection to ${row.label}`, row.description]);
+    case 'configHost':
+      return said([`Host ${row.label} of ssh_config`, row.description]);
     case 'forward':
-      return said([`Tunnel ${row.label}`, row.description]) + (row.problem === undefined ? '' : `. ${row.problem}`);
+    case 'configForward':
+      return (
+        said([`Tunnel ${row.label}`, row.description || row.status]) +
+        (row.problem === undefined ? '' : `. ${row.problem}`)
+      );
     case 'client':
       return `Connection ${said([...row.tooltip])}`;
     case 'preset':
@@ -281,6 +338,7 @@ function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'note' }>): string {
         ...(row.status === 'stopped' && !row.locked ? ['stopped'] : []),
       ]);
     case 'problem':
+    case 'configProblem':
       return `Problem in ${row.label}`;
   }
 }
@@ -288,8 +346,10 @@ function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'note' }>): string {
 function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undefined {
   switch (row.kind) {
     case 'connection':
+    case 'configHost':
       return statusIcon(row.status);
     case 'forward':
+    case 'configForward':
       if (flags.includes('draining')) return new vscode.ThemeIcon('debug-pause');
       if (row.status !== 'ready') return statusIcon(row.status);
       if (row.problem !== undefined) return themed('warning', 'list.warningForeground');
@@ -302,7 +362,10 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
       return row.locked === undefined ? statusIcon(row.status) : new vscode.ThemeIcon('lock');
     case 'presets':
       return new vscode.ThemeIcon('bookmark');
+    case 'sshConfig':
+      return new vscode.ThemeIcon('file-code');
     case 'problem':
+    case 'configProblem':
       return themed('warning', 'list.warningForeground');
   }
 }

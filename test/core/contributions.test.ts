@@ -30,11 +30,20 @@ const { contributes } = manifest;
 /** The rows' `viewItem`s that a menu can meet. */
 const statuses = ['connecting', 'ready', 'retrying', 'failed', 'stopped'];
 const viewItems = [
-  ...['forward', 'connection', 'preset'].flatMap((kind) => statuses.map((status) => `${kind}.${status}`)),
+  ...['forward', 'connection', 'preset', 'configForward', 'configHost'].flatMap((kind) =>
+    statuses.map((status) => `${kind}.${status}`),
+  ),
   'forward.ready.url',
   'forward.ready.url.portInUse',
   'forward.failed.portInUse',
   'forward.draining',
+  'configForward.ready.url',
+  'configForward.ready.url.portInUse',
+  'configForward.failed.portInUse',
+  'configForward.draining',
+  'configHost.stopped.partly',
+  'configProblem',
+  'sshConfig',
   'client',
   'note',
   'preset.locked',

@@ -1,0 +1,163 @@
+// ssh_config in an editor: start and stop above each forward, what it does in a hover, and what is wrong with it. Only the
+// text that is open is read, and nothing of the engine.
+import * as vscode from 'vscode';
+import { readConfigDocument, type ConfigDocument, type DocumentProblem, type Place } from '../core/configDocument.js';
+import { configLenses, forwardHover, type ConfigLens } from '../core/configLens.js';
+import { printSpec } from '../core/forwardSpec.js';
+import type { Session } from '../core/session.js';
+import { isAmong } from './configForwards.js';
+import type { ConfigList } from './configList.js';
+import { commands, settings, sshConfigLanguage } from './contributions.js';
+import { paragraphs } from './markdown.js';
+import type { Presentation } from './presentation.js';
+
+const settleMs = 200;
+
+/** Files that are ssh_config by their place, whatever language they were given. */
+const patterns = [
+  '**/.ssh/config',
+  '**/.ssh/config.d/*',
+  '**/.ssh/*.config',
+  '/etc/ssh/ssh_config*',
+  '/etc/ssh/ssh_config.d/*',
+  '**/ProgramData/ssh/ssh_config',
+];
+
+export function editConfigs(
+  session: Session,
+  presentation: Pick<Presentation, 'onDidChange'>,
+  configList: Pick<ConfigList, 'current' | 'onDidChange'>,
+  configFile: () => string | undefined,
+): vscode.Disposable {
+  const lensesChanged = new vscode.EventEmitter<void>();
+  const diagnostics = vscode.languages.createDiagnosticCollection('ssh-tunnels');
+  let selector = selectorOf(configFile());
+  const timers = new Map<vscode.TextDocument, NodeJS.Timeout>();
+
+  const isOurs = (document: vscode.TextDocument) => vscode.languages.match(selector, document) > 0;
+  /** Before the list was read once, nobody knows: then the command finds out. */
+  const canStart = (document: vscode.TextDocument) =>
+    configList.current === undefined || isAmong(configList.current.files, document.uri.fsPath);
+
+  const lensProvider: vscode.CodeLensProvider = {
+    onDidChangeCodeLenses: lensesChanged.event,
+    provideCodeLenses: (document) =>
+      canStart(document)
+        ? configLenses(readDocument(document), session.state).map((lens) => toCodeLens(lens, document))
+        : [],
+  };
+  const hoverProvider: vscode.HoverProvider = {
+    provideHover(document, { line, character }) {
+      const forward = readDocument(document).forwards.find(
+        ({ place }) => place.line === line && place.start <= character && character <= place.end,
+      );
+      return forward && new vscode.Hover(paragraphs(forwardHover(forward, session.state)), toRange(forward.place));
+    },
+  };
+  const register = () =>
+    vscode.Disposable.from(
+      vscode.languages.registerCodeLensProvider(selector, lensProvider),
+      vscode.languages.registerHoverProvider(selector, hoverProvider),
+    );
+  let providers = register();
+
+  const check = (document: vscode.TextDocument) => {
+    if (!isOurs(document)) return diagnostics.delete(document.uri);
+    const { problems } = readDocument(document);
+    diagnostics.set(
+      document.uri,
+      problems.map((problem) => toDiagnostic(problem, document)),
+    );
+  };
+  const checkSoon = (document: vscode.TextDocument) => {
+    clearTimeout(timers.get(document));
+    const timer = setTimeout(() => {
+      timers.delete(document);
+      if (!document.isClosed) check(document);
+    }, settleMs);
+    timers.set(document, timer);
+  };
+  const forget = (document: vscode.TextDocument) => {
+    clearTimeout(timers.get(document));
+    timers.delete(document);
+    diagnostics.delete(document.uri);
+  };
+  vscode.workspace.textDocuments.forEach(check);
+
+  return vscode.Disposable.from(
+    lensesChanged,
+    diagnostics,
+    presentation.onDidChange(() => lensesChanged.fire()),
+    configList.onDidChange(() => lensesChanged.fire()),
+    vscode.workspace.onDidOpenTextDocument(check),
+    vscode.workspace.onDidCloseTextDocument(forget),
+    vscode.workspace.onDidChangeTextDocument(({ document }) => isOurs(document) && checkSoon(document)),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (!event.affectsConfiguration(settings.sshConfigFile)) return;
+      providers.dispose();
+      selector = selectorOf(configFile());
+      providers = register();
+      vscode.workspace.textDocuments.forEach(check);
+    }),
+    { dispose: () => void providers.dispose() },
+    { dispose: () => timers.forEach((timer) => clearTimeout(timer)) },
+  );
+}
+
+/** Only files of the machine that this runs on: in those of another one the hosts are that one's. */
+function selectorOf(configFile: string | undefined): vscode.DocumentFilter[] {
+  const scheme = 'file';
+  const own = configFile === undefined ? [] : [vscode.Uri.file(configFile)];
+  return [
+    { scheme, language: sshConfigLanguage },
+    ...patterns.map((pattern) => ({ scheme, pattern })),
+    ...own.map((uri) => {
+      const name = uri.path.slice(uri.path.lastIndexOf('/') + 1);
+      // As it is written: what a pattern would take for a mark stands in brackets.
+      const pattern = name.replace(/[*?[\]{}]/g, '[$&]');
+      return { scheme, pattern: new vscode.RelativePattern(vscode.Uri.joinPath(uri, '..'), pattern) };
+    }),
+  ];
+}
+
+function readDocument(document: vscode.TextDocument): ConfigDocument {
+  return readConfigDocument(document.getText(), process.env);
+}
+
+function toCodeLens(lens: ConfigLens, document: vscode.TextDocument): vscode.CodeLens {
+  const { line, title } = lens;
+  const range = new vscode.Range(line, 0, line, 0);
+  switch (lens.kind) {
+    case 'start': {
+      const file = document.uri.fsPath;
+      const given = { file, hosts: lens.hosts, forward: printSpec(lens.spec) };
+      return new vscode.CodeLens(range, { title, command: commands.startConfigForward, arguments: [given] });
+    }
+    case 'stop':
+      return new vscode.CodeLens(range, {
+        title,
+        command: commands.stop,
+        arguments: [{ kind: 'forward', id: lens.id }],
+      });
+  }
+}
+
+function toDiagnostic({ severity, place, message, related }: DocumentProblem, { uri }: vscode.TextDocument) {
+  const diagnostic = new vscode.Diagnostic(toRange(place), message, severities[severity]);
+  diagnostic.source = 'SSH Tunnels';
+  if (related) {
+    const location = new vscode.Location(uri, toRange(related.place));
+    diagnostic.relatedInformation = [new vscode.DiagnosticRelatedInformation(location, related.message)];
+  }
+  return diagnostic;
+}
+
+const severities = {
+  error: vscode.DiagnosticSeverity.Error,
+  warning: vscode.DiagnosticSeverity.Warning,
+  information: vscode.DiagnosticSeverity.Information,
+} as const;
+
+function toRange({ line, start, end }: Place): vscode.Range {
+  return new vscode.Range(line, start, line, end);
+}

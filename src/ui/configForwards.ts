@@ -1,0 +1,91 @@
+// Starting what stands in ssh_config from an editor or the palette.
+import * as vscode from 'vscode';
+import { configTunnel, type ConfigForwards } from '../core/configForward.js';
+import { tunnelId, type NewTunnel } from '../core/session.js';
+import { readEditorLine, type EditorLine } from '../core/subject.js';
+import type { Turns } from '../core/turns.js';
+import { printable } from '../core/printable.js';
+import type { ConfigList } from './configList.js';
+import type { Messages } from './messages.js';
+import type { Presentation } from './presentation.js';
+
+/**
+ * The tunnels that a line in an editor stands for, else what the user picks from the list. A line counts when ssh reads
+ * its file: in another one its host may be a different machine. Nothing needs to be saved: the line is what is seen.
+ */
+export async function chooseConfigForwards(
+  given: unknown,
+  presentation: Presentation,
+  configList: ConfigList,
+  turns: Turns,
+  messages: Messages,
+): Promise<readonly NewTunnel[]> {
+  const line = readEditorLine(given);
+  if (!line && given !== undefined && given !== null) return [];
+  const list = await configList.refresh();
+  if (!list) {
+    void messages.show('error', 'ssh_config can’t be read. The log says why.');
+    return [];
+  }
+  return line ? ofLine(line, list, turns, messages) : ofList(list, presentation, turns, messages);
+}
+
+async function ofLine(
+  { file, hosts, spec }: EditorLine,
+  { files }: ConfigForwards,
+  turns: Turns,
+  messages: Messages,
+): Promise<readonly NewTunnel[]> {
+  if (!isAmong(files, file)) {
+    const text = `ssh does not read ${printable(file)}, so its hosts are not known. Include it in your ssh_config, or name it in the setting sshTunnels.sshConfigFile.`;
+    void messages.show('error', text);
+    return [];
+  }
+  const title = 'Start for Which Host?';
+  const host =
+    hosts.length === 1 ? hosts[0] : await turns.take(() => vscode.window.showQuickPick([...hosts], { title }));
+  return host === undefined ? [] : [configTunnel({ host, spec })];
+}
+
+type PickedForwards = vscode.QuickPickItem & { /** of the tunnels */ ids: readonly string[] };
+
+async function ofList(
+  { forwards, files }: ConfigForwards,
+  presentation: Presentation,
+  turns: Turns,
+  messages: Messages,
+): Promise<readonly NewTunnel[]> {
+  const groups = presentation.presented.rows.flatMap((row) => (row.kind === 'sshConfig' ? row.rows : []));
+  const items = groups.flatMap((row): PickedForwards[] => {
+    if (row.kind !== 'configHost') return [];
+    const all = { label: `All ${row.forwards.length} forwards`, description: row.host, ids: row.forwards.map(idOf) };
+    return [
+      { label: row.host, kind: vscode.QuickPickItemKind.Separator, ids: [] },
+      ...(row.forwards.length > 1 ? [all] : []),
+      ...row.forwards.map(({ id, label, description }) => ({
+        label,
+        description: [row.host, ...(description ? [description] : [])].join(' · '),
+        ids: [id],
+      })),
+    ];
+  });
+  if (items.length === 0) {
+    const where = files[0] === undefined ? 'ssh_config' : printable(files[0]);
+    const text = `No forward stands in ${where} for a host by name. Add one there, such as LocalForward 8080 localhost:80.`;
+    void messages.show('information', text);
+    return [];
+  }
+  const options = { title: 'Start Forward of ssh_config', matchOnDescription: true };
+  const picked = await turns.take(() => vscode.window.showQuickPick(items, options));
+  return forwards.map(configTunnel).filter((tunnel) => picked?.ids.includes(tunnelId(tunnel)));
+}
+
+/** Whether ssh reads the file of an editor. */
+export function isAmong(files: readonly string[], file: string): boolean {
+  const { path } = vscode.Uri.file(file);
+  return files.some((other) => vscode.Uri.file(other).path === path);
+}
+
+function idOf({ id }: { id: string }): string {
+  return id;
+}
