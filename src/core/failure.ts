@@ -142,6 +142,8 @@ export type Failure =
       user: string;
       host: string;
       tried: readonly string[];
+      /** What the server took, and wanted more besides. */
+      passed?: readonly string[];
       offered: readonly string[];
       notes: readonly Failure[];
       /** The server's own words when it hung up. */
@@ -152,6 +154,16 @@ export type Failure =
   /** Others on this machine can read it; `mode` are its permission bits. */
   | { kind: 'keyUnprotected'; path: string; mode: number }
   | { kind: 'passphraseWrong'; path: string }
+  /** The file only points to a security key (FIDO). */
+  | { kind: 'keyNeedsAgent'; path: string }
+  /** PubkeyAcceptedAlgorithms, or what the server takes, leaves no signature that it can make. */
+  | { kind: 'keyNotAllowed'; key: string }
+  /** `noKey`: its private key is nowhere; `host`: it is a host's; `invalid`: it is none. */
+  | { kind: 'certificateUnusable'; path: string; reason: 'noKey' | 'host' | 'invalid' }
+  /** The server wants a new one before it lets in. */
+  | { kind: 'passwordExpired'; user: string; host: string }
+  /** A person has to answer, and nobody was asked: it was dialled in the background. `path`: of a passphrase. */
+  | { kind: 'answerNeeded'; host: string; what: 'hostKey' | 'passphrase' | 'password' | 'interactive'; path?: string }
   | { kind: 'agentUnreachable'; path: string; code: string }
   | { kind: 'signatureRefused'; key: string }
   | { kind: 'connectionLost'; host: string; reason: 'closed' | 'keepalive' | 'reset' | 'disconnected'; detail?: string }

@@ -220,6 +220,16 @@ export function failureText(failure: Failure, holder?: string): string {
       return `The key file ${failure.path} can be read by others (mode ${failure.mode.toString(8).padStart(4, '0')}), so it is not used; “chmod 600 ${failure.path}” makes it yours alone.`;
     case 'passphraseWrong':
       return `The passphrase of ${failure.path} was wrong.`;
+    case 'keyNeedsAgent':
+      return `${failure.path} points to a security key, which is used through an SSH agent alone: add it with “ssh-add ${failure.path}”.`;
+    case 'keyNotAllowed':
+      return `${failure.key} is not used, since PubkeyAcceptedAlgorithms in ssh_config and the server leave no way to sign with it.`;
+    case 'certificateUnusable':
+      return certificateText(failure);
+    case 'passwordExpired':
+      return `The password of ${failure.user} on ${failure.host} has expired. Log in with ssh in a terminal to choose a new one, and start it again.`;
+    case 'answerNeeded':
+      return `${failure.host} waits for you: ${neededText(failure)}. Start it to answer.`;
     case 'agentUnreachable':
       return `The SSH agent at ${failure.path} can’t be reached (${failure.code}).`;
     case 'signatureRefused':
@@ -352,7 +362,32 @@ function listText(names: readonly string[]): string {
   return names.length > shown.length ? `${shown.join(', ')} and ${names.length - shown.length} more` : shown.join(', ');
 }
 
-function authText({ user, host, tried, offered, notes, detail }: Failure & { kind: 'authFailed' }): string {
+function certificateText({ path, reason }: Failure & { kind: 'certificateUnusable' }): string {
+  switch (reason) {
+    case 'noKey':
+      return `The certificate ${path} is not used, since its private key was found neither in an agent nor in a file of IdentityFile.`;
+    case 'host':
+      return `The certificate ${path} is not used, since it is a host’s.`;
+    case 'invalid':
+      return `${path} is not a certificate that can be used here.`;
+  }
+}
+
+function neededText({ what, path }: Failure & { kind: 'answerNeeded' }): string {
+  switch (what) {
+    case 'hostKey':
+      return 'its host key is not known';
+    case 'passphrase':
+      return `it needs the passphrase of ${path}`;
+    case 'password':
+      return 'it asks for your password';
+    case 'interactive':
+      return 'it asks for something that only you know, such as a code';
+  }
+}
+
+function authText({ user, host, tried, passed = [], offered, notes, detail }: Failure & { kind: 'authFailed' }): string {
+  const taken = passed.length > 0 ? ` It took ${passed.join(' and ')}, but wants more.` : '';
   const what = tried.length > 0 ? ` Tried: ${tried.join(', ')}.` : ' There was nothing to try.';
   const accepts = offered.length > 0 ? ` The server accepts: ${offered.join(', ')}.` : '';
   const why = notes.map((note) => ` ${failureText(note)}`).join('');
@@ -360,7 +395,7 @@ function authText({ user, host, tried, offered, notes, detail }: Failure & { kin
   const next = notes.some(({ kind }) => kind === 'passphraseWrong')
     ? 'Start it again for another try.'
     : 'Check the user name and which key the server knows.';
-  return `${host} did not let ${user} in.${said}${what}${accepts}${why} ${next}`;
+  return `${host} did not let ${user} in.${said}${taken}${what}${accepts}${why} ${next}`;
 }
 
 function lostText({ host, reason, detail }: Failure & { kind: 'connectionLost' }): string {
