@@ -1,0 +1,745 @@
+// ssh_config(5) resolved without an ssh program: what `ssh -G` prints for a host, each value with the line that it comes
+// from. Source: the man page, compared with `ssh -G` by test/engine/sshConfig.test.ts.
+import { assembleAlgorithms, algorithmKinds } from './configAlgorithms.js';
+import type { Origin } from './configForward.js';
+import {
+  aliases,
+  clearable,
+  idle,
+  LineProblem,
+  printedKeywords,
+  readAgentPath,
+  readers,
+  readPortNumber,
+  readTime,
+  type ConfigArguments,
+} from './configKeywords.js';
+import { readConfigLine, type ConfigLine } from './configLine.js';
+import { matchConfig } from './configMatch.js';
+import { canonicalAddress, matchesList, matchesPattern } from './configPattern.js';
+import { connectionTokens, expandFile, expandHome, expandTokens, type TokenFacts } from './configTokens.js';
+import type { ValueSource } from './explanation.js';
+import {
+  forwardKindOf,
+  parseConfigForward,
+  printConfigForward,
+  withSpec,
+  type Endpoint,
+  type ForwardSpec,
+  type Listen,
+} from './forwardSpec.js';
+import { parseHostAddress } from './hostAddress.js';
+import type { LocalUser, Options } from './sshConfig.js';
+
+/** A file as ssh finds it. `isOpen`: others than the user and root can write to it. */
+export type ConfigText =
+  { kind: 'text'; text: string; isOpen: boolean } | { kind: 'missing' } | { kind: 'unreadable'; reason: string };
+
+/** All of this machine that counts. */
+export interface ConfigWorld {
+  read(path: string): Promise<ConfigText>;
+  /** The paths that a pattern of the shell matches, in their order. */
+  glob(pattern: string): Promise<readonly string[]>;
+  /** Whether the command ends well; absent: no program is to be run, and a `Match exec` does not match. */
+  run?(command: string): Promise<boolean>;
+  /** Of this machine's interfaces, for `Match localnetwork`. */
+  addresses(): readonly string[];
+  /** Looks a name up, for CanonicalizeHostname; `canonical` is the name that its CNAMEs lead to. */
+  lookUp(name: string): Promise<{ canonical?: string } | undefined>;
+  user: LocalUser;
+}
+
+export interface ConfigQuery {
+  /** As typed. */
+  host: string;
+  /** `-F`; `none` reads no file. */
+  configFile?: string;
+  /** `-o`, in order; the value of IdentityFile is a path as it is, as `-i` takes it. */
+  options: readonly (readonly [keyword: string, value: string])[];
+}
+
+export interface ResolvedConfig {
+  /** As `ssh -G` prints them, in its order. */
+  lines: readonly { keyword: string; value: string; source: ValueSource }[];
+  /** The forwards in the order in which they were written, the tokens in the paths of sockets as written. */
+  forwards: readonly { spec: ForwardSpec; source: ValueSource }[];
+  /** Every file that was read, with those that are not there and would be read. */
+  files: readonly string[];
+  /** `Match exec` lines that did not match since no program is to be run. */
+  notRun: readonly Origin[];
+}
+
+/** A config that ssh would refuse, in its words: `file line N: ...`; the `detail` is what stands behind that place. */
+export class ConfigError extends Error {
+  readonly detail: string;
+  constructor(
+    message: string,
+    readonly origin?: Origin,
+    detail?: string,
+  ) {
+    super(message);
+    this.detail = detail ?? message;
+  }
+}
+
+/** ssh's own bounds. */
+const deepestInclude = 16;
+const mostFiles = 32;
+const mostIdentities = 100;
+/** Ours: files that include each other twice over would be read for ever. */
+const mostReads = 4096;
+
+interface Stored {
+  text: string;
+  words?: readonly string[];
+  source: ValueSource;
+}
+
+interface State {
+  /** As typed, and what it has become. */
+  original: string;
+  host: string;
+  isFinal: boolean;
+  wantsFinal: boolean;
+  values: Map<string, Stored>;
+  lists: Map<string, Stored[]>;
+  forwards: { spec: ForwardSpec; source: ValueSource }[];
+  jump?: { host: string; user?: string; port?: number; extra?: string; source: ValueSource };
+  files: Set<string>;
+  notRun: Map<string, Origin>;
+  reads: number;
+  world: ConfigWorld;
+}
+
+interface Place {
+  /** Absent: the command line. */
+  origin?: Origin;
+  isUsers: boolean;
+  /** In a block that does not match: lines are read for their errors only, and nothing in it can match. */
+  never: boolean;
+  depth: number;
+}
+
+/** Resolves the config of a host; rejects with a ConfigError for what ssh refuses. */
+export async function resolveConfig(query: ConfigQuery, world: ConfigWorld): Promise<ResolvedConfig> {
+  const state: State = {
+    original: query.host,
+    host: query.host,
+    isFinal: false,
+    wantsFinal: false,
+    values: new Map(),
+    lists: new Map(),
+    forwards: [],
+    files: new Set(),
+    notRun: new Map(),
+    reads: 0,
+    world,
+  };
+  const commandLine: Place = { isUsers: true, never: false, depth: 0 };
+  for (const [keyword, value] of query.options) {
+    if (keyword.toLowerCase() === 'identityfile') addFile(state, 'identityfile', value, commandLine);
+    else {
+      const line = readConfigLine(`${keyword}=${value}`);
+      if (line) await takeLine(state, line, commandLine, { matches: true });
+    }
+  }
+  await readFiles(state, query.configFile);
+  const written = state.values.get('hostname');
+  if (written) state.host = expanded(() => expandTokens(written.text, { '%': '%', h: state.host }));
+  const address = canonicalAddress(state.host);
+  if (address === undefined) state.host = state.host.toLowerCase();
+  const canonicalized = address === undefined ? await canonicalize(state) : address;
+  const isEnabled = (state.values.get('canonicalizehostname')?.text ?? 'false') !== 'false';
+  if (written && canonicalized === undefined && state.host !== written.text)
+    state.values.set('hostname', { ...written, text: state.host });
+  if (canonicalized !== undefined) state.host = canonicalized;
+  if (state.wantsFinal || isEnabled) {
+    state.isFinal = true;
+    state.values.set('hostname', { text: state.host, source: written?.source ?? { kind: 'default' } });
+    await readFiles(state, query.configFile);
+  }
+  return finish(state, written?.source ?? { kind: 'default' });
+}
+
+/** The lines as `Options`, as parseOptionLines makes them of what `ssh -G` prints. */
+export function optionsOf({ lines }: Pick<ResolvedConfig, 'lines'>): Options {
+  const options = new Map<string, string[]>();
+  for (const { keyword, value } of lines)
+    options.set(keyword.toLowerCase(), [...(options.get(keyword.toLowerCase()) ?? []), value]);
+  return options;
+}
+
+/** The lines as `ssh -G` prints them. */
+export function printConfigLines({ lines }: Pick<ResolvedConfig, 'lines'>): string {
+  return lines.map(({ keyword, value }) => `${keyword} ${value}\n`).join('');
+}
+
+/** The system's file, and the folder from which it includes. */
+export function systemConfig({ windows, env }: LocalUser): { file: string; folder: string } {
+  const folder = windows ? `${env['ProgramData'] ?? 'C:\\ProgramData'}\\ssh` : '/etc/ssh';
+  return { file: `${folder}${windows ? '\\' : '/'}ssh_config`, folder };
+}
+
+/** The user's file, and the folder from which it includes. */
+export function userConfig({ windows, home }: LocalUser): { file: string; folder: string } {
+  const separator = windows ? '\\' : '/';
+  const folder = `${home}${separator}.ssh`;
+  return { file: `${folder}${separator}config`, folder };
+}
+
+async function readFiles(state: State, configFile: string | undefined): Promise<void> {
+  const { user } = state.world;
+  const top = (isUsers: boolean): Omit<Place, 'origin'> => ({ isUsers, never: false, depth: 0 });
+  if (configFile !== undefined) {
+    if (configFile.toLowerCase() === 'none') return;
+    const problem = await readFile(state, configFile, top(true), false);
+    if (problem !== undefined) throw new ConfigError(`Can't open user config file ${configFile}: ${problem}`);
+    return;
+  }
+  await readFile(state, userConfig(user).file, top(true), true);
+  await readFile(state, systemConfig(user).file, top(false), false);
+}
+
+/** Reads a file's lines; gives the reason where it can't be read. */
+async function readFile(
+  state: State,
+  file: string,
+  place: Omit<Place, 'origin'>,
+  isChecked: boolean,
+  active = { matches: true },
+): Promise<string | undefined> {
+  if (place.depth > deepestInclude || ++state.reads > mostReads)
+    throw new ConfigError('Too many recursive configuration includes');
+  state.files.add(file);
+  const found = await state.world.read(file);
+  if (found.kind === 'missing') return 'No such file or directory';
+  if (found.kind === 'unreadable') return found.reason;
+  if (isChecked && found.isOpen) throw new ConfigError(`Bad owner or permissions on ${file}`);
+  for (const [index, line] of linesOf(found).entries())
+    if (line) await takeLine(state, line, { ...place, origin: { file, line: index + 1 } }, active);
+  return undefined;
+}
+
+const readLines = new WeakMap<ConfigText, readonly (ConfigLine | undefined)[]>();
+
+/** A text that is handed out again, for the next host, is taken apart once. */
+function linesOf(found: ConfigText & { kind: 'text' }): readonly (ConfigLine | undefined)[] {
+  const lines = readLines.get(found) ?? found.text.split('\n').map(readConfigLine);
+  readLines.set(found, lines);
+  return lines;
+}
+
+/** Reads a line; throws a ConfigError that names it. `active` tells whether it counts, which `Host` and `Match` change. */
+async function takeLine(state: State, line: ConfigLine, place: Place, active: { matches: boolean }): Promise<void> {
+  const { origin } = place;
+  const where = origin ? `${origin.file} line ${origin.line}` : 'command-line line 0';
+  try {
+    if (line.rest === '') throw new LineProblem(`no argument after keyword "${line.keyword}"`);
+    const keyword = Object.hasOwn(aliases, line.keyword) ? aliases[line.keyword]! : line.keyword;
+    const isKnown = isKeyword(keyword);
+    if (!isKnown && !matchesList(keyword, state.values.get('ignoreunknown')?.text.toLowerCase() ?? '')) {
+      const colon = origin ? `${origin.file}: line ${origin.line}` : 'command-line: line 0';
+      const detail = `Bad configuration option: ${line.keyword}`;
+      throw new ConfigError(`${colon}: ${detail}`, origin, detail);
+    }
+    if (!line.words) throw new LineProblem('invalid quotes');
+    if (isKnown && !idle.has(keyword)) await takeValue(state, { ...line, keyword }, line.words, place, active);
+  } catch (error) {
+    if (!(error instanceof LineProblem)) throw error;
+    throw new ConfigError(`${where}: ${error.message}`, origin, error.message);
+  }
+}
+
+const special = new Set(['host', 'match', 'include', 'identityfile', 'certificatefile', 'sendenv', 'setenv', 'proxycommand', 'proxyjump',
+  'globalknownhostsfile', 'userknownhostsfile', 'canonicaldomains', 'canonicalizepermittedcnames', 'logverbose',
+  'permitremoteopen', 'forwardagent', 'rekeylimit', 'streamlocalbindmask', 'syslogfacility', 'refuseconnection',
+  'localforward', 'remoteforward', 'dynamicforward']); // prettier-ignore
+
+function isKeyword(keyword: string): boolean {
+  return special.has(keyword) || idle.has(keyword) || Object.hasOwn(readers, keyword);
+}
+
+async function takeValue(
+  state: State,
+  line: ConfigLine,
+  words: readonly string[],
+  place: Place,
+  active: { matches: boolean },
+): Promise<void> {
+  const { keyword, rest } = line;
+  const source: ValueSource = place.origin ? { kind: 'file', origin: place.origin } : { kind: 'given' };
+  const left = [...words];
+  const next = () => left.shift();
+  const counts = active.matches;
+  const setOnce = (name: string, text: string, values?: readonly string[]) => {
+    if (counts && !state.values.has(name)) state.values.set(name, { text, source, ...(values && { words: values }) });
+  };
+  const setList = (what: string, most: number, check: (word: string) => string = (word) => word) => {
+    const list = readList(keyword, left.splice(0)).map(check);
+    if (counts && list.length > most && !state.values.has(keyword)) throw new LineProblem(`too many ${what}.`);
+    if (list.length > 0) setOnce(keyword, list.join(' '), list);
+  };
+  const command = () => {
+    left.length = 0;
+    return rest.replace(/^[ \t\r\n=]+/, '');
+  };
+  const kind = forwardKindOf(keyword);
+  switch (keyword) {
+    case 'host':
+      active.matches = matchHost(state, left.splice(0), place);
+      return;
+    case 'match': {
+      if (!place.origin) throw new LineProblem('Host directive not supported as a command-line option');
+      const found = await matchConfig(rest, matchFacts(state, place.origin));
+      active.matches = found.matches && !place.never;
+      if (found.rest === '') left.length = 0;
+      break;
+    }
+    case 'include':
+      await include(state, left.splice(0), place, counts);
+      return;
+    case 'identityfile':
+    case 'certificatefile': {
+      const file = next();
+      if (!file) throw new LineProblem('Missing argument.');
+      if (counts) addFile(state, keyword, file, place);
+      break;
+    }
+    case 'sendenv':
+      for (const name of left.splice(0)) {
+        if (name === '' || name.includes('=')) throw new LineProblem('Invalid environment name.');
+        if (!counts) continue;
+        const list = state.lists.get(keyword) ?? [];
+        state.lists.set(
+          keyword,
+          name.startsWith('-')
+            ? list.filter(({ text }) => !matchesPattern(text, name.slice(1)))
+            : [...list, { text: name, source }],
+        );
+      }
+      return;
+    case 'setenv': {
+      const list: Stored[] = [];
+      for (const setting of left.splice(0)) {
+        if (!setting.includes('=')) throw new LineProblem('Invalid SetEnv.');
+        const name = setting.slice(0, setting.indexOf('=') + 1);
+        if (!list.some(({ text }) => text.startsWith(name))) list.push({ text: setting, source });
+      }
+      if (counts && !state.lists.has(keyword)) state.lists.set(keyword, list);
+      return;
+    }
+    case 'proxycommand': {
+      const text = command();
+      if (!state.jump) setOnce(keyword, text);
+      return;
+    }
+    case 'proxyjump':
+      takeJump(state, command(), counts, source);
+      return;
+    case 'globalknownhostsfile':
+    case 'userknownhostsfile':
+      return setList(`${keyword} entries`, mostFiles);
+    case 'canonicaldomains':
+      return setList('hostname suffixes', mostFiles, (domain) => {
+        const problem = /^none$/i.test(domain) ? undefined : domainProblem(domain);
+        if (problem) throw new LineProblem(problem);
+        return domain;
+      });
+    case 'canonicalizepermittedcnames':
+      return setList('permitted CNAMEs', mostFiles, (rule) => {
+        if (/^none$/i.test(rule)) return 'none';
+        if (rule === '*') return '*:*';
+        const [from, to] = rule.toLowerCase().split(/:(.*)/s);
+        if (!to) throw new LineProblem(`Invalid permitted CNAME "${rule.toLowerCase()}"`);
+        return `${from!}:${to}`;
+      });
+    case 'logverbose': {
+      const list = readList(keyword, left.splice(0));
+      if (list[0] !== undefined) setOnce(keyword, list[0]);
+      return;
+    }
+    case 'permitremoteopen': {
+      if (!words[0]) throw new LineProblem('missing permitremoteopen specification');
+      if (words[0] === 'any' || words[0] === 'none') {
+        setOnce(keyword, next()!);
+        break;
+      }
+      for (const target of left.splice(0)) {
+        const [, host, port] = /^(\[[^\]]*\]|[^:]*):(.*)$/s.exec(target) ?? [];
+        if (host === undefined || port === undefined || (port !== '*' && readPortNumber(port) === undefined))
+          throw new LineProblem(`bad port number in permitremoteopen`);
+      }
+      setOnce(keyword, words.join(' '), words);
+      return;
+    }
+    case 'forwardagent': {
+      const word = next();
+      if (!word) throw new LineProblem('missing argument.');
+      const isFlag = /^(yes|true|no|false)$/i.test(word);
+      setOnce(keyword, isFlag ? (/^[yt]/i.test(word) ? 'yes' : 'no') : 'yes');
+      if (!isFlag) setOnce('forwardagent path', readAgentPath(word, state.world.user));
+      break;
+    }
+    case 'rekeylimit': {
+      const word = next();
+      if (!word) throw new LineProblem('Missing argument.');
+      setOnce(keyword, String(readSize(word)));
+      if (left[0] === 'none') next();
+      else if (left.length > 0) {
+        const seconds = readTime(next()!);
+        if (seconds === undefined) throw new LineProblem('invalid time value.');
+        setOnce('rekeylimit interval', String(seconds));
+      }
+      break;
+    }
+    case 'streamlocalbindmask': {
+      const word = next();
+      if (!word) throw new LineProblem('Missing StreamLocalBindMask argument.');
+      const octal = /^[ \t-\r]*\+?([0-7]+)/.exec(word)?.[1];
+      if (octal === undefined || parseInt(octal, 8) > 0o777) throw new LineProblem('Bad mask.');
+      // OpenSSH takes the last one, and that of a block which does not match, too.
+      state.values.set(keyword, { text: `0${parseInt(octal, 8).toString(8)}`, source });
+      break;
+    }
+    case 'syslogfacility': {
+      const word = next();
+      const facility = word?.toUpperCase() ?? '';
+      if (!/^(DAEMON|USER|AUTH|AUTHPRIV|LOCAL[0-7])$/.test(facility))
+        throw new LineProblem(`unsupported log facility '${word ?? '<NONE>'}'`);
+      if (!state.values.has(keyword)) state.values.set(keyword, { text: facility, source });
+      break;
+    }
+    case 'refuseconnection': {
+      const reason = next();
+      if (!reason) throw new LineProblem('Missing argument.');
+      if (counts) throw new LineProblem(`RefuseConnection: ${reason}`);
+      break;
+    }
+    default: {
+      if (kind) {
+        const spec = readForward(kind, words, rest, state.world.user);
+        left.splice(0, kind === 'dynamic' ? 1 : 2);
+        if (counts && left.length === 0) addForward(state, spec, source);
+        break;
+      }
+      const text = readers[keyword]!({
+        next,
+        isEmpty: () => left.length === 0,
+        command,
+        local: state.world.user,
+      } satisfies ConfigArguments);
+      setOnce(keyword, text);
+    }
+  }
+  if (left.length > 0) throw new LineProblem(`keyword ${line.keyword} extra arguments at end of line`);
+}
+
+/** Words of which `none` stands alone. */
+function readList(keyword: string, words: readonly string[]): string[] {
+  return words.map((word) => {
+    if (word === '') throw new LineProblem(`keyword ${keyword} empty argument`);
+    if (/^none$/i.test(word) && words.length > 1)
+      throw new LineProblem(`keyword ${keyword} "none" argument must appear alone.`);
+    return word;
+  });
+}
+
+function readForward(
+  kind: ForwardSpec['kind'],
+  words: readonly string[],
+  rest: string,
+  { env }: LocalUser,
+): ForwardSpec {
+  if (!words[0]) throw new LineProblem('Missing argument.');
+  if (kind === 'local' && !words[1]) throw new LineProblem('Missing target argument.');
+  const isTooLong = words.length > (kind === 'dynamic' ? 1 : 2);
+  const read = parseConfigForward(kind, rest, env);
+  if (read.ok) return read.spec;
+  throw new LineProblem(
+    isTooLong ? `keyword ${kind}forward extra arguments at end of line` : 'Bad forwarding specification.',
+  );
+}
+
+function addForward(state: State, spec: ForwardSpec, source: ValueSource): void {
+  const specs = state.forwards.map((forward) => forward.spec);
+  if (withSpec(specs, spec) !== specs) state.forwards.push({ spec, source });
+}
+
+function addFile(state: State, keyword: string, file: string, { isUsers, origin }: Place): void {
+  const list = state.lists.get(keyword) ?? [];
+  const what = keyword === 'identityfile' ? 'identity files' : 'certificate files';
+  if (list.length >= mostIdentities) throw new LineProblem(`Too many ${what} specified (max ${mostIdentities}).`);
+  const mark = isUsers ? 'user' : 'system';
+  if (list.some((known) => known.text === file && known.words?.[0] === mark)) return;
+  const source: ValueSource = origin ? { kind: 'file', origin } : { kind: 'given' };
+  state.lists.set(keyword, [...list, { text: file, words: [mark], source }]);
+}
+
+/** Whichever of ProxyJump and ProxyCommand comes first counts. */
+function takeJump(state: State, text: string, counts: boolean, source: ValueSource): void {
+  const isNone = text.toLowerCase() === 'none';
+  const list = text.split('#', 1)[0]!.trimEnd();
+  const hops = isNone ? [] : list.split(',').map(readHop);
+  if (hops.includes(undefined)) throw new LineProblem(`Invalid ProxyJump "${text}"`);
+  if (!counts || state.jump || state.values.has('proxycommand')) return;
+  const comma = text.lastIndexOf(',');
+  state.jump = {
+    ...(hops.at(-1) ?? { host: 'none' }),
+    ...(comma > 0 && { extra: text.slice(0, comma) }),
+    source,
+  };
+}
+
+function readHop(text: string) {
+  const read = parseHostAddress(text);
+  return read.ok ? read.address : undefined;
+}
+
+/** As scan_scaled(3) reads it: `1.5G`. */
+function readSize(word: string): bigint {
+  if (word === 'default') return 0n;
+  const [, number, fraction = '', scale = ''] = /^[ \t-\r]*\+?(\d{1,18})(?:\.(\d*))?([bkmgtpe]?)$/i.exec(word) ?? [];
+  if (number === undefined) throw new LineProblem(`Bad number '${word}': Invalid argument`);
+  const factor = 1024n ** BigInt('bkmgtpe'.indexOf(scale.toLowerCase() || 'b'));
+  const digits = fraction.slice(0, 15);
+  const size = BigInt(number) * factor + (BigInt(digits || '0') * factor) / 10n ** BigInt(digits.length);
+  if (size >= 2n ** 63n) throw new LineProblem(`Bad number '${word}': Numerical result out of range`);
+  if (size !== 0n && size < 16n) throw new LineProblem('RekeyLimit too small');
+  return size;
+}
+
+function domainProblem(domain: string): string | undefined {
+  if (!/^[a-z0-9]/i.test(domain)) return `domain name "${domain}" starts with invalid character`;
+  if (/[^a-z0-9.\-_]/i.test(domain)) return `domain name "${domain}" contains invalid characters`;
+  return domain.includes('..') ? `domain name "${domain}" contains consecutive separators` : undefined;
+}
+
+function matchHost(state: State, patterns: readonly string[], { origin, never }: Place): boolean {
+  if (!origin) throw new LineProblem('Host directive not supported as a command-line option');
+  let matches = false;
+  for (const pattern of patterns) {
+    if (pattern === '') throw new LineProblem('keyword host empty argument');
+    if (never) return false;
+    const isNegated = pattern.startsWith('!');
+    if (!matchesPattern(state.host, pattern.slice(isNegated ? 1 : 0))) continue;
+    if (isNegated) return false;
+    matches = true;
+  }
+  return matches;
+}
+
+function matchFacts(state: State, origin: Origin) {
+  const { values, world, isFinal, original } = state;
+  const host = values.get('hostname')?.text;
+  return {
+    // In the last pass it is expanded already.
+    hostName:
+      host === undefined || isFinal
+        ? (host ?? state.host)
+        : expanded(() => expandTokens(host, { '%': '%', h: state.host }), origin),
+    original,
+    user: values.get('user')?.text ?? world.user.name,
+    tag: values.get('tag')?.text ?? '',
+    isFinal,
+    wantFinal: () => (state.wantsFinal = true),
+    addresses: () => world.addresses(),
+    localUser: world.user,
+    expand: (command: string, hostName: string): string => {
+      const facts = { ...tokenFacts(state, hostName), hostKeyAlias: values.get('hostkeyalias')?.text ?? hostName };
+      return expanded(() => expandTokens(command, connectionTokens(facts, world.user)), origin);
+    },
+    run: async (command: string): Promise<boolean | undefined> => {
+      if (world.run) return world.run(command);
+      state.notRun.set(`${origin.file}:${origin.line}`, origin);
+      return undefined;
+    },
+  };
+}
+
+function tokenFacts(state: State, hostName: string): TokenFacts {
+  const { values, jump, world, original } = state;
+  const hostKeyAlias = values.get('hostkeyalias')?.text.toLowerCase();
+  return {
+    original,
+    hostName,
+    port: Number(values.get('port')?.text ?? 22),
+    user: values.get('user')?.text ?? world.user.name,
+    ...(hostKeyAlias !== undefined && { hostKeyAlias }),
+    jump: jump && !isNoJump(jump) ? jump.host : '',
+  };
+}
+
+async function include(state: State, paths: readonly string[], place: Place, counts: boolean): Promise<void> {
+  const { origin, isUsers, never, depth } = place;
+  const { user } = state.world;
+  if (!origin) throw new LineProblem('Include directive not supported as a command-line option');
+  for (const path of paths) {
+    if (path === '') throw new LineProblem('keyword include empty argument');
+    if (path.startsWith('~') && !isUsers) throw new LineProblem(`bad include path ${path}.`);
+    const { folder } = isUsers ? userConfig(user) : systemConfig(user);
+    const isAbsolute = path.startsWith('/') || (user.windows && /^([a-z]:)?[\\/]/i.test(path));
+    const pattern = isAbsolute ? path : path.startsWith('~') ? expandHome(path, user) : `${folder}/${path}`;
+    const files = await state.world.glob(pattern);
+    // What may come to be there is to be watched.
+    if (files.length === 0 && !/[*?[]/.test(pattern)) state.files.add(pattern);
+    for (const file of files) {
+      const within = { isUsers, never: never || !counts, depth: depth + 1 };
+      // A Host or Match in it ends with it.
+      const problem = await readFile(state, file, within, true, { matches: counts });
+      if (problem !== undefined && problem !== 'No such file or directory')
+        throw new LineProblem(`Can't open user config file ${file}: ${problem}`);
+    }
+  }
+}
+
+/** The name that CanonicalizeHostname makes of the host; `undefined`: it stays. */
+async function canonicalize(state: State): Promise<string | undefined> {
+  const value = (keyword: string, standard: string) => state.values.get(keyword)?.text ?? standard;
+  const mode = value('canonicalizehostname', 'false');
+  const isDirect = !state.jump && /^none$/i.test(value('proxycommand', 'none'));
+  const rules = (state.values.get('canonicalizepermittedcnames')?.words ?? []).filter((rule) => rule !== 'none');
+  const follow = (name: string, canonical: string | undefined) => {
+    const isFollowed = rules.some((rule) => {
+      const [from, to] = rule.split(/:(.*)/s);
+      return matchesList(name.toLowerCase(), from!) && matchesList(canonical?.toLowerCase() ?? '', to ?? '');
+    });
+    return canonical !== undefined && isFollowed ? canonical : name;
+  };
+  if (mode === 'false' || (!isDirect && mode !== 'always')) return undefined;
+  const { host } = state;
+  const isAnchored = host.endsWith('.');
+  if (!isAnchored && host.split('.').length - 1 > Number(value('canonicalizemaxdots', '1'))) return undefined;
+  const domains = (state.values.get('canonicaldomains')?.words ?? []).filter((domain) => !/^none$/i.test(domain));
+  for (const name of isAnchored ? [host] : domains.map((domain) => `${host}.${domain}.`)) {
+    const found = await state.world.lookUp(name);
+    if (found) return follow(name.slice(0, -1), found.canonical?.replace(/\.$/, ''));
+  }
+  if (value('canonicalizefallbacklocal', 'yes') === 'no')
+    throw new ConfigError(`ssh: Could not resolve host "${host}"`);
+  if (rules.length === 0) return undefined;
+  const found = await state.world.lookUp(host);
+  if (found) return follow(host, found.canonical?.replace(/\.$/, ''));
+  if (isDirect) throw new ConfigError(`Could not resolve hostname ${host}`);
+  return undefined;
+}
+
+/** Runs an expansion; what it can't expand is an error of the config. */
+function expanded(expand: () => string, origin?: Origin): string {
+  try {
+    return expand();
+  } catch (error) {
+    throw new ConfigError((error as Error).message, origin);
+  }
+}
+
+function isNoJump({ host, user, port }: NonNullable<State['jump']>): boolean {
+  return host === 'none' && user === undefined && port === undefined;
+}
+
+function finish(state: State, hostSource: ValueSource): ResolvedConfig {
+  const { values, lists, world, jump } = state;
+  const standard: ValueSource = { kind: 'default' };
+  const facts = tokenFacts(state, state.host);
+  const tokens = connectionTokens(facts, world.user);
+  const originOf = (source: ValueSource) => (source.kind === 'file' ? source.origin : undefined);
+  const put = (keyword: string, next: (text: string) => string) => {
+    const stored = values.get(keyword);
+    if (stored) values.set(keyword, { ...stored, text: expanded(() => next(stored.text), originOf(stored.source)) });
+  };
+  const asFile = (text: string) => expandFile(text, tokens, world.user);
+  for (const keyword of clearable) if (/^none$/i.test(values.get(keyword)?.text ?? '')) values.delete(keyword);
+  for (const keyword of ['controlpath', 'identityagent', 'revokedhostkeys', 'forwardagent path']) put(keyword, asFile);
+  put('remotecommand', (text) => expandTokens(text, tokens));
+  put('hostkeyalias', (text) => text.toLowerCase());
+  if ((values.get('connectionattempts')?.text ?? '1') === '0')
+    throw new ConfigError('Invalid number of ConnectionAttempts', originOf(values.get('connectionattempts')!.source));
+  const userFiles = values.get('userknownhostsfile')?.words;
+  if (!values.has('updatehostkeys') && !updatesHostKeys(userFiles, values.get('verifyhostkeydns')?.text))
+    values.set('updatehostkeys', { text: 'false', source: standard });
+  if (values.get('updatehostkeys')?.text === 'ask' && values.has('remotecommand'))
+    values.set('updatehostkeys', { ...values.get('updatehostkeys')!, text: 'false' });
+  if (userFiles) put('userknownhostsfile', () => userFiles.map(asFile).join(' '));
+  const forwards = values.get('clearallforwardings')?.text === 'yes' ? [] : state.forwards;
+  const printed = forwards.map(({ spec, source }) => {
+    const socket = (path: string) => expanded(() => expandTokens(path, tokens), originOf(source));
+    return { spec: withPaths(spec, socket), source };
+  });
+  const line = (keyword: string, { text, source }: Stored) => ({ keyword, value: text, source });
+  const lines = printedKeywords.flatMap(([keyword, otherwise]) => {
+    const stored = values.get(keyword.toLowerCase());
+    const list = lists.get(keyword);
+    switch (keyword) {
+      case 'host':
+        return line(keyword, { text: state.original, source: standard });
+      case 'hostname':
+        return line(keyword, { text: state.host, source: hostSource });
+      case 'user':
+        return line(keyword, stored ?? { text: world.user.name, source: standard });
+      case 'identityfile':
+        return (list ?? defaultIdentities.map((text) => ({ text, source: standard }))).map((one) => line(keyword, one));
+      case 'globalknownhostsfile':
+      case 'userknownhostsfile':
+        return line(keyword, stored ?? { text: knownHostsFiles(keyword, world.user), source: standard });
+      case 'serveraliveinterval':
+        if (stored) break;
+        return line(keyword, { text: values.get('batchmode')?.text === 'yes' ? '300' : '0', source: standard });
+      case 'forwardagent':
+        if (!values.has('forwardagent path')) break;
+        return line(keyword, values.get('forwardagent path')!);
+      case 'rekeylimit': {
+        const interval = values.get('rekeylimit interval');
+        const text = `${stored?.text ?? '0'} ${interval?.text ?? '0'}`;
+        return line(keyword, { text, source: stored?.source ?? standard });
+      }
+      case 'proxyjump':
+        return jump && !isNoJump(jump) ? line(keyword, { text: printJump(jump), source: jump.source }) : [];
+      case 'proxycommand':
+        if (jump && !isNoJump(jump)) return [];
+        break;
+      case 'dynamicforward':
+      case 'localforward':
+      case 'remoteforward':
+        return printed
+          .filter(({ spec }) => `${spec.kind}forward` === keyword)
+          .map(({ spec, source }) =>
+            line(keyword, { text: printConfigForward(spec).slice(keyword.length + 1), source }),
+          );
+    }
+    if (Object.hasOwn(algorithmKinds, keyword)) {
+      const names = assembleAlgorithms(keyword, stored?.text);
+      if (!names) throw new ConfigError(`${keyword}: no algorithm is left`, stored && originOf(stored.source));
+      return line(keyword, { text: names.join(','), source: stored?.source ?? standard });
+    }
+    if (list) return list.map((one) => line(keyword, one));
+    if (stored) return line(keyword, stored);
+    return otherwise === undefined ? [] : line(keyword, { text: otherwise, source: standard });
+  });
+  return { lines, forwards, files: [...state.files], notRun: [...state.notRun.values()] };
+}
+
+const defaultIdentities = ['rsa', 'ecdsa', 'ecdsa_sk', 'ed25519', 'ed25519_sk', 'xmss', 'dsa'].map((type) => `~/.ssh/id_${type}`); // prettier-ignore
+
+function knownHostsFiles(keyword: string, local: LocalUser): string {
+  const folder = keyword.startsWith('user') ? userConfig(local).folder : systemConfig(local).folder;
+  const name = keyword.startsWith('user') ? 'known_hosts' : 'ssh_known_hosts';
+  return `${folder}/${name} ${folder}/${name}2`;
+}
+
+/** OpenSSH turns it on by itself where the files are its own, and DNS has no say. */
+function updatesHostKeys(userFiles: readonly string[] | undefined, verifyDns = 'false'): boolean {
+  const isStandard = !userFiles || (userFiles.length === 1 && userFiles[0] === '~/.ssh/known_hosts');
+  return verifyDns === 'false' && isStandard;
+}
+
+function printJump({ host, user, port, extra }: NonNullable<State['jump']>): string {
+  const name = host.includes(':') || /^[\d.]*$/.test(host) ? `[${host}]` : host;
+  return `${extra === undefined ? '' : `${extra},`}${user === undefined ? '' : `${user}@`}${name}${port === undefined ? '' : `:${port}`}`;
+}
+
+function withPaths(spec: ForwardSpec, path: (text: string) => string): ForwardSpec {
+  const end = <E extends Listen | Endpoint | { kind: 'socks' }>(one: E): E =>
+    one.kind === 'unix' ? { ...one, path: path(one.path) } : one;
+  if (spec.kind === 'dynamic') return { ...spec, listen: end(spec.listen) };
+  if (spec.kind === 'local') return { ...spec, listen: end(spec.listen), target: end(spec.target) };
+  return { ...spec, listen: end(spec.listen), target: end(spec.target) };
+}
