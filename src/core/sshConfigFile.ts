@@ -72,6 +72,8 @@ export interface ResolvedConfig {
 /** A config that ssh would refuse, in its words: `file line N: ...`; the `detail` is what stands behind that place. */
 export class ConfigError extends Error {
   readonly detail: string;
+  /** What had been read so far: one of them has to change. */
+  files: readonly string[] = [];
   constructor(
     message: string,
     readonly origin?: Origin,
@@ -135,6 +137,15 @@ export async function resolveConfig(query: ConfigQuery, world: ConfigWorld): Pro
     reads: 0,
     world,
   };
+  try {
+    return await resolve(state, query);
+  } catch (error) {
+    if (error instanceof ConfigError) error.files = [...state.files];
+    throw error;
+  }
+}
+
+async function resolve(state: State, query: ConfigQuery): Promise<ResolvedConfig> {
   const commandLine: Place = { isUsers: true, never: false, depth: 0 };
   for (const [keyword, value] of query.options) {
     if (keyword.toLowerCase() === 'identityfile') addFile(state, 'identityfile', value, commandLine);

@@ -4,7 +4,7 @@ import type { Engine, EngineEvent, Reply } from '../core/engine.js';
 import type { HostRequest, Plan, PlannedConnection } from '../core/plan.js';
 import { openConnection, type Connection, type ConnectionContext } from './connection.js';
 import { dialServerPorts, listServerPorts } from './serverPorts.js';
-import { readHosts } from './sshFiles.js';
+import { readConfigForwards, readHosts } from './sshFiles.js';
 
 export function createEngine(): Engine {
   const connections = new Map<string, Connection>();
@@ -93,7 +93,7 @@ export function createEngine(): Engine {
       return () => listeners.delete(listener);
     },
     hosts: readHosts,
-    configForwards: () => Promise.resolve({ forwards: [], problems: [], files: [] }),
+    configForwards: readConfigForwards,
     explain: () => Promise.resolve({ hosts: [] }),
     serverPorts(host) {
       const log = logOf(host);

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { appendFile, mkdir, open, readFile, readdir, stat } from 'node:fs/promises';
 import { homedir, hostname, userInfo } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import type { ConfigForward, ConfigForwards } from '../core/configForward.js';
 import { printValue } from '../core/destination.js';
 import { FailureError, errorCode } from '../core/failure.js';
 import { printHostAddress } from '../core/hostAddress.js';
@@ -18,6 +19,8 @@ import {
   type HostConfig,
   type LocalUser,
 } from '../core/sshConfig.js';
+import { ConfigError, resolveConfig, userConfig } from '../core/sshConfigFile.js';
+import { createConfigWorld } from './configWorld.js';
 
 export function localUser(): LocalUser {
   const uid = process.getuid?.();
@@ -168,6 +171,33 @@ export async function readHosts(configFile: string | undefined): Promise<readonl
   };
   await read(configFile ?? join(folder, 'config'), 0);
   return [...hosts];
+}
+
+/**
+ * The forwards of each host that can be picked, by our own resolver and without a program run, so that no `Match exec`
+ * matches. A file that ssh refuses has none, and its problem says why.
+ */
+export async function readConfigForwards(configFile: string | undefined): Promise<ConfigForwards> {
+  const world = createConfigWorld(localUser());
+  const forwards: ConfigForward[] = [];
+  const problems = new Map<string, ConfigForwards['problems'][number]>();
+  const files = new Set<string>();
+  const top = configFile ?? userConfig(world.user).file;
+  for (const host of await readHosts(configFile)) {
+    try {
+      const query = { host, options: [], ...(configFile !== undefined && { configFile }) };
+      const resolved = await resolveConfig(query, world);
+      for (const file of resolved.files) files.add(file);
+      for (const { spec, source } of resolved.forwards)
+        if (source.kind === 'file') forwards.push({ host, spec, origin: source.origin });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const file of error.files) files.add(file);
+      const origin = error.origin ?? { file: top, line: 1 };
+      problems.set(`${origin.file}:${origin.line}`, { origin, message: error.detail });
+    }
+  }
+  return { forwards, problems: [...problems.values()], files: [...new Set([top, ...files])] };
 }
 
 /** `*` and `?` in the last part of a path, which is how people write Include. */
