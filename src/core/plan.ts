@@ -51,13 +51,17 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
       const tunnels = running.filter((tunnel) => connectionOf(tunnel) === id);
       return {
         id,
-        host: { destination: tunnels[0]!.destination, options: [], ...(configFile && { configFile }) },
+        host: hostRequest(tunnels[0]!.destination, configFile),
         forwards: tunnels.map(({ id, spec, run, wish }) => ({ id, spec, run, wish })),
         run: connectionRun(wanted, id),
         reconnect: true,
       };
     }),
   };
+}
+
+export function hostRequest(destination: Destination, configFile: string | undefined): HostRequest {
+  return { destination, options: [], ...(configFile && { configFile }) };
 }
 
 /** Whether the engine has to do with it. */

@@ -6,6 +6,7 @@ import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
 import { knownHostsCommand } from './knownHosts.js';
 import { printable, unseen } from './printable.js';
+import type { ServerPort } from './serverPort.js';
 import { quoteShell } from './shellWords.js';
 
 /** What is wrong with a forward's text: `target port missing`. */
@@ -178,6 +179,10 @@ export function failureText(failure: Failure, holder?: string): string {
       return `${withPort(failure)} does not speak SSH (it said “${failure.said}”). Check the port.`;
     case 'handshakeFailed':
       return `${failure.host} and this machine could not agree on a secure connection: ${closed(failure.detail)}`;
+    case 'noCommonAlgorithm':
+      return noCommonText(failure);
+    case 'nothingToOffer':
+      return `${algorithmOptions[failure.use]} in ssh_config leaves nothing to offer to ${failure.host}: it names ${failure.asked.join(', ')}, and possible here are ${failure.possible.join(', ')}. Add one of these.`;
     case 'hostKeyUnknown':
       return failure.strict
         ? `The host key of ${failure.host} is not known (${failure.keyType} ${failure.fingerprint}), and StrictHostKeyChecking asks for known ones only. Connect once with ssh to check and store it.`
@@ -386,7 +391,15 @@ function neededText({ what, path }: Failure & { kind: 'answerNeeded' }): string 
   }
 }
 
-function authText({ user, host, tried, passed = [], offered, notes, detail }: Failure & { kind: 'authFailed' }): string {
+function authText({
+  user,
+  host,
+  tried,
+  passed = [],
+  offered,
+  notes,
+  detail,
+}: Failure & { kind: 'authFailed' }): string {
   const taken = passed.length > 0 ? ` It took ${passed.join(' and ')}, but wants more.` : '';
   const what = tried.length > 0 ? ` Tried: ${tried.join(', ')}.` : ' There was nothing to try.';
   const accepts = offered.length > 0 ? ` The server accepts: ${offered.join(', ')}.` : '';
@@ -551,6 +564,30 @@ function targetFailedText({ target, code }: Failure & { kind: 'targetFailed' }):
   return unreachedText(target, here, unreachedByCode[code] ?? 'other', code);
 }
 
+const algorithmNames: Readonly<Record<AlgorithmUse, string>> = {
+  kex: 'key exchange',
+  hostKey: 'type of host key',
+  cipher: 'cipher',
+  mac: 'MAC',
+};
+const algorithmOptions: Readonly<Record<AlgorithmUse, string>> = {
+  kex: 'KexAlgorithms',
+  hostKey: 'HostKeyAlgorithms',
+  cipher: 'Ciphers',
+  mac: 'MACs',
+};
+
+/** What OpenSSH left out of its own lists long ago. */
+const outdated = /sha1|md5|ripemd|-96|-cbc|arcfour|^ssh-(?:rsa|dss)$/;
+
+function noCommonText({ host, use, ours, theirs }: Failure & { kind: 'noCommonAlgorithm' }): string {
+  const option = algorithmOptions[use];
+  const lists = `${host} and this machine have no ${algorithmNames[use]} in common. The server has ${theirs.join(', ') || 'none'}; this machine offers ${ours.join(', ')}.`;
+  if (theirs.length === 0 || !theirs.every((name) => outdated.test(name)))
+    return `${lists} Check ${option} in ssh_config, or ask who runs the server to allow one of these.`;
+  return `${lists} The server is too old to be safe: ask who runs it to update it, or allow what it has for this host alone, with ${option} +${theirs[0]} in ssh_config.`;
+}
+
 function hopText({ hop, target, refusal, detail }: Failure & { kind: 'hopRefused' }): string {
   switch (refusal) {
     case 'prohibited':
@@ -689,6 +726,13 @@ export function effectText(spec: ForwardSpec, host: string): string {
       : `${printEndpoint(spec.target)}, as ${viewer} sees it`;
   const open = askedAccess(spec) === 'network' ? `. Open to ${isRemote ? `${host}’s` : 'the'} network!` : '';
   return `${listenText(spec.listen)} on ${listener} → ${end}${open}`;
+}
+
+/** Where on a server something listens, and for a socket where it will be had here. */
+export function serverPortText(found: ServerPort, { listen }: ForwardSpec, host: string): string {
+  if (found.kind === 'tcp') return found.address === '*' ? `all interfaces of ${host}` : `${found.address} on ${host}`;
+  const port = listen.kind === 'tcp' && listen.port > 0 ? `port ${listen.port}` : 'a free port';
+  return `Unix socket on ${host}, at ${port} of this machine`;
 }
 
 /** The addresses really bound: `127.0.0.1:5432, [::1]:5432`. */

@@ -3,7 +3,7 @@ import { noConfigForwards, originOf, type Origin } from '../core/configForward.j
 import { printDestination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec, type ForwardSpec } from '../core/forwardSpec.js';
-import { connectionOf, isWanted } from '../core/plan.js';
+import { connectionOf, hostRequest, isWanted } from '../core/plan.js';
 import type { ForwardRow, PresetRow } from '../core/present.js';
 import {
   removeTunnels,
@@ -34,7 +34,7 @@ import type { Presets, PresetSettings } from './presets.js';
 import { rowFlags } from './rowFlags.js';
 import { createRowPicker, isOneOf } from './rowPicker.js';
 import type { Secrets } from './secrets.js';
-import { openPresetsFile } from './settings.js';
+import { findsServerPorts, openPresetsFile } from './settings.js';
 import { askSshCommand, commandNotes, commandTitle, readSshCommand } from './sshCommandBox.js';
 import { readHow, type Stopping } from './stopping.js';
 import type { Tree } from './tree.js';
@@ -42,7 +42,7 @@ import type { Tree } from './tree.js';
 export interface CommandParts {
   context: vscode.ExtensionContext;
   session: Session;
-  engine: Pick<Engine, 'hosts' | 'disconnect'>;
+  engine: Pick<Engine, 'hosts' | 'serverPorts' | 'disconnect'>;
   configFile: () => string | undefined;
   configList: ConfigList;
   presentation: Presentation;
@@ -81,6 +81,8 @@ export function registerCommands({
   const wizardHosts: WizardHosts = {
     configured: () => engine.hosts(configFile()),
     recent: () => context.globalState.get<readonly string[]>(recentKey, []),
+    ports: async (destination) =>
+      findsServerPorts() ? engine.serverPorts(hostRequest(destination, configFile())) : [],
   };
   const rememberHosts = async (tunnels: readonly NewTunnel[]): Promise<void> => {
     const names = [...new Set(tunnels.map(connectionOf))];

@@ -39,6 +39,7 @@ export const focusTunnelsView = `${views.tunnels}.focus`;
 export const settings = {
   presets: 'sshTunnels.presets',
   sshConfigFile: 'sshTunnels.sshConfigFile',
+  findServerPorts: 'sshTunnels.findServerPorts',
 } as const;
 
 /** The language of ssh_config files, which other extensions contribute, too. */

@@ -2,11 +2,19 @@ import * as vscode from 'vscode';
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Failure } from '../core/failure.js';
 import { parseAnswer } from '../core/forwardSpec.js';
+import { forwardOf, type ServerPort } from '../core/serverPort.js';
 import type { NewTunnel } from '../core/session.js';
-import { failureText } from '../core/wording.js';
-import { withoutLinks } from './messages.js';
+import { failureText, serverPortText } from '../core/wording.js';
 import { createPastedText } from './pastedText.js';
-import { commandNotes, commandTitle, effectOf, isSshCommand, problemText, readSshCommand } from './sshCommandBox.js';
+import {
+  commandItems,
+  commandNotes,
+  commandTitle,
+  effectOf,
+  isSshCommand,
+  problemText,
+  readSshCommand,
+} from './sshCommandBox.js';
 
 /** What is typed into the two steps. */
 export interface WizardAnswers {
@@ -19,6 +27,8 @@ export interface WizardHosts {
   configured(): Promise<readonly string[]>;
   /** Those used last, the latest first. */
   recent(): readonly string[];
+  /** What listens on a server; rejects where that can't be known. */
+  ports(destination: Destination): Promise<readonly ServerPort[]>;
 }
 
 const title = 'Forward Port';
@@ -42,7 +52,7 @@ export async function askForward(
       if (answer.tunnels.length > 0) return answer.tunnels;
       destination = answer.destination;
     }
-    const tunnels = await askTunnels(destination, answers);
+    const tunnels = await askTunnels(destination, answers, hosts.ports);
     if (tunnels !== back) return tunnels;
     destination = undefined;
   }
@@ -180,88 +190,138 @@ function typedItem(value: string, known: readonly HostItem[], linesNote?: string
   return taken(`Connect to ${name}`, '', { destination, tunnels: [] });
 }
 
+type ForwardItem = vscode.QuickPickItem & {
+  /** What picking it starts; a row of what is typed has none where that can't be taken. */
+  tunnels?: readonly NewTunnel[];
+  /** Of the row of what is typed. */
+  typed?: string;
+};
+
 function askTunnels(
   destination: Destination,
   answers: WizardAnswers,
+  findPorts: WizardHosts['ports'],
 ): Promise<readonly NewTunnel[] | typeof back | undefined> {
-  const input = vscode.window.createInputBox();
-  const check = () => {
-    answers.forward = input.value;
-    input.validationMessage = input.value.trim() === '' ? undefined : read().verdict;
-  };
-  const pasted = createPastedText(check);
-  const read = () => readTunnels(pasted.of(input.value), destination, pasted.note(input.value));
-  input.title = title;
-  input.step = 2;
-  input.totalSteps = 2;
+  const pick = vscode.window.createQuickPick<ForwardItem>();
   const through = printDestination(destination);
-  input.prompt = withoutLinks(`What to forward through ${through}: a port, host:port, or ssh’s own -L, -R, -D`);
-  input.placeholder = '5432, db:5432 or -L 127.0.0.1:5000:db:5432';
-  input.buttons = [vscode.QuickInputButtons.Back];
-  input.ignoreFocusOut = true;
-  input.value = answers.forward;
-  check();
+  let found: readonly ForwardItem[] = [];
+  /** Whether the list stands as it is for what is typed. */
+  let isFollowed = false;
+  const read = () => readTunnels(pasted.of(pick.value), destination, pasted.note(pick.value));
+  const show = () => {
+    answers.forward = pick.value;
+    if (pick.value.trim() === '') {
+      pick.items = found;
+      return;
+    }
+    const { tunnels, items } = read();
+    const separator = { label: 'As typed', kind: vscode.QuickPickItemKind.Separator };
+    // What is no forward may be the beginning of a program's name.
+    if (tunnels) pick.items = [...items, ...found];
+    else pick.items = found.length > 0 ? [...found, separator, ...items] : items;
+  };
+  const pasted = createPastedText(show);
+  pick.title = title;
+  pick.step = 2;
+  pick.totalSteps = 2;
+  pick.placeholder = `What to forward through ${through}: 5432, db:5432 or ssh’s own -L, -R, -D`;
+  pick.buttons = [vscode.QuickInputButtons.Back];
+  pick.ignoreFocusOut = true;
+  pick.value = answers.forward;
+  pick.busy = true;
+  show();
+  void findPorts(destination)
+    .then(
+      (ports) => {
+        found = foundItems(ports, destination);
+        show();
+      },
+      // It is an offer; whatever is in its way shows when the tunnel starts.
+      () => {},
+    )
+    .finally(() => (pick.busy = false));
   return new Promise((resolve) => {
-    input.onDidChangeValue((value) => {
+    pick.onDidChangeValue((value) => {
+      isFollowed = false;
       void pasted.look(value);
-      check();
+      show();
     });
-    input.onDidTriggerButton(() => {
+    pick.onDidChangeActive(([active]) => {
+      if (active?.typed === pick.value) isFollowed = true;
+    });
+    pick.onDidTriggerButton(() => {
       resolve(back);
-      input.hide();
+      pick.hide();
     });
-    input.onDidAccept(async () => {
-      await pasted.look(input.value);
-      const { tunnels, verdict } = read();
-      if (!tunnels) {
-        input.validationMessage = verdict;
-        return;
-      }
+    pick.onDidAccept(async () => {
+      await pasted.look(pick.value);
+      const typed = pick.value.trim() === '' ? undefined : read().tunnels;
+      const [picked] = pick.selectedItems;
+      const isFound = picked !== undefined && found.includes(picked) && isMatch(pick.value, picked.label);
+      // Enter may come before the list has followed what was typed: then that counts, and not the row of before.
+      const tunnels = isFound && (!typed || isFollowed) ? picked.tunnels : typed;
+      if (!tunnels) return;
       resolve(tunnels);
-      input.hide();
+      pick.hide();
     });
-    input.onDidHide(() => {
+    pick.onDidHide(() => {
       resolve(undefined);
-      input.dispose();
+      pick.dispose();
     });
-    input.show();
+    pick.show();
   });
+}
+
+/** What listens on the server, to be had at the same port here. */
+function foundItems(ports: readonly ServerPort[], destination: Destination): ForwardItem[] {
+  const items = ports.flatMap((port): ForwardItem[] => {
+    const spec = forwardOf(port);
+    if (!spec) return [];
+    const program = port.program?.replaceAll('$(', '$ (');
+    const name = port.kind === 'tcp' ? String(port.port) : port.path;
+    return [
+      {
+        label: program === undefined ? name : `${name} — ${program}`,
+        detail: serverPortText(port, spec, destination.host),
+        iconPath: new vscode.ThemeIcon('plug'),
+        tunnels: [{ destination, spec }],
+      },
+    ];
+  });
+  const separator = { label: `Listening on ${destination.host}`, kind: vscode.QuickPickItemKind.Separator };
+  return items.length > 0 ? [separator, ...items] : [];
 }
 
 interface ReadTunnels {
   /** Absent when it can't be taken. */
   tunnels?: readonly NewTunnel[];
   /** What it will do, or what is wrong and where. */
-  verdict: vscode.InputBoxValidationMessage;
+  items: readonly ForwardItem[];
 }
 
 function readTunnels(text: string, destination: Destination, linesNote?: string): ReadTunnels {
-  const { Error, Warning, Info } = vscode.InputBoxValidationSeverity;
-  const verdict = (message: string, severity: vscode.InputBoxValidationSeverity) => ({
-    message: withoutLinks(message),
-    severity,
+  const item = (icon: string, label: string): ForwardItem => ({
+    label,
+    iconPath: new vscode.ThemeIcon(icon),
+    alwaysShow: true,
   });
   if (!isSshCommand(text)) {
     const result = parseAnswer(text, process.env);
-    if (!result.ok) return { verdict: verdict(failureText(result.failure), Error) };
+    if (!result.ok) return { items: [item('error', problemText(result.failure))] };
     const tunnel = { destination, spec: result.spec };
     const { effect, access, isOpen } = effectOf(tunnel);
-    return { tunnels: [tunnel], verdict: verdict(`${sentence(effect)} ${access}.`, isOpen ? Warning : Info) };
+    // With the text itself as its label it stays above every other row that the list finds for that text.
+    const row = {
+      ...item(isOpen ? 'broadcast' : 'arrow-right', text.trim()),
+      description: `${access}.`,
+      detail: effect,
+    };
+    return { tunnels: [tunnel], items: [{ ...row, typed: text }] };
   }
   const read = readSshCommand(text);
-  if (!read.ok) return { verdict: verdict(problemText(read.failure), Error) };
+  const items = commandItems(read, linesNote);
+  if (!read.ok) return { items };
   if (read.tunnels.length === 0)
-    return { verdict: verdict('This command has no -L, -R or -D: nothing to forward.', Error) };
-  const effects = read.tunnels.map(effectOf);
-  const lines = [
-    commandTitle(read),
-    ...effects.flatMap(({ effect, access }) => [effect, access]),
-    ...commandNotes(read, linesNote),
-  ];
-  const isOpen = effects.some((one) => one.isOpen);
-  return { tunnels: read.tunnels, verdict: verdict(lines.map(sentence).join(' '), isOpen ? Warning : Info) };
-}
-
-function sentence(text: string): string {
-  return /[.!?]$/.test(text) ? text : `${text}.`;
+    return { items: [item('error', 'This command has no -L, -R or -D: nothing to forward.')] };
+  return { tunnels: read.tunnels, items };
 }

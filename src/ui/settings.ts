@@ -10,6 +10,11 @@ export function sshConfigFile(home: string): string | undefined {
   return text.trim().replace(/^~(?=[\\/]|$)/, () => home);
 }
 
+/** Whether Forward Port may run a command on the server to find what listens there. */
+export function findsServerPorts(): boolean {
+  return vscode.workspace.getConfiguration().get<unknown>(settings.findServerPorts) !== false;
+}
+
 export interface ReadPresets {
   presets: readonly Preset[];
   problems: readonly PresetProblem[];

@@ -108,7 +108,7 @@ export function askSshCommand(): Promise<SshCommand | undefined> {
 }
 
 /** What it comes to, for reading: Enter means all of it, whichever row is selected. */
-function commandItems(read: SshCommandResult, linesNote?: string): vscode.QuickPickItem[] {
+export function commandItems(read: SshCommandResult, linesNote?: string): vscode.QuickPickItem[] {
   const item = (icon: string | undefined, label: string, detail?: string): vscode.QuickPickItem => ({
     label,
     ...(detail !== undefined && { detail }),
