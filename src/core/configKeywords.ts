@@ -113,12 +113,12 @@ export function readAgentPath(word: string, local: LocalUser): string {
   return word;
 }
 
-const logLevels = ['QUIET', 'FATAL', 'ERROR', 'INFO', 'VERBOSE', 'DEBUG', 'DEBUG1', 'DEBUG2', 'DEBUG3'];
+const logLevels = ['SILENT', 'QUIET', 'FATAL', 'ERROR', 'INFO', 'VERBOSE', 'DEBUG', 'DEBUG1', 'DEBUG2', 'DEBUG3'];
 const logLevel: Reader = (line) => {
   const word = line.next();
   const level = logLevels.find((name) => name === word?.toUpperCase());
   if (!level) throw new LineProblem(`unsupported log level '${word ?? '<NONE>'}'`);
-  return level === 'DEBUG1' ? 'DEBUG' : level;
+  return level === 'DEBUG1' ? 'DEBUG' : level === 'QUIET' ? 'SILENT' : level;
 };
 
 const escapeChar: Reader = (line) => {

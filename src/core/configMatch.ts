@@ -43,7 +43,10 @@ export async function matchConfig(text: string, facts: MatchFacts): Promise<{ ma
     return cut?.word;
   };
   for (let word = take(); word !== undefined && word !== ''; word = take()) {
-    if (word.startsWith('#')) return { matches, rest: '' };
+    if (word.startsWith('#')) {
+      rest = undefined;
+      break;
+    }
     const isNegated = word.startsWith('!');
     const criterion = word.slice(isNegated ? 1 : 0).toLowerCase();
     if (criterion === 'all') {

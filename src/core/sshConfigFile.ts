@@ -44,8 +44,11 @@ export interface ConfigWorld {
   run?(command: string): Promise<boolean>;
   /** Of this machine's interfaces, for `Match localnetwork`. */
   addresses(): readonly string[];
-  /** Looks a name up, for CanonicalizeHostname; `canonical` is the name that its CNAMEs lead to. */
-  lookUp(name: string): Promise<{ canonical?: string } | undefined>;
+  /**
+   * Looks a name up, for CanonicalizeHostname; `canonical` is the name that its CNAMEs lead to. Absent: names stay as
+   * they are.
+   */
+  lookUp?(name: string): Promise<{ canonical?: string } | undefined>;
   user: LocalUser;
 }
 
@@ -159,7 +162,9 @@ async function resolve(state: State, query: ConfigQuery): Promise<ResolvedConfig
   if (written) state.host = expanded(() => expandTokens(written.text, { '%': '%', h: state.host }));
   const address = canonicalAddress(state.host);
   if (address === undefined) state.host = state.host.toLowerCase();
-  const canonicalized = address === undefined ? await canonicalize(state) : address;
+  // An address keeps the letters that it was written in.
+  const isSame = address?.toLowerCase() === state.host.toLowerCase();
+  const canonicalized = address === undefined ? await canonicalize(state) : isSame ? state.host : address;
   const isEnabled = (state.values.get('canonicalizehostname')?.text ?? 'false') !== 'false';
   if (written && canonicalized === undefined && state.host !== written.text)
     state.values.set('hostname', { ...written, text: state.host });
@@ -341,7 +346,7 @@ async function takeValue(
     }
     case 'proxycommand': {
       const text = command();
-      if (!state.jump) setOnce(keyword, text);
+      if (!state.jump || isNoJump(state.jump)) setOnce(keyword, text);
       return;
     }
     case 'proxyjump':
@@ -616,22 +621,22 @@ async function canonicalize(state: State): Promise<string | undefined> {
     });
     return canonical !== undefined && isFollowed ? canonical : name;
   };
-  if (mode === 'false' || (!isDirect && mode !== 'always')) return undefined;
-  const { host } = state;
+  const { host, world } = state;
+  if (!world.lookUp || mode === 'false' || (!isDirect && mode !== 'always')) return undefined;
   const isAnchored = host.endsWith('.');
-  if (!isAnchored && host.split('.').length - 1 > Number(value('canonicalizemaxdots', '1'))) return undefined;
-  const domains = (state.values.get('canonicaldomains')?.words ?? []).filter((domain) => !/^none$/i.test(domain));
-  for (const name of isAnchored ? [host] : domains.map((domain) => `${host}.${domain}.`)) {
-    const found = await state.world.lookUp(name);
-    if (found) return follow(name.slice(0, -1), found.canonical?.replace(/\.$/, ''));
+  const isShort = host.split('.').length - 1 <= Number(value('canonicalizemaxdots', '1'));
+  if (isAnchored || isShort) {
+    const domains = (state.values.get('canonicaldomains')?.words ?? []).filter((domain) => !/^none$/i.test(domain));
+    for (const name of isAnchored ? [host] : domains.map((domain) => `${host}.${domain}.`)) {
+      const found = await world.lookUp(name);
+      if (found) return follow(name.slice(0, -1), found.canonical?.replace(/\.$/, ''));
+    }
+    if (value('canonicalizefallbacklocal', 'yes') === 'no')
+      throw new ConfigError(`ssh: Could not resolve host "${host}"`);
   }
-  if (value('canonicalizefallbacklocal', 'yes') === 'no')
-    throw new ConfigError(`ssh: Could not resolve host "${host}"`);
-  if (rules.length === 0) return undefined;
-  const found = await state.world.lookUp(host);
-  if (found) return follow(host, found.canonical?.replace(/\.$/, ''));
-  if (isDirect) throw new ConfigError(`Could not resolve hostname ${host}`);
-  return undefined;
+  // By the system's own search, where a name that it leads to may be taken.
+  const found = rules.length > 0 ? await world.lookUp(host) : undefined;
+  return found && follow(host, found.canonical?.replace(/\.$/, ''));
 }
 
 /** Runs an expansion; what it can't expand is an error of the config. */
@@ -659,7 +664,7 @@ function finish(state: State, hostSource: ValueSource): ResolvedConfig {
   };
   const asFile = (text: string) => expandFile(text, tokens, world.user);
   for (const keyword of clearable) if (/^none$/i.test(values.get(keyword)?.text ?? '')) values.delete(keyword);
-  for (const keyword of ['controlpath', 'identityagent', 'revokedhostkeys', 'forwardagent path']) put(keyword, asFile);
+  for (const keyword of ['controlpath', 'identityagent', 'forwardagent path']) put(keyword, asFile);
   put('remotecommand', (text) => expandTokens(text, tokens));
   put('hostkeyalias', (text) => text.toLowerCase());
   if ((values.get('connectionattempts')?.text ?? '1') === '0')

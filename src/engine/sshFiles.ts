@@ -1,14 +1,12 @@
 // The files of ssh on this machine: its config through `ssh -G`, known_hosts, identities.
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { appendFile, mkdir, open, readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { homedir, hostname, userInfo } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { ConfigForward, ConfigForwards } from '../core/configForward.js';
 import { printValue } from '../core/destination.js';
 import { FailureError, errorCode } from '../core/failure.js';
 import { printHostAddress } from '../core/hostAddress.js';
-import { parseKnownHosts, printKnownHost, type KnownHost } from '../core/knownHosts.js';
 import type { HostRequest } from '../core/plan.js';
 import {
   expandPath,
@@ -151,6 +149,23 @@ function askSsh(
   });
 }
 
+/**
+ * What `ssh -G` prints without the `dynamicforward` that it makes of every `localforward` to a Unix socket, and that ssh
+ * never opens.
+ */
+export function realForwards(printed: string): string {
+  const lines = printed.split('\n');
+  for (const line of [...lines]) {
+    const [, ends] = /^localforward (.*)$/.exec(line) ?? [];
+    if (ends === undefined || / \[[^\]]*\]:\d+\r?$/.test(ends)) continue;
+    const bogus = lines.findIndex(
+      (other) => other.startsWith('dynamicforward ') && ends.startsWith(`${other.slice(15).trimEnd()} `),
+    );
+    if (bogus >= 0) lines.splice(bogus, 1);
+  }
+  return lines.join('\n');
+}
+
 /** Host names to pick from, with those of included files. A file that can't be read has none. */
 export async function readHosts(configFile: string | undefined): Promise<readonly string[]> {
   const local = localUser();
@@ -174,11 +189,11 @@ export async function readHosts(configFile: string | undefined): Promise<readonl
 }
 
 /**
- * The forwards of each host that can be picked, by our own resolver and without a program run, so that no `Match exec`
- * matches. A file that ssh refuses has none, and its problem says why.
+ * The forwards of each host that can be picked, by our own resolver: no program is run, so that no `Match exec` matches,
+ * and no name is looked up. A file that ssh refuses has none, and its problem says why.
  */
 export async function readConfigForwards(configFile: string | undefined): Promise<ConfigForwards> {
-  const world = createConfigWorld(localUser());
+  const { lookUp: _, ...world } = createConfigWorld(localUser());
   const forwards: ConfigForward[] = [];
   const problems = new Map<string, ConfigForwards['problems'][number]>();
   const files = new Set<string>();
@@ -214,40 +229,6 @@ async function expandGlob(path: string): Promise<string[]> {
     .filter((name) => new RegExp(`^${source}$`).test(name) && !name.startsWith('.'))
     .sort()
     .map((name) => join(folder, name));
-}
-
-/** The entries of all files that exist. One that is there and can't be read is a failure: its host might be in it. */
-export async function readKnownHosts(files: readonly string[]): Promise<KnownHost[]> {
-  const entries: KnownHost[] = [];
-  for (const file of files) {
-    try {
-      entries.push(...parseKnownHosts(await readFile(file, 'utf8'), file));
-    } catch (error) {
-      const code = errorCode(error);
-      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw new FailureError({ kind: 'knownHostsUnreadable', file, code });
-    }
-  }
-  return entries;
-}
-
-/** Appends a host's key in one write, to the end of a line; makes the file (0600) and its folder (0700) if need be. */
-export async function rememberHostKey(file: string, name: string, blob: Buffer, hashed: boolean): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const line = printKnownHost(name, blob, hashed ? randomBytes(20) : undefined);
-  await appendFile(file, ((await endsInLine(file)) ? '' : '\n') + line, { mode: 0o600 });
-}
-
-async function endsInLine(file: string): Promise<boolean> {
-  const handle = await open(file, 'r').catch(() => undefined);
-  if (!handle) return true;
-  try {
-    const { size } = await handle.stat();
-    if (size === 0) return true;
-    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
-    return buffer[0] === 0x0a;
-  } finally {
-    await handle.close();
-  }
 }
 
 /** The text of a private key's file. Throws a FailureError; on Unix also for a file that others can read, as ssh does. */
