@@ -63,6 +63,19 @@ export interface Client {
   since: number;
 }
 
+/**
+ * A line of known_hosts: an authority whose certificate is expected of the host, another name of the same key, or another
+ * key of the host's address (CheckHostIP).
+ */
+export interface HostKeyHint {
+  kind: 'authority' | 'otherName' | 'address';
+  /** As written there, or the address. */
+  hosts: string;
+  keyType: string;
+  file: string;
+  line: number;
+}
+
 /** A question that only a person can answer. `attempt` counts from 1. */
 export type Ask = { id: string; connection: ConnectionId } & (
   | {
@@ -74,8 +87,12 @@ export type Ask = { id: string; connection: ConnectionId } & (
       fingerprint: string;
       /** The key as a picture, as `ssh-keygen -lv` draws it: lines of text. */
       art: string;
-      /** Other keys of this host that known_hosts has: a server that changed its key's type, or somebody in between. */
-      known: readonly { keyType: string; file: string; line: number }[];
+      /** VisualHostKey: the picture is wanted with the first question. */
+      visual?: boolean;
+      /** The server showed a certificate, by an authority (its fingerprint) that is not known for this host. */
+      authority?: string;
+      /** What known_hosts has that bears on it. */
+      known: readonly HostKeyHint[];
       /** Where Accept and Remember will write; absent: it can't be remembered. */
       file?: string;
     }

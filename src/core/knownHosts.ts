@@ -1,5 +1,14 @@
 // known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): which keys are known for a host. `ssh-keygen -F` is the tests' oracle.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import {
+  certificateProblem,
+  certificateType,
+  isCertificate,
+  parseHostCertificate,
+  plainHostKey,
+  type CertificateProblem,
+  type HostCertificate,
+} from './hostCertificate.js';
 
 /** One entry; a line that can't be read makes none. */
 export interface KnownHost {
@@ -15,11 +24,20 @@ export interface KnownHost {
 }
 
 export type HostKeyVerdict =
-  | { kind: 'known' }
-  | { kind: 'revoked'; entry: KnownHost }
+  /** `isExact`: not only without its port. */
+  | { kind: 'known'; entry: KnownHost; isExact: boolean }
+  /** By a certificate of the entry's authority. */
+  | { kind: 'certified'; entry: KnownHost }
+  /** `isAuthority`: it is the certificate's. */
+  | { kind: 'revoked'; entry: KnownHost; isAuthority: boolean }
   | { kind: 'changed'; entry: KnownHost }
-  /** `others`: keys of other types that are known for the host. */
-  | { kind: 'unknown'; others: readonly KnownHost[] };
+  /** The entry's authority made the certificate, but it does not count. */
+  | { kind: 'certificateRefused'; entry: KnownHost; problem: CertificateProblem }
+  /** `authorities`: those that are known for the host. */
+  | { kind: 'unknown'; authorities: readonly KnownHost[] };
+
+/** Stands for the file of an entry that KnownHostsCommand printed. */
+export const knownHostsCommand = 'KnownHostsCommand’s output';
 
 /** Reads a file's text. Blank lines, comments and lines that are no entry are passed over, as in ssh. */
 export function parseKnownHosts(text: string, file: string): KnownHost[] {
@@ -30,7 +48,8 @@ export function parseKnownHosts(text: string, file: string): KnownHost[] {
     if (!hosts || hosts.startsWith('#') || !keyType || !key) return [];
     if (marker !== undefined && marker !== 'revoked' && marker !== 'cert-authority') return [];
     const blob = Buffer.from(key, 'base64');
-    if (blob.toString('base64') !== key || blobType(blob) !== keyType || !isWhole(blob)) return [];
+    if (blob.toString('base64') !== key || blobType(blob) !== keyType) return [];
+    if (isCertificate(blob) ? marker !== 'revoked' || !parseHostCertificate(blob) : !isWholeKey(blob)) return [];
     return [{ file, line: index + 1, hosts, keyType, key, ...(marker && { marker }) }];
   });
 }
@@ -80,38 +99,172 @@ function matchesHashed(hosts: string, name: string): boolean {
   return wanted.length === made.length && timingSafeEqual(wanted, made);
 }
 
-/** Judges a server's key (its blob, RFC 4253 section 6.6). A revocation counts before anything else. */
-export function judgeHostKey(entries: readonly KnownHost[], name: string, blob: Buffer): HostKeyVerdict {
-  const mine = entries.filter((entry) => matchesHost(entry.hosts, name));
-  const key = blob.toString('base64');
-  const revoked = mine.find((entry) => entry.marker === 'revoked' && entry.key === key);
-  if (revoked) return { kind: 'revoked', entry: revoked };
-  const plain = mine.filter((entry) => entry.marker === undefined);
-  if (plain.some((entry) => entry.key === key)) return { kind: 'known' };
-  const changed = plain.find((entry) => entry.keyType === blobType(blob));
-  if (changed) return { kind: 'changed', entry: changed };
-  return { kind: 'unknown', others: plain };
+/** A server's key as it was shown: `plain` is its blob, or the one inside its certificate. */
+export interface ShownKey {
+  plain: Buffer;
+  certificate?: HostCertificate;
+}
+
+export interface HostNames {
+  /** As `knownHostsName` prints it. */
+  name: string;
+  /** The host without its port, where ssh looks a second time for a host on another port. */
+  bare?: string;
+  /** What a certificate must be made out to. */
+  principal: string;
 }
 
 /**
- * Judges as ssh does for a port other than 22: a key that is unknown under `[host]:port` is also accepted when it is known
- * for the bare host; only that, and a revocation, counts there.
+ * Judges a server's key as ssh does. `printed` are the lines of KnownHostsCommand, which hold for the exact name alone;
+ * `now` in ms since 1970; `algorithms` are CASignatureAlgorithms. A certificate that does not count leaves its plain key
+ * to be judged as any other; unlike ssh, such a key can't be accepted anew.
  */
-export function judgeWithoutPort(
+export function judgeHostKey(
   entries: readonly KnownHost[],
-  verdict: HostKeyVerdict,
-  host: string,
-  blob: Buffer,
+  { name, bare, principal }: HostNames,
+  { plain, certificate }: ShownKey,
+  now: number,
+  algorithms?: readonly string[],
+  printed: readonly KnownHost[] = [],
 ): HostKeyVerdict {
-  if (verdict.kind !== 'unknown') return verdict;
-  const bare = judgeHostKey(entries, host, blob);
-  return bare.kind === 'known' || bare.kind === 'revoked' ? bare : verdict;
+  const exact = entriesOf([...entries, ...printed], name);
+  const places = [exact, ...(bare === undefined ? [] : [entriesOf(entries, bare)])];
+  let refused: (HostKeyVerdict & { kind: 'certificateRefused' }) | undefined;
+  if (certificate) {
+    const authority = certificate.authority.toString('base64');
+    for (const mine of places) {
+      const revoked = revokedBy(mine, plain, certificate);
+      if (revoked) return revoked;
+      const entry = mine.find(({ marker, key }) => marker === 'cert-authority' && key === authority);
+      if (!entry) continue;
+      const problem = certificateProblem(certificate, principal, now, algorithms);
+      if (!problem) return { kind: 'certified', entry };
+      refused = { kind: 'certificateRefused', entry, problem };
+      break;
+    }
+  }
+  const key = plain.toString('base64');
+  for (const mine of places) {
+    const revoked = revokedBy(mine, plain);
+    if (revoked) return revoked;
+    const own = mine.filter(({ marker }) => marker === undefined);
+    const entry = own.find((one) => one.key === key);
+    if (entry) return { kind: 'known', entry, isExact: mine === exact };
+    // A key of another type is as wrong as another one of the same type: the server was asked for the known ones first.
+    const other = own.find(({ keyType }) => keyType === blobType(plain)) ?? own[0];
+    if (other && mine === exact) return { kind: 'changed', entry: other };
+  }
+  return refused ?? { kind: 'unknown', authorities: exact.filter(({ marker }) => marker === 'cert-authority') };
 }
 
-/** The key types known for a host: a server is asked for those first, or a known host would look new. */
-export function knownKeyTypes(entries: readonly KnownHost[], name: string): string[] {
-  const mine = entries.filter((entry) => entry.marker === undefined && matchesHost(entry.hosts, name));
-  return [...new Set(mine.map((entry) => entry.keyType))];
+function entriesOf(entries: readonly KnownHost[], name: string): KnownHost[] {
+  return entries.filter(({ hosts }) => matchesHost(hosts, name));
+}
+
+function revokedBy(
+  mine: readonly KnownHost[],
+  plain: Buffer,
+  certificate?: HostCertificate,
+): (HostKeyVerdict & { kind: 'revoked' }) | undefined {
+  const [key, authority] = [plain, certificate?.authority].map((blob) => blob?.toString('base64'));
+  const entry = mine.find((one) => {
+    if (one.marker !== 'revoked') return false;
+    const revoked = plainOf(one);
+    return revoked === key || revoked === authority;
+  });
+  return entry && { kind: 'revoked', entry, isAuthority: plainOf(entry) !== key };
+}
+
+/** A line can revoke a certificate: that is, its key. */
+function plainOf({ keyType, key }: KnownHost): string {
+  if (!keyType.includes('-cert-')) return key;
+  return plainHostKey(Buffer.from(key, 'base64'))?.toString('base64') ?? key;
+}
+
+/**
+ * Every other entry that has the same key, so that a person may recognise it; hashed names tell nothing and are left
+ * out.
+ */
+export function otherNamesOf(entries: readonly KnownHost[], plain: Buffer): KnownHost[] {
+  const key = plain.toString('base64');
+  return entries.filter((entry) => entry.marker === undefined && entry.key === key && !entry.hosts.startsWith('|'));
+}
+
+/** The types of keys and certificates that are offered, best first, where nothing is known. */
+const offeredTypes = [
+  'ssh-ed25519',
+  'ecdsa-sha2-nistp256',
+  'ecdsa-sha2-nistp384',
+  'ecdsa-sha2-nistp521',
+  'ssh-rsa',
+] as const;
+
+/**
+ * All types of keys in the order in which a server is asked for them, as ssh does it: certificates first where the host
+ * has an authority, then what is known of it, or a known host would look new; then the rest, certificates last.
+ */
+export function orderKeyTypes(
+  entries: readonly KnownHost[],
+  { name, bare }: Pick<HostNames, 'name' | 'bare'>,
+): string[] {
+  const mine = [name, ...(bare === undefined ? [] : [bare])].flatMap((host) => entriesOf(entries, host));
+  const certificates = offeredTypes.map(certificateType);
+  const known = mine.filter(({ marker }) => marker === undefined).map(({ keyType }) => keyType);
+  return [
+    ...new Set([
+      ...(mine.some(({ marker }) => marker === 'cert-authority') ? certificates : []),
+      ...offeredTypes.filter((type) => known.includes(type)),
+      ...offeredTypes,
+      ...certificates,
+    ]),
+  ];
+}
+
+/** What a server's proved keys change in known_hosts; lines are of the file that was read, from 1. */
+export interface HostKeyUpdate {
+  added: readonly Buffer[];
+  removed: readonly KnownHost[];
+}
+
+/**
+ * What UpdateHostKeys does for a host that is known by a plain key of a user's file: keys that the server proved to have
+ * are added, and its lines with others removed. As in ssh nothing is done where lines have patterns or other names beside
+ * it, where an authority or a revocation holds for it, or one of the keys is known by another name. `address` is the host's own
+ * where CheckHostIP counts it in.
+ */
+export function planUpdate(
+  entries: readonly KnownHost[],
+  name: string,
+  address: string | undefined,
+  proved: readonly Buffer[],
+): HostKeyUpdate | undefined {
+  const keys = new Set(proved.map((blob) => blob.toString('base64')));
+  if (keys.size === 0) return undefined;
+  const mine = entriesOf(entries, name);
+  if (mine.length === 0 || mine.some(({ marker }) => marker !== undefined)) return undefined;
+  const allowed = [name, address].map((text) => text?.toLowerCase());
+  const isSimple = ({ hosts }: KnownHost) =>
+    hosts.startsWith('|') ||
+    hosts
+      .toLowerCase()
+      .split(',')
+      .every((host) => allowed.includes(host));
+  if (!mine.every(isSimple)) return undefined;
+  const removed = mine.filter(({ key }) => !keys.has(key));
+  const touched = new Set([...keys, ...removed.map(({ key }) => key)]);
+  const isOurs = (entry: KnownHost) =>
+    mine.includes(entry) || (address !== undefined && matchesHost(entry.hosts, address));
+  if (entries.some((entry) => touched.has(entry.key) && !isOurs(entry))) return undefined;
+  const added = proved.filter((blob) => !mine.some(({ key }) => key === blob.toString('base64')));
+  return added.length + removed.length > 0 ? { added, removed } : undefined;
+}
+
+/** A file's text without the lines of these numbers (from 1); all else stays byte for byte. */
+export function withoutLines(text: string, lines: ReadonlySet<number>): string {
+  return text
+    .split(/(?<=\n)/)
+    .filter((_, index) => !lines.has(index + 1))
+    .join('');
 }
 
 /** The line to append for a host, with its end of line; `salt` (20 random bytes) hashes the name, as HashKnownHosts asks. */
@@ -135,7 +288,7 @@ export function blobType(blob: Buffer): string {
 }
 
 /** Whether a key's blob consists of whole strings, the type and at least one more: a line cut off is no key. */
-function isWhole(blob: Buffer): boolean {
+export function isWholeKey(blob: Buffer): boolean {
   let at = 0;
   let strings = 0;
   for (; at + 4 <= blob.length; strings++) at += 4 + blob.readUInt32BE(at);

@@ -35,6 +35,8 @@ export interface HostConfig {
   knownHostsCommand?: string;
   /** A list of public keys or an OpenSSH key revocation list. */
   revokedHostKeysFile?: string;
+  /** The key's picture is shown with the question whether to accept it. */
+  visualHostKey: boolean;
   /** The address that was connected to must not be known with another key. */
   checkHostIp: boolean;
   /** Whether further keys that the server proves to have go to known_hosts. */
@@ -239,6 +241,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     hashKnownHosts: yes('hashknownhosts', false),
     ...(set('knownhostscommand') && { knownHostsCommand: one('knownhostscommand')! }),
     ...(set('revokedhostkeys') && { revokedHostKeysFile: path(unquote(one('revokedhostkeys')!)) }),
+    visualHostKey: yes('visualhostkey', false),
     checkHostIp: yes('checkhostip', false),
     updateHostKeys: updating((one('updatehostkeys') ?? 'no').toLowerCase()),
     preferredAuthentications: (one('preferredauthentications') ?? 'publickey,keyboard-interactive,password')
