@@ -1,8 +1,9 @@
 // The words of the questions that only a person can answer: a host's key, a secret, the first start of a workspace's preset.
 import { printDestination } from './destination.js';
-import type { Ask } from './engine.js';
+import type { Ask, HostKeyHint } from './engine.js';
 import { scopeText } from './present.js';
 import type { Preset } from './preset.js';
+import { printable } from './printable.js';
 import { accessText, askedAccess, effectText, hostPort, targetText } from './wording.js';
 
 export interface Prompt {
@@ -10,20 +11,58 @@ export interface Prompt {
   detail: string;
 }
 
-export function hostKeyPrompt({ connection, host, keyType, fingerprint, known }: Ask & { kind: 'hostKey' }): Prompt {
+export function hostKeyPrompt(ask: Ask & { kind: 'hostKey' }): Prompt {
+  const { connection, host, keyType, fingerprint, authority, known } = ask;
   // What the user typed, and what it came to in ssh_config.
   const name = connection === host ? host : `${connection} (${host})`;
-  const shown = `It shows this ${keyType} key:\n${fingerprint}`;
-  if (known.length === 0)
-    return {
-      title: `Connect to ${name} for the first time?`,
-      detail: `${shown}\n\nCompare it with what the server’s administrator gave you.`,
-    };
-  const others = known.map((other) => `${other.keyType} (line ${other.line} of ${other.file})`).join(', ');
+  const certificate =
+    authority === undefined
+      ? []
+      : [`Its certificate is by an authority that is not known for it: ${authority}. So the key counts alone.`];
+  const places = (kind: HostKeyHint['kind'], text: (hint: HostKeyHint) => string) =>
+    known.filter((hint) => hint.kind === kind).map((hint) => `${text(hint)} (line ${hint.line} of ${hint.file})`);
+  const authorities = places(
+    'authority',
+    (hint) => `${keyTypeText(hint.keyType)} for ${printable(hint.hosts || 'it')}`,
+  );
+  const addresses = places('address', (hint) => `${hint.hosts} with ${keyTypeText(hint.keyType)}`);
+  const names = places('otherName', (hint) => printable(hint.hosts));
+  const isStrange = authorities.length + addresses.length > 0;
   return {
-    title: `${name} shows a key that is not known. Connect all the same?`,
-    detail: `${shown}\n\nOther keys of this host are known: ${others}. Somebody may be listening in, or the server was set up anew. Accept only if the server’s administrator gave you this very key.`,
+    title: isStrange
+      ? `${name} shows a key that is not expected. Connect all the same?`
+      : `Connect to ${name} for the first time?`,
+    detail: [
+      `It shows this key, ${keyTypeText(keyType)}:\n${fingerprint}`,
+      ...certificate,
+      ...(authorities.length > 0
+        ? [
+            `A certificate of an authority was expected: ${authorities.join(', ')}. Somebody may be in between, or the server was set up anew.`,
+          ]
+        : []),
+      ...(addresses.length > 0
+        ? [
+            `Its address is known with another key: ${addresses.join(', ')}. The name may lead to a wrong machine, or the address was given to another one.`,
+          ]
+        : []),
+      ...(names.length > 0 ? [`The same key is known as ${names.join(', ')}.`] : []),
+      isStrange
+        ? 'Accept only if the server’s administrator gave you this very key.'
+        : 'Compare it with what the server’s administrator gave you.',
+    ].join('\n\n'),
   };
+}
+
+/** The key's picture with what it is of, for letters of one width. */
+export function keyPicture({ host, fingerprint, art }: Ask & { kind: 'hostKey' }): string {
+  return `${host}\n${fingerprint}\n${art}\n`;
+}
+
+/** `an Ed25519 key` */
+export function keyTypeText(type: string): string {
+  const [, curve] = /^ecdsa-sha2-nistp(\d+)$/.exec(type) ?? [];
+  if (curve !== undefined) return `an ECDSA key (P-${curve})`;
+  return { 'ssh-ed25519': 'an Ed25519 key', 'ssh-rsa': 'an RSA key' }[type] ?? `a key of type ${printable(type)}`;
 }
 
 /** `detail` says why it is asked for; whether it will be remembered is added by who asks. */

@@ -2,17 +2,14 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import type { Ask, Reply } from '../core/engine.js';
+import { hostKeyPrompt } from '../core/prompt.js';
 
 export async function askTerminal(ask: Ask): Promise<Reply> {
   switch (ask.kind) {
     case 'hostKey': {
-      const others = ask.known
-        .map(({ keyType, file, line }) => `It is known by another key: ${keyType}, line ${line} of ${file}.\n`)
-        .join('');
-      const answer = await question(
-        `The host ${ask.host} is not known.\n${others}Its ${ask.keyType} key is ${ask.fingerprint}.\nConnect and remember it (yes/no)? `,
-        true,
-      );
+      const { title, detail } = hostKeyPrompt(ask);
+      const art = ask.visual ? `${ask.art}\n` : '';
+      const answer = await question(`${title}\n${detail}\n${art}Connect and remember it (yes/no)? `, true);
       return answer.trim() === 'yes' || answer.trim() === ask.fingerprint
         ? { kind: 'hostKey', accept: 'remember' }
         : { kind: 'cancel' };

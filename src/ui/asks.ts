@@ -8,6 +8,7 @@ import type { Session } from '../core/session.js';
 import type { Turns } from '../core/turns.js';
 import { failureText } from '../core/wording.js';
 import { commands } from './contributions.js';
+import { createKeyPictures } from './keyPictures.js';
 import { withoutLinks, type Messages } from './messages.js';
 import type { NetworkConsents } from './networkConsents.js';
 import type { Secrets } from './secrets.js';
@@ -21,6 +22,7 @@ export function answerAsks(
   log: vscode.LogOutputChannel,
 ): vscode.Disposable {
   const settled = new vscode.EventEmitter<void>();
+  const pictures = createKeyPictures();
   // By identity: a new engine counts its asks from the start.
   const isOpen = (ask: Ask) => session.state.snapshot.asks.includes(ask);
 
@@ -68,9 +70,10 @@ export function answerAsks(
   const hostKeyReply = (ask: Ask & { kind: 'hostKey' }): Promise<Reply> =>
     turns.wait(async () => {
       while (isOpen(ask)) {
-        const reply = await askHostKey(ask);
-        if (reply) return reply;
-        await vscode.env.clipboard.writeText(ask.fingerprint);
+        const pressed = await askHostKey(ask);
+        if (pressed === 'copy') await vscode.env.clipboard.writeText(ask.fingerprint);
+        else if (pressed === 'picture') await pictures.show(ask);
+        else return pressed;
       }
       return { kind: 'cancel' };
     });
@@ -108,20 +111,23 @@ export function answerAsks(
     if (event?.kind === 'asked') void answer(event.ask);
     else if (event) settled.fire();
   });
-  return vscode.Disposable.from({ dispose: stop }, settled);
+  return vscode.Disposable.from({ dispose: stop }, settled, pictures);
 }
 
 /** The first button is the one that Enter presses, and the question may come while somebody types: it must do no harm. */
-async function askHostKey(ask: Ask & { kind: 'hostKey' }): Promise<Reply | undefined> {
+async function askHostKey(ask: Ask & { kind: 'hostKey' }): Promise<Reply | 'copy' | 'picture'> {
   const { title, detail } = hostKeyPrompt(ask);
   const copy = 'Copy Fingerprint';
   const remember = 'Accept and Remember';
   const once = 'Accept Once';
-  const buttons = ask.file === undefined ? [copy, once] : [copy, remember, once];
+  const picture = 'Show Picture';
+  const buttons = [copy, ...(ask.file === undefined ? [] : [remember]), once, ...(ask.art === '' ? [] : [picture])];
   const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, ...buttons);
   switch (pressed) {
     case copy:
-      return undefined;
+      return 'copy';
+    case picture:
+      return 'picture';
     case remember:
       return { kind: 'hostKey', accept: 'remember' };
     case once:
