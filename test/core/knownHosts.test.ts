@@ -8,11 +8,13 @@ import {
   blobType,
   fingerprint,
   judgeHostKey,
-  judgeWithoutPort,
-  knownKeyTypes,
+  knownHostsCommand,
   matchesHost,
+  orderKeyTypes,
   parseKnownHosts,
+  planUpdate,
   printKnownHost,
+  withoutLines,
   type KnownHost,
 } from '../../src/core/knownHosts.js';
 import { askEach, hasOpenSsh, run } from '../support/openSsh.js';
@@ -110,7 +112,8 @@ describe('matchesHost', () => {
 describe('judgeHostKey', () => {
   const known = ed25519(1);
   const other = ed25519(2);
-  const judge = (text: string, blob = known, name = 'web01') => judgeHostKey(parseKnownHosts(text, 'f'), name, blob);
+  const names = { name: 'web01', principal: 'web01' };
+  const judge = (text: string, blob = known) => judgeHostKey(parseKnownHosts(text, 'f'), names, { plain: blob }, 0);
   const entry = (line: number, blob: Buffer, more: Partial<KnownHost> = {}): KnownHost => ({
     file: 'f',
     line,
@@ -120,51 +123,75 @@ describe('judgeHostKey', () => {
     ...more,
   });
 
-  it('knows a key that a line has', () => assert.deepEqual(judge(line('web01', known)), { kind: 'known' }));
+  it('knows a key that a line has', () =>
+    assert.deepEqual(judge(line('web01', known)), { kind: 'known', entry: entry(1, known), isExact: true }));
 
   it('knows a key among several of its type', () =>
-    assert.deepEqual(judge(`${line('web01', other)}\n${line('web01', known)}`), { kind: 'known' }));
+    assert.equal(judge(`${line('web01', other)}\n${line('web01', known)}`).kind, 'known'));
 
   it('does not know a host without lines', () =>
-    assert.deepEqual(judge(line('db', known)), { kind: 'unknown', others: [] }));
+    assert.deepEqual(judge(line('db', known)), { kind: 'unknown', authorities: [] }));
 
   it('sees another key of the same type as changed, with its line', () =>
     assert.deepEqual(judge(`# x\n${line('web01', other)}`), { kind: 'changed', entry: entry(2, other) }));
 
-  it('names keys of other types', () =>
-    assert.deepEqual(judge(line('web01', rsa)), { kind: 'unknown', others: [entry(1, rsa)] }));
+  it('sees a key of another type as changed, as ssh does, but names the line of its own type', () => {
+    assert.deepEqual(judge(line('web01', rsa)), { kind: 'changed', entry: entry(1, rsa) });
+    assert.deepEqual(judge(`${line('web01', rsa)}\n${line('web01', other)}`), {
+      kind: 'changed',
+      entry: entry(2, other),
+    });
+  });
 
   it('lets a revocation count before a line that has the key, wherever it stands', () => {
-    const revoked = { kind: 'revoked', entry: entry(2, known, { hosts: '*', marker: 'revoked' }) };
-    assert.deepEqual(judge(`${line('web01', known)}\n@revoked ${line('*', known)}`), revoked);
-    assert.deepEqual(judge(`\n@revoked ${line('*', known)}\n${line('web01', known)}`), revoked);
+    const revoked = (line: number) => ({
+      kind: 'revoked',
+      entry: entry(line, known, { hosts: '*', marker: 'revoked' }),
+      isAuthority: false,
+    });
+    assert.deepEqual(judge(`${line('web01', known)}\n@revoked ${line('*', known)}`), revoked(2));
+    assert.deepEqual(judge(`\n@revoked ${line('*', known)}\n${line('web01', known)}`), revoked(2));
   });
 
   it('leaves other keys and hosts alone when one is revoked', () => {
-    assert.deepEqual(judge(`@revoked ${line('web01', other)}\n${line('web01', known)}`), { kind: 'known' });
-    assert.deepEqual(judge(`@revoked ${line('db', known)}\n${line('web01', known)}`), { kind: 'known' });
-    assert.deepEqual(judge(`@revoked ${line('web01', other)}`), { kind: 'unknown', others: [] });
+    assert.equal(judge(`@revoked ${line('web01', other)}\n${line('web01', known)}`).kind, 'known');
+    assert.equal(judge(`@revoked ${line('db', known)}\n${line('web01', known)}`).kind, 'known');
+    assert.deepEqual(judge(`@revoked ${line('web01', other)}`), { kind: 'unknown', authorities: [] });
   });
 
   it('does not take an authority’s key for the host’s own', () =>
-    assert.deepEqual(judge(`@cert-authority ${line('*', known)}`), { kind: 'unknown', others: [] }));
+    assert.deepEqual(judge(`@cert-authority ${line('*', known)}`), {
+      kind: 'unknown',
+      authorities: [entry(1, known, { hosts: '*', marker: 'cert-authority' })],
+    }));
 
-  it('knows a key on another port by the host alone, as ssh does, but sees no change or revocation of others there', () => {
-    const onPort = (text: string, blob = known) => {
-      const entries = parseKnownHosts(text, 'f');
-      return judgeWithoutPort(entries, judgeHostKey(entries, '[web01]:2222', blob), 'web01', blob).kind;
+  it('knows a key on another port by the host alone, as ssh does, but sees no change there', () => {
+    const onPort = (text: string) => {
+      const names = { name: '[web01]:2222', bare: 'web01', principal: 'web01' };
+      const verdict = judgeHostKey(parseKnownHosts(text, 'f'), names, { plain: known }, 0);
+      return verdict.kind === 'known' ? `known ${verdict.isExact ? 'exactly' : 'by the host'}` : verdict.kind;
     };
-    assert.equal(onPort(line('web01', known)), 'known');
+    assert.equal(onPort(line('web01', known)), 'known by the host');
+    assert.equal(onPort(line('[web01]:2222', known)), 'known exactly');
     assert.equal(onPort(line('web01', other)), 'unknown');
     assert.equal(onPort(`@revoked ${line('web01', known)}`), 'revoked');
     assert.equal(onPort(`${line('web01', known)}\n${line('[web01]:2222', other)}`), 'changed');
   });
 
-  it('keeps a host with another port apart', () =>
-    assert.deepEqual(judge(line('[web01]:2222', other)), { kind: 'unknown', others: [] }));
+  it('keeps a host with another port apart', () => assert.equal(judge(line('[web01]:2222', other)).kind, 'unknown'));
+
+  it('takes what KnownHostsCommand prints for the exact name alone', () => {
+    const printed = (text: string) => parseKnownHosts(text, knownHostsCommand);
+    const names = { name: '[web01]:2222', bare: 'web01', principal: 'web01' };
+    const judge = (text: string) => judgeHostKey([], names, { plain: known }, 0, undefined, printed(text)).kind;
+    assert.equal(judge(line('[web01]:2222', known)), 'known');
+    assert.equal(judge(line('[web01]:2222', other)), 'changed');
+    assert.equal(judge(`@revoked ${line('*', known)}`), 'revoked');
+    assert.equal(judge(line('web01', known)), 'unknown');
+  });
 
   it('never knows a key that is not there, whatever the file holds', () => {
-    const words = fc.constantFrom(`\n${line('web01', other)}\n`, ...line('web01', other).split(' '), '*', 'web01', '@revoked', '\n', '\r\n', ' ', '#', known.toString('base64').slice(0, -4)); // prettier-ignore
+    const words = fc.constantFrom(`\n${line('web01', other)}\n`, ...line('web01', other).split(' '), '*', 'web01', '@revoked', '@cert-authority', '\n', '\r\n', ' ', '#', known.toString('base64').slice(0, -4)); // prettier-ignore
     const texts = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 300 }),
       fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
@@ -176,7 +203,7 @@ describe('judgeHostKey', () => {
         for (const blob of [known, Buffer.from(bytes)]) {
           const { kind } = judge(text, blob);
           verdicts.add(kind);
-          assert.ok(kind !== 'known' && kind !== 'revoked', kind);
+          assert.ok(kind === 'changed' || kind === 'unknown', kind);
         }
       }),
       { numRuns: 2000 },
@@ -185,13 +212,66 @@ describe('judgeHostKey', () => {
   });
 });
 
-describe('knownKeyTypes', () => {
-  it('lists each type of a host’s own keys once', () => {
-    const text = [line('web01', rsa), line('web*', ed25519(1)), line('web01', ed25519(2)), line('db', rsa)];
-    const entries = parseKnownHosts(text.join('\n'), 'f');
-    assert.deepEqual(knownKeyTypes(entries, 'web01'), ['ssh-rsa', 'ssh-ed25519']);
-    assert.deepEqual(knownKeyTypes(entries, 'db'), ['ssh-rsa']);
-    assert.deepEqual(knownKeyTypes(parseKnownHosts(`@revoked ${line('web01', rsa)}`, 'f'), 'web01'), []);
+describe('orderKeyTypes', () => {
+  const plain = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa'];
+  const certificates = plain.map((type) => `${type}-cert-v01@openssh.com`);
+  const order = (text: string, bare?: string) =>
+    orderKeyTypes(parseKnownHosts(text, 'f'), { name: bare ? `[${bare}]:2222` : 'web01', ...(bare && { bare }) });
+
+  it('puts the types of a host’s own keys first, so that it does not look new', () => {
+    assert.deepEqual(order(line('web01', rsa)).slice(0, 2), ['ssh-rsa', 'ssh-ed25519']);
+    assert.deepEqual(order(line('web01', rsa), 'web01').slice(0, 2), ['ssh-rsa', 'ssh-ed25519']);
+    for (const text of ['', line('db', rsa), `@revoked ${line('web01', rsa)}`])
+      assert.deepEqual(order(text), [...plain, ...certificates]);
+  });
+
+  it('puts certificates first where the host has an authority', () => {
+    const text = `${line('web01', rsa)}\n@cert-authority ${line('*', ed25519(1))}`;
+    assert.deepEqual(order(text), [...certificates, 'ssh-rsa', ...plain.slice(0, 4)]);
+  });
+});
+
+describe('UpdateHostKeys', () => {
+  const [old, kept, fresh] = [ed25519(1), rsa, ed25519(3)];
+  const plan = (text: string, proved: Buffer[], name = 'web01', address?: string) =>
+    planUpdate(parseKnownHosts(text, 'f'), name, address, proved);
+  const text = [line('web01', old), line('web01', kept), line('db', ed25519(9))].join('\n');
+
+  it('adds what is new and removes what is gone', () => {
+    const update = plan(text, [kept, fresh]);
+    assert.deepEqual(update?.added, [fresh]);
+    assert.deepEqual(
+      update?.removed.map(({ line }) => line),
+      [1],
+    );
+  });
+
+  const untouched: [string, string, Buffer[], string?][] = [
+    ['nothing is new', text, [old, kept]],
+    ['nothing was proved', text, []],
+    ['the host is not known', text, [fresh], 'other'],
+    ['a line has a pattern', `${line('web*', old)}`, [fresh]],
+    ['a line has another name', `${line('web01,db', old)}`, [fresh]],
+    ['a revocation holds for it', `${text}\n@revoked ${line('web01', ed25519(8))}`, [kept, fresh]],
+    ['an authority holds for it', `${text}\n@cert-authority ${line('*', ed25519(8))}`, [kept, fresh]],
+    ['a new key is known by another name', `${text}\n${line('alias', fresh)}`, [kept, fresh]],
+    ['an old key is known by another name', `${text}\n${line('alias', old)}`, [kept, fresh]],
+  ];
+  for (const [what, text, proved, name] of untouched)
+    it(`changes nothing where ${what}`, () => assert.equal(plan(text, proved, name), undefined));
+
+  it('takes the address beside the name, where CheckHostIP counts it in', () => {
+    assert.equal(plan(line('web01,192.0.2.7', old), [fresh]), undefined);
+    assert.equal(plan(line('web01,192.0.2.7', old), [fresh], 'web01', '192.0.2.7')?.removed.length, 1);
+  });
+
+  it('takes lines out and leaves the rest byte for byte', () => {
+    assert.equal(withoutLines('a\r\nb\n\n# c\nd', new Set([2, 5])), 'a\r\n\n# c\n');
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('a', '\n', '\r') }), (text) => {
+        assert.equal(withoutLines(text, new Set()), text);
+      }),
+    );
   });
 });
 
