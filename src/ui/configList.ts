@@ -1,6 +1,6 @@
 // What stands in ssh_config: read by the engine when it is first wanted, and again when one of its files changes.
 import * as vscode from 'vscode';
-import type { ConfigForwards } from '../core/configForward.js';
+import { isHostName, type ConfigForwards } from '../core/configForward.js';
 import type { Engine } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
 import { failureText } from '../core/wording.js';
@@ -35,7 +35,8 @@ export function createConfigList(
   const refresh = (): Promise<ConfigForwards | undefined> => {
     const read = ++reads;
     latest = engine.configForwards(configFile()).then(
-      (list) => {
+      ({ forwards, ...rest }) => {
+        const list = { ...rest, forwards: forwards.filter(({ host }) => isHostName(host)) };
         // A later one knows better.
         if (read === reads) take(list);
         return list;

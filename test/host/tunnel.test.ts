@@ -38,9 +38,17 @@ describe('the extension inside VS Code', () => {
 
   const webPort = () => (web.address() as AddressInfo).port;
 
-  it('has no thread for the engine until a tunnel is wanted', async () => {
+  it('has no thread for the engine until a tunnel is wanted, also with an ssh_config in an editor', async () => {
     const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const before = threads();
+    const file = vscode.Uri.file(sshd.configPath('web01', ['LocalForward 80 db:80', 'LocalForward 80']));
+    await vscode.window.showTextDocument(file);
+    await eventually(() => assert.equal(vscode.languages.getDiagnostics(file).length, 1));
+    const lenses = await vscode.commands.executeCommand<unknown[]>('vscode.executeCodeLensProvider', file);
+    assert.equal(lenses.length, 1);
+    await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
+    assert.equal(threads(), before);
+    sshd.configPath('web01');
     await run('forwardPort', { host: 'web01', forward: `${await freePort()}:localhost:${webPort()}` });
     await become('ready');
     assert.equal(threads(), before + 1);
