@@ -62,7 +62,8 @@ export function keyPicture({ host, fingerprint, art }: Ask & { kind: 'hostKey' }
 export function keyTypeText(type: string): string {
   const [, curve] = /^ecdsa-sha2-nistp(\d+)$/.exec(type) ?? [];
   if (curve !== undefined) return `an ECDSA key (P-${curve})`;
-  return { 'ssh-ed25519': 'an Ed25519 key', 'ssh-rsa': 'an RSA key' }[type] ?? `a key of type ${printable(type)}`;
+  if (type === 'ssh-ed25519') return 'an Ed25519 key';
+  return type === 'ssh-rsa' ? 'an RSA key' : `a key of type ${printable(type)}`;
 }
 
 /** `detail` says why it is asked for; whether it will be remembered is added by who asks. */

@@ -4,6 +4,7 @@ import type { Preset } from '../../src/core/preset.js';
 import {
   consentPrompt,
   hostKeyPrompt,
+  keyTypeText,
   networkConsentKey,
   networkPrompt,
   secretPrompt,
@@ -27,7 +28,8 @@ describe('the words of a question', () => {
   it('name the host as typed and as known_hosts will have it, with type and fingerprint', () => {
     assert.deepEqual(hostKeyPrompt(hostKey), {
       title: 'Connect to web01 ([10.0.0.5]:2222) for the first time?',
-      detail: 'It shows this ssh-ed25519 key:\nSHA256:abc\n\nCompare it with what the server’s administrator gave you.',
+      detail:
+        'It shows this key, an Ed25519 key:\nSHA256:abc\n\nCompare it with what the server’s administrator gave you.',
     });
     assert.equal(
       hostKeyPrompt({ ...hostKey, connection: 'web01', host: 'web01' }).title,
@@ -35,10 +37,38 @@ describe('the words of a question', () => {
     );
   });
 
-  it('are stronger when other keys of the host are known', () => {
-    const { title, detail } = hostKeyPrompt({ ...hostKey, known: [{ keyType: 'ssh-rsa', file: '/k', line: 3 }] });
-    assert.match(title, /shows a key that is not known/);
-    assert.match(detail, /ssh-rsa \(line 3 of \/k\)\. Somebody may be listening in/);
+  it('are stronger when an authority or another key was expected', () => {
+    const place = { keyType: 'ssh-rsa', file: '/k', line: 3 };
+    for (const [hint, text] of [
+      [{ kind: 'authority', hosts: '*.example.com', ...place }, /an RSA key for \*\.example\.com \(line 3 of \/k\)/],
+      [{ kind: 'address', hosts: '192.0.2.7', ...place }, /192\.0\.2\.7 with an RSA key \(line 3 of \/k\)/],
+    ] as const) {
+      const { title, detail } = hostKeyPrompt({ ...hostKey, known: [hint] });
+      assert.match(title, /shows a key that is not expected/);
+      assert.match(detail, text);
+      assert.match(detail, /Accept only if/);
+    }
+  });
+
+  it('say that a certificate is a stranger’s, and by which other names the key is known', () => {
+    assert.match(
+      hostKeyPrompt({ ...hostKey, authority: 'SHA256:ca' }).detail,
+      /authority that is not known.*SHA256:ca/,
+    );
+    const other = { kind: 'otherName', hosts: 'web01.lan', keyType: 'ssh-ed25519', file: '/k', line: 3 } as const;
+    const { title, detail } = hostKeyPrompt({ ...hostKey, known: [other] });
+    assert.match(title, /for the first time/);
+    assert.match(detail, /The same key is known as web01\.lan \(line 3 of \/k\)/);
+  });
+
+  it('tell each type of key in words', () => {
+    assert.deepEqual(['ssh-ed25519', 'ecdsa-sha2-nistp384', 'ssh-rsa', 'x\u202ey', 'toString'].map(keyTypeText), [
+      'an Ed25519 key',
+      'an ECDSA key (P-384)',
+      'an RSA key',
+      'a key of type x?y',
+      'a key of type toString',
+    ]);
   });
 
   it('say for what a secret is, and that the last one was wrong', () => {

@@ -25,6 +25,7 @@ import {
   specProblem,
   targetText,
 } from '../../src/core/wording.js';
+import { knownHostsCommand } from '../../src/core/knownHosts.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 
 type Sample<F> = readonly [failure: F, ...names: string[]];
@@ -83,8 +84,67 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     '[web01]:2222',
     'SHA256:abc',
   ]),
-  hostKeyChanged: [[{ kind: 'hostKeyChanged', ...key, ...place }, '[web01]:2222', 'SHA256:abc', 'line 7', place.file]],
-  hostKeyRevoked: [[{ kind: 'hostKeyRevoked', ...key, ...place }, '[web01]:2222', 'SHA256:abc', 'line 7', place.file]],
+  hostKeyChanged: [
+    [
+      { kind: 'hostKeyChanged', ...key, ...place, knownType: 'ssh-ed25519', lax: false },
+      '[web01]:2222',
+      'SHA256:abc',
+      'line 7',
+      place.file,
+      `ssh-keygen -R '[web01]:2222' -f ${place.file}`,
+    ],
+    [{ kind: 'hostKeyChanged', ...key, ...place, knownType: 'ssh-rsa', lax: true }, 'ssh-rsa', 'StrictHostKeyChecking'],
+    [
+      { kind: 'hostKeyChanged', ...key, file: knownHostsCommand, line: 1, knownType: 'ssh-rsa', lax: false },
+      'KnownHostsCommand',
+    ],
+  ],
+  hostAddressChanged: [
+    [
+      { kind: 'hostAddressChanged', ...key, ...place, address: '[192.0.2.7]:2222' },
+      '[web01]:2222',
+      'CheckHostIP',
+      `ssh-keygen -R '[192.0.2.7]:2222' -f ${place.file}`,
+    ],
+  ],
+  hostKeyRevoked: [
+    ...(['key', 'certificate', 'authority'] as const).map((what): Sample<Failure & { kind: 'hostKeyRevoked' }> => [
+      { kind: 'hostKeyRevoked', what, ...key, ...place },
+      '[web01]:2222',
+      'SHA256:abc',
+      'line 7',
+      place.file,
+    ]),
+    [{ kind: 'hostKeyRevoked', what: 'key', ...key, file: '/etc/ssh/revoked' }, '[web01]:2222', '/etc/ssh/revoked'],
+  ],
+  hostKeyTooShort: [[{ kind: 'hostKeyTooShort', host: 'web01', bits: 768, least: 1024 }, 'web01', '768', '1024']],
+  hostCertificateExpired: [
+    [{ kind: 'hostCertificateExpired', host: 'web01', until: Date.UTC(2026, 2, 5, 14, 30) }, 'web01', '5 March 2026, 14:30 UTC'], // prettier-ignore
+  ],
+  hostCertificateEarly: [
+    [{ kind: 'hostCertificateEarly', host: 'web01', from: Date.UTC(2026, 2, 5, 14, 30) }, 'web01', '5 March 2026, 14:30 UTC'], // prettier-ignore
+    [{ kind: 'hostCertificateEarly', host: 'web01', from: 8_640_000_000_000_000 }, 'web01', '275760'],
+  ],
+  hostCertificateForOthers: [
+    [{ kind: 'hostCertificateForOthers', host: 'web01', principals: ['db01', 'db02'] }, 'web01', 'db01, db02'],
+    [{ kind: 'hostCertificateForOthers', host: 'web01', principals: [] }, 'web01'],
+    [
+      { kind: 'hostCertificateForOthers', host: 'web01', principals: ['a', 'b', 'c', 'd', 'e', 'f', 'g'] },
+      'a, b, c, d, e and 2 more',
+    ],
+  ],
+  hostCertificateInvalid: (['malformed', 'signature', 'user', 'options', 'algorithm'] as const).map((reason) => [
+    { kind: 'hostCertificateInvalid', host: 'web01', reason, names: ['ssh-rsa'] },
+    'web01',
+  ]),
+  revokedKeysUnreadable: ['ENOENT', 'INVALID'].map((code) => [
+    { kind: 'revokedKeysUnreadable', file: '/etc/ssh/revoked', code },
+    '/etc/ssh/revoked',
+    'RevokedHostKeys',
+  ]),
+  knownHostsCommandFailed: [
+    [{ kind: 'knownHostsCommandFailed', program: '/usr/bin/keys', detail: 'exit code 3' }, '/usr/bin/keys', 'exit code 3'], // prettier-ignore
+  ],
   knownHostsUnreadable: [[{ kind: 'knownHostsUnreadable', file: '/k', code: 'EACCES' }, '/k', 'EACCES']],
   authFailed: [
     [{ kind: 'authFailed', user: 'bob', host: 'web01', tried: [], offered: [], notes: [] }, 'bob', 'web01'],
