@@ -413,11 +413,13 @@ function configHostRows(forwards: readonly ConfigForward[], session: SessionStat
     const own = forwards.filter((forward) => forward.host === host);
     const rows = own.map((forward) => configForwardRow(forward, session));
     const { status, isPartly, text } = together(rows.map((row) => row.status));
+    const count = own.length === 1 ? '1 forward' : `${own.length} forwards`;
     return {
       kind: 'configHost',
       host,
       label: host,
-      description: [...text, own.length === 1 ? '1 forward' : `${own.length} forwards`].join(' · '),
+      // How many are ready tells how many there are.
+      description: status === 'stopped' ? (text[0] ?? count) : `${status} · ${count}`,
       status,
       ...(isPartly && { isPartly }),
       tooltip: [`Forwards that stand in ssh_config for ${host}`, ...own.map(({ spec }) => effectText(spec, host))],
