@@ -26,7 +26,7 @@ export type ServerPort =
 export interface ServerPorts {
   /** Which of the server's programs answered; absent: none. */
   tool?: 'ss' | 'lsof' | 'netstat';
-  /** TCP before Unix sockets, the ones a person looks for first; no two lead to the same target. */
+  /** TCP, then Unix sockets, last what the SSH server has itself; no two lead to the same target. */
   ports: readonly ServerPort[];
 }
 
@@ -59,7 +59,10 @@ export function readServerPorts(output: string): ServerPorts {
     ...readSsUnix(of('ss-unix')),
     ...readLsofUnix(of('lsof-unix')),
   ];
-  return { ...(tool && { tool }), ports: [...tcpPorts(found), ...unixPorts(found)] };
+  const ports = tcpPorts(found);
+  const own = ports.filter(isSshServer);
+  const others = ports.filter((port) => !isSshServer(port)).slice(0, mostPorts);
+  return { ...(tool && { tool }), ports: [...others, ...unixPorts(found), ...own.slice(0, mostOwnPorts)] };
 }
 
 /** What the pick of one starts: a port leads to the same one here, a socket to any free one. Undefined: it has no name. */
@@ -153,9 +156,10 @@ function ownerInNetstat(text: string): PortOwner[] {
 }
 
 const mostPorts = 100;
+const mostOwnPorts = 20;
 const mostSockets = 30;
 
-function tcpPorts(found: readonly Found[]): ServerPort[] {
+function tcpPorts(found: readonly Found[]): (ServerPort & { kind: 'tcp' })[] {
   const ports = found
     .flatMap((one) => (one.kind === 'tcp' ? [one] : []))
     .map((one) => ({ ...one, address: normalise(one.address) }))
@@ -174,10 +178,9 @@ function tcpPorts(found: readonly Found[]): ServerPort[] {
     if (!kept.some(isSame)) kept.push(one);
   }
   return kept
-    .toSorted((a, b) => Number(isSshServer(a)) - Number(isSshServer(b)) || a.port - b.port)
+    .toSorted((a, b) => a.port - b.port)
     .map(({ address, port, owner }) => ({ kind: 'tcp' as const, address, port, ...owner }))
-    .filter((one) => forwardOf(one) !== undefined)
-    .slice(0, mostPorts);
+    .filter((one) => forwardOf(one) !== undefined);
 }
 
 /** What listens at localhost is told of first, since that is how it is reached. */
@@ -196,8 +199,8 @@ function isAtLocalhost(address: string): boolean {
 }
 
 /** The login's own door, and what others forward through it. */
-function isSshServer({ port, owner }: { port: number; owner?: PortOwner }): boolean {
-  return port === 22 || /^(sshd|dropbear|tinysshd)(?![a-z])/.test(owner?.program ?? '');
+function isSshServer({ port, program = '' }: ServerPort & { kind: 'tcp' }): boolean {
+  return port === 22 || /^(sshd|dropbear|tinysshd)(?![a-z])/.test(program);
 }
 
 /** Where databases and the like listen. */

@@ -282,7 +282,7 @@ function foundItems(ports: readonly ServerPort[], destination: Destination): For
     return [
       {
         label: program === undefined ? name : `${name} — ${program}`,
-        detail: serverPortText(port, spec, destination.host),
+        description: serverPortText(port, spec, destination.host),
         iconPath: new vscode.ThemeIcon('plug'),
         tunnels: [{ destination, spec }],
       },

@@ -91,7 +91,7 @@ LISTEN     0      100    127.0.0.1:25                       *:*                 
     const unix = `\
 Netid State  Recv-Q Send-Q                                Local Address:Port    Peer Address:PortProcess
 u_str LISTEN 0      511                                   /srv/shop/web.sock 7114599            * 0    users:(("gunicorn",pid=11395,fd=19))
-u_str LISTEN 0      511    @h7abs@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@ 7114600            * 0    users:(("node",pid=11395,fd=20))
+u_str LISTEN 0      511    @nodeabs@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@ 7114600            * 0    users:(("node",pid=11395,fd=20))
 u_str LISTEN 0      80                         /run/mysqld/mysqld.sock 18000                    * 0    users:(("mariadbd",pid=900,fd=33))
 u_str LISTEN 0      244              /var/run/postgresql/.s.PGSQL.5432 21345                    * 0
 u_str LISTEN 0      244                  /run/postgresql/.s.PGSQL.5432 21345                    * 0    users:(("postgres",pid=812,fd=7))
@@ -134,9 +134,9 @@ c8d1a2b3c4d5e6fa dgram       0      0                0 c8d1a2b3c4d5e6fb         
       '127.0.0.1:5432',
       '*:7000 ControlCenter',
       '*:8080',
-      '*:22',
       '/Users/ann/.docker/run/docker.sock Docker',
       '/private/tmp/.s.PGSQL.5432',
+      '*:22',
     ]);
   });
 
@@ -159,15 +159,15 @@ tcp6       0      0 :::18081                :::*                    LISTEN      
 udp        0      0 0.0.0.0:68              0.0.0.0:*                           300/dhclient
 Active UNIX domain sockets (only servers)
 Proto RefCnt Flags       Type       State         I-Node   PID/Program name     Path
-unix  2      [ ACC ]     STREAM     LISTENING     7125639  13453/node           /srv/h7.sock
+unix  2      [ ACC ]     STREAM     LISTENING     7125639  13453/node           /srv/web.sock
 unix  2      [ ACC ]     STREAM     LISTENING     7125640  -                    /run/docker.sock
 unix  2      [ ACC ]     SEQPACKET  LISTENING     7125641  1/init               /run/udev/control`;
     assert.deepEqual(read({ netstat }), [
       '127.0.0.1:18080 node',
       '*:18081',
-      '*:22 sshd',
       '/run/docker.sock',
-      '/srv/h7.sock node',
+      '/srv/web.sock node',
+      '*:22 sshd',
     ]);
   });
 
@@ -178,8 +178,8 @@ tcp        0      0 0.0.0.0:2024            0.0.0.0:*               LISTEN
 tcp        0      0 127.0.0.1:18080         0.0.0.0:*               LISTEN
 tcp        0      0 127.0.0.1:2298          127.0.0.1:39922         TIME_WAIT
 tcp        0      0 :::18081                :::*                    LISTEN
-unix  2      [ ACC ]     STREAM     LISTENING     7125639 /srv/h7.sock`;
-    assert.deepEqual(read({ netstat: busybox }), ['*:2024', '127.0.0.1:18080', '*:18081', '/srv/h7.sock']);
+unix  2      [ ACC ]     STREAM     LISTENING     7125639 /srv/web.sock`;
+    assert.deepEqual(read({ netstat: busybox }), ['*:2024', '127.0.0.1:18080', '*:18081', '/srv/web.sock']);
     const freebsd = `\
 Proto Recv-Q Send-Q Local Address          Foreign Address        (state)
 tcp4       0      0 127.0.0.1.25           *.*                    LISTEN

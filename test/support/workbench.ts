@@ -42,6 +42,8 @@ export interface QuickItem {
   readonly label: string;
   readonly description: string;
   readonly detail: string;
+  /** The name of its codicon, '' without one. */
+  readonly icon: string;
   /** The separator above it, '' in the middle of a group. */
   readonly group: string;
   /** Undefined where items have no box to tick. */
@@ -330,11 +332,22 @@ function quickInputOf(page: Page) {
               label: text('.quick-input-list-row:first-child .label-name'),
               description: text('.quick-input-list-row:first-child .label-description'),
               detail: text('.quick-input-list-label-meta .label-name'),
+              icon: /codicon-([\w-]+)/.exec(node.querySelector('.quick-input-list-icon')?.className ?? '')?.[1] ?? '',
               group: text('.quick-input-list-separator'),
               ticked: box ? node.getAttribute('aria-checked') === 'true' : undefined,
             };
           }),
       );
+    },
+    /** All that the first item says, by its icon: what will come of what is typed, or what is wrong with it. */
+    async verdict(): Promise<string> {
+      const [first] = await this.items();
+      const { icon, label, description, detail } = first ?? { icon: '', label: '', description: '', detail: '' };
+      return [icon, label, description, detail].filter((text) => text !== '').join(' · ');
+    },
+    /** Whether it looks for more to offer. */
+    async isBusy(): Promise<boolean> {
+      return (await widget.locator('.monaco-progress-container.active').count()) > 0;
     },
     /** Replaces the value. */
     async type(text: string): Promise<void> {

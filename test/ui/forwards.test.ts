@@ -107,14 +107,19 @@ describe('every kind of forward in a window', () => {
       await quickInput.step('Forward Port (2/2)');
       await quickInput.type(`-D 1080`);
       await eventually(async () =>
-        assert.match(await quickInput.message(), /SOCKS proxy, as web01 sees.* Only this machine can connect\.$/),
+        assert.match(
+          await quickInput.verdict(),
+          /^arrow-right · -D 1080 · Only this machine can connect\. · .*SOCKS proxy, as web01 sees/,
+        ),
       );
       await quickInput.type('-L auto:/var/run/docker.sock');
       await eventually(async () =>
-        assert.match(await quickInput.message(), /localhost:auto .*\/var\/run\/docker\.sock/),
+        assert.match(await quickInput.verdict(), /localhost:auto .*\/var\/run\/docker\.sock/),
       );
       await quickInput.type(`-L *:${port}:localhost:${webPort}`);
-      await eventually(async () => assert.match(await quickInput.message(), /Everyone on the network who reaches/));
+      await eventually(async () =>
+        assert.match(await quickInput.verdict(), /^broadcast · .*Everyone on the network who reaches/),
+      );
       await window.screenshot('network-typed');
       await quickInput.accept();
     });

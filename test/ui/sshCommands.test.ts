@@ -115,7 +115,13 @@ describe('ssh commands in a window', () => {
     await quickInput.step('Forward Port (2/2)');
     await quickInput.type('ssh -N -L 5000:db:5432 -v alice@machine');
     await eventually(async () =>
-      assert.match(await quickInput.message(), /^Open a tunnel through alice@machine\. localhost:5000 on this machine/),
+      assert.deepEqual(
+        (await quickInput.items()).slice(0, 2).map(({ icon, label, detail }) => [icon, label, detail]),
+        [
+          ['arrow-right', 'Open a tunnel through alice@machine', ''],
+          ['', 'localhost:5000 on this machine → db:5432, as machine sees it', 'Only this machine can connect.'],
+        ],
+      ),
     );
     await window.screenshot('forward-port-command-2');
     await quickInput.dismiss();

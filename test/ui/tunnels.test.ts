@@ -144,19 +144,24 @@ describe('the extension in a window', () => {
       await quickInput.pick('web01');
       await quickInput.step('Forward Port (2/2)');
       await quickInput.type('5432:db:http:x:y');
-      await eventually(async () => assert.match(await quickInput.message(), /too many fields; .*, at character 16/));
-      assert.equal(await quickInput.isInvalid(), true);
+      const isRefused = async () =>
+        assert.match(await quickInput.verdict(), /^error · Too many fields; .*, at character 16\.$/);
+      await eventually(isRefused);
       await window.screenshot('forward-port-wrong');
       await quickInput.accept();
-      assert.equal(await quickInput.isInvalid(), true);
+      await isRefused();
+      assert.match(await quickInput.title(), /Forward Port \(2\/2\)/);
       await quickInput.type('5432');
       await eventually(async () =>
-        assert.match(await quickInput.message(), /localhost:5432 on this machine → localhost:5432, as web01 sees it/),
+        assert.match(
+          await quickInput.verdict(),
+          /^arrow-right · 5432 · .* · localhost:5432 on this machine → localhost:5432, as web01 sees it$/,
+        ),
       );
       await quickInput.type(`-L 127.0.0.1:${port}:localhost:${webPort}`);
       await eventually(async () =>
         assert.match(
-          await quickInput.message(),
+          await quickInput.verdict(),
           new RegExp(`127\\.0\\.0\\.1:${port} on this machine → localhost:${webPort}, as web01 sees it`),
         ),
       );
