@@ -14,6 +14,8 @@ export interface HostRequest {
   configFile?: string;
   /** `-o`: keyword and value, first one wins, before any file. */
   options: readonly (readonly [keyword: string, value: string])[];
+  /** A workspace asks for it and nobody else: no program of a `Match exec` is run for it. */
+  fromWorkspace?: true;
 }
 
 export interface PlannedForward {
@@ -51,7 +53,10 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
       const tunnels = running.filter((tunnel) => connectionOf(tunnel) === id);
       return {
         id,
-        host: hostRequest(tunnels[0]!.destination, configFile),
+        host: {
+          ...hostRequest(tunnels[0]!.destination, configFile),
+          ...(tunnels.every((tunnel) => tunnel.fromWorkspace) && { fromWorkspace: true }),
+        },
         forwards: tunnels.map(({ id, spec, run, wish }) => ({ id, spec, run, wish })),
         run: connectionRun(wanted, id),
         reconnect: true,

@@ -145,6 +145,7 @@ export function presetTunnels(preset: Preset): NewTunnel[] {
     destination: preset.destination,
     spec,
     ...(preset.forwards.length === 1 && { label: preset.name }),
+    ...(preset.scope.kind !== 'user' && { fromWorkspace: true }),
   }));
 }
 

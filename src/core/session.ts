@@ -27,6 +27,8 @@ export interface Tunnel {
   automatic: boolean;
   /** The number of its last start, which no other start has: what is seen of an earlier one is not taken for this one's. */
   run: number;
+  /** It came with a workspace, and nobody else has asked for it. */
+  fromWorkspace?: true;
 }
 
 export interface Wanted {
@@ -40,6 +42,7 @@ export interface NewTunnel {
   destination: Destination;
   spec: ForwardSpec;
   label?: string;
+  fromWorkspace?: true;
 }
 
 export function tunnelId({ destination, spec }: NewTunnel): string {
@@ -54,7 +57,11 @@ export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automat
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
       return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, wish: 'exact', automatic, run: 0 }] };
-    return change(list, [id], (other) => ({ ...other, ...(tunnel.label !== undefined && { label: tunnel.label }) }));
+    return change(list, [id], ({ fromWorkspace, ...other }) => ({
+      ...other,
+      ...(tunnel.label !== undefined && { label: tunnel.label }),
+      ...(fromWorkspace && tunnel.fromWorkspace && { fromWorkspace }),
+    }));
   }, wanted);
   return restartTunnels(list, added.map(tunnelId), automatic);
 }
@@ -93,15 +100,7 @@ export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
 
 /** An empty label gives the default one back. */
 export function renameTunnel(wanted: Wanted, id: string, label: string): Wanted {
-  return change(wanted, [id], ({ id, destination, spec, wish, automatic, run }) => ({
-    id,
-    destination,
-    spec,
-    wish,
-    automatic,
-    run,
-    ...(label !== '' && { label }),
-  }));
+  return change(wanted, [id], ({ label: _, ...tunnel }) => ({ ...tunnel, ...(label !== '' && { label }) }));
 }
 
 function change(wanted: Wanted, ids: readonly string[], next: (tunnel: Tunnel) => Tunnel): Wanted {

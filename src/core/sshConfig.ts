@@ -1,4 +1,6 @@
 // ssh_config(5) as far as a forward-only connection needs it: the options that `ssh -G` prints, typed.
+import { readConfigLine } from './configLine.js';
+import { connectionTokens } from './configTokens.js';
 import { parseHostAddress, type HostAddress } from './hostAddress.js';
 import { hostPort } from './wording.js';
 
@@ -110,6 +112,7 @@ const overridable = new Set([
   'user',
   'port',
   'identityfile',
+  'certificatefile',
   'identitiesonly',
   'identityagent',
   'userknownhostsfile',
@@ -131,23 +134,34 @@ const overridable = new Set([
   'permitremoteopen',
   'bindaddress',
   'proxyjump',
+  'proxycommand',
+  'connectionattempts',
+  'knownhostscommand',
+  'revokedhostkeys',
+  'checkhostip',
+  'updatehostkeys',
+  'visualhostkey',
+  'pubkeyauthentication',
+  'passwordauthentication',
+  'kbdinteractiveauthentication',
+  'ciphers',
+  'macs',
+  'kexalgorithms',
+  'hostkeyalgorithms',
+  'pubkeyacceptedalgorithms',
+  'casignaturealgorithms',
+  'canonicalizehostname',
+  'canonicaldomains',
+  'canonicalizefallbacklocal',
+  'canonicalizemaxdots',
+  'canonicalizepermittedcnames',
+  'clearallforwardings',
+  'ignoreunknown',
+  'tag',
 ]);
 
 export function isOverridable(keyword: string): boolean {
   return overridable.has(keyword.toLowerCase());
-}
-
-/** Values of `ssh -G` that change how or whether a host is reached and that this version can't honour, by name. */
-export function unsupportedOptions(options: Options): string[] {
-  const set = (keyword: string) => {
-    const value = options.get(keyword)?.[0];
-    return value !== undefined && value !== '' && value.toLowerCase() !== 'none';
-  };
-  return [
-    ...(set('proxycommand') ? ['ProxyCommand'] : []),
-    ...(set('knownhostscommand') ? ['KnownHostsCommand'] : []),
-    ...(set('revokedhostkeys') ? ['RevokedHostKeys'] : []),
-  ];
 }
 
 /** Defaults of our own where OpenSSH waits for ever: a person watches. */
@@ -189,16 +203,10 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
   const hostName = one('hostname') ?? alias;
   const port = number('port', 22, 1);
   if (port > 65535) throw new Error(`port ${port}: expected 1 to 65535`);
-  const tokens: Record<string, string> = {
-    '%': '%',
-    d: local.home,
-    h: hostName,
-    k: one('hostkeyalias') ?? alias,
-    n: alias,
-    p: String(port),
-    r: user,
-    u: local.name,
-  };
+  const proxyJump = jumps(one('proxyjump'), { '%': '%', h: hostName, n: alias, p: String(port), r: user });
+  const facts = { original: alias, hostName, port, user, jump: proxyJump.at(-1)?.host ?? '' };
+  const keyAlias = one('hostkeyalias');
+  const tokens = connectionTokens({ ...facts, ...(keyAlias !== undefined && { hostKeyAlias: keyAlias }) }, local);
   const path = (text: string) => expandPath(text, tokens, local);
   const paths = (keyword: string, otherwise: readonly string[]) => {
     const values = options.get(keyword)?.flatMap(splitFiles) ?? otherwise;
@@ -221,7 +229,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     port,
     user,
     ...(hostKeyAlias && { hostKeyAlias }),
-    proxyJump: jumps(one('proxyjump'), { '%': '%', h: hostName, n: alias, p: String(port), r: user }),
+    proxyJump,
     ...(set('proxycommand') && { proxyCommand: commandTokens('proxycommand', one('proxycommand')!, tokens) }),
     connectionAttempts: number('connectionattempts', 1, 1),
     ...(bindAddress && { bindAddress }),
@@ -281,10 +289,10 @@ function updating(value: string): HostConfig['updateHostKeys'] {
   return ['yes', 'true', 'on'].includes(value) ? 'yes' : 'no';
 }
 
-/** A command in which each token stands for what it means; another one is an error, as in ssh. */
+/** A ProxyCommand in which each token stands for what it means; one that ssh does not take there is an error, as in ssh. */
 function commandTokens(keyword: string, command: string, tokens: Readonly<Record<string, string>>): string {
-  return command.replace(/%(.?)/g, (token, letter: string) => {
-    const meaning = tokens[letter];
+  return command.replace(/%(.?)/gs, (token, letter: string) => {
+    const meaning = '%hknpr'.includes(letter) ? tokens[letter] : undefined;
     if (meaning === undefined) throw new Error(`${keyword} ${command}: unknown token ${token}`);
     return meaning;
   });
@@ -418,23 +426,14 @@ export function serverText({ user, hostName, port }: HostConfig): string {
   return `${user}@${hostPort(hostName, port)}`;
 }
 
-/** A line of ssh_config in its words: the keyword in lower case, and what follows up to a comment, quotes resolved. */
-function readLine(line: string): { keyword: string; words: string[] } | undefined {
-  const [, keyword, rest] = /^\s*([A-Za-z]\w*)(?:\s*=\s*|\s+)(.*?)\s*$/.exec(line) ?? [];
-  if (!keyword || rest === undefined) return undefined;
-  const words = splitWords(rest);
-  const comment = words.findIndex((word) => word.startsWith('#'));
-  return { keyword: keyword.toLowerCase(), words: comment < 0 ? words : words.slice(0, comment) };
-}
-
 /** The names in `Host` lines that are no patterns, and the files that `Include` names, in the order written. */
 export function listHosts(text: string): { hosts: string[]; includes: string[] } {
   const hosts: string[] = [];
   const includes: string[] = [];
-  for (const line of text.split(/\r?\n/)) {
-    const read = readLine(line);
-    if (read?.keyword === 'include') includes.push(...read.words.filter((word) => word !== ''));
-    if (read?.keyword === 'host') hosts.push(...read.words.filter((word) => !/[*?!]|^$/.test(word)));
+  for (const line of text.split('\n')) {
+    const { keyword, words = [] } = readConfigLine(line) ?? {};
+    if (keyword === 'include') includes.push(...words.filter((word) => word !== ''));
+    if (keyword === 'host') hosts.push(...words.filter((word) => !/[*?!]|^$/.test(word)));
   }
   return { hosts: [...new Set(hosts)], includes };
 }

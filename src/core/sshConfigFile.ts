@@ -62,14 +62,14 @@ export interface ConfigQuery {
 }
 
 export interface ResolvedConfig {
-  /** As `ssh -G` prints them, in its order. */
-  lines: readonly { keyword: string; value: string; source: ValueSource }[];
+  /** As `ssh -G` prints them, in its order; `words` of which a value is made, where they may have blanks in them. */
+  lines: readonly { keyword: string; value: string; source: ValueSource; words?: readonly string[] }[];
   /** The forwards in the order in which they were written, the tokens in the paths of sockets as written. */
   forwards: readonly { spec: ForwardSpec; source: ValueSource }[];
   /** Every file that was read, with those that are not there and would be read. */
   files: readonly string[];
-  /** `Match exec` lines that did not match since no program is to be run. */
-  notRun: readonly Origin[];
+  /** Every line with a `Match exec`, or for which ssh might read one that is not seen here; it may not count for the host. */
+  programs: readonly Origin[];
 }
 
 /** A config that ssh would refuse, in its words: `file line N: ...`; the `detail` is what stands behind that place. */
@@ -111,7 +111,7 @@ interface State {
   forwards: { spec: ForwardSpec; source: ValueSource }[];
   jump?: { host: string; user?: string; port?: number; extra?: string; source: ValueSource };
   files: Set<string>;
-  notRun: Map<string, Origin>;
+  programs: Map<string, Origin>;
   reads: number;
   world: ConfigWorld;
 }
@@ -136,7 +136,7 @@ export async function resolveConfig(query: ConfigQuery, world: ConfigWorld): Pro
     lists: new Map(),
     forwards: [],
     files: new Set(),
-    notRun: new Map(),
+    programs: new Map(),
     reads: 0,
     world,
   };
@@ -177,11 +177,14 @@ async function resolve(state: State, query: ConfigQuery): Promise<ResolvedConfig
   return finish(state, written?.source ?? { kind: 'default' });
 }
 
-/** The lines as `Options`, as parseOptionLines makes them of what `ssh -G` prints. */
+/** The lines as `Options`, as parseOptionLines makes them of what `ssh -G` prints, but for quotes around what has a blank. */
 export function optionsOf({ lines }: Pick<ResolvedConfig, 'lines'>): Options {
   const options = new Map<string, string[]>();
-  for (const { keyword, value } of lines)
-    options.set(keyword.toLowerCase(), [...(options.get(keyword.toLowerCase()) ?? []), value]);
+  for (const { keyword, value, words } of lines) {
+    // A path with a blank would read as two.
+    const text = words?.some((word) => /\s/.test(word)) ? words.map((word) => `"${word}"`).join(' ') : value;
+    options.set(keyword.toLowerCase(), [...(options.get(keyword.toLowerCase()) ?? []), text]);
+  }
   return options;
 }
 
@@ -561,15 +564,16 @@ function matchFacts(state: State, origin: Origin) {
     addresses: () => world.addresses(),
     localUser: world.user,
     expand: (command: string, hostName: string): string => {
+      addProgram(state, origin);
       const facts = { ...tokenFacts(state, hostName), hostKeyAlias: values.get('hostkeyalias')?.text ?? hostName };
       return expanded(() => expandTokens(command, connectionTokens(facts, world.user)), origin);
     },
-    run: async (command: string): Promise<boolean | undefined> => {
-      if (world.run) return world.run(command);
-      state.notRun.set(`${origin.file}:${origin.line}`, origin);
-      return undefined;
-    },
+    run: async (command: string): Promise<boolean | undefined> => world.run?.(command),
   };
+}
+
+function addProgram({ programs }: State, origin: Origin): void {
+  programs.set(`${origin.file}:${origin.line}`, origin);
 }
 
 function tokenFacts(state: State, hostName: string): TokenFacts {
@@ -595,9 +599,11 @@ async function include(state: State, paths: readonly string[], place: Place, cou
     const { folder } = isUsers ? userConfig(user) : systemConfig(user);
     const isAbsolute = path.startsWith('/') || (user.windows && /^([a-z]:)?[\\/]/i.test(path));
     const pattern = isAbsolute ? path : path.startsWith('~') ? expandHome(path, user) : `${folder}/${path}`;
+    // Another user's home and classes of characters are known to ssh alone: what stands there is not.
+    if (pattern.startsWith('~') || /\[[:.=]/.test(pattern)) addProgram(state, origin);
     const files = await state.world.glob(pattern);
     // What may come to be there is to be watched.
-    if (files.length === 0 && !/[*?[]/.test(pattern)) state.files.add(pattern);
+    if (files.length === 0) state.files.add(pattern);
     for (const file of files) {
       const within = { isUsers, never: never || !counts, depth: depth + 1 };
       // A Host or Match in it ends with it.
@@ -640,7 +646,7 @@ async function canonicalize(state: State): Promise<string | undefined> {
 }
 
 /** Runs an expansion; what it can't expand is an error of the config. */
-function expanded(expand: () => string, origin?: Origin): string {
+function expanded<T>(expand: () => T, origin?: Origin): T {
   try {
     return expand();
   } catch (error) {
@@ -674,13 +680,22 @@ function finish(state: State, hostSource: ValueSource): ResolvedConfig {
     values.set('updatehostkeys', { text: 'false', source: standard });
   if (values.get('updatehostkeys')?.text === 'ask' && values.has('remotecommand'))
     values.set('updatehostkeys', { ...values.get('updatehostkeys')!, text: 'false' });
-  if (userFiles) put('userknownhostsfile', () => userFiles.map(asFile).join(' '));
+  const knownHosts = values.get('userknownhostsfile');
+  if (knownHosts) {
+    const words = expanded(() => userFiles!.map(asFile), originOf(knownHosts.source));
+    values.set('userknownhostsfile', { ...knownHosts, words, text: words.join(' ') });
+  }
   const forwards = values.get('clearallforwardings')?.text === 'yes' ? [] : state.forwards;
   const printed = forwards.map(({ spec, source }) => {
     const socket = (path: string) => expanded(() => expandTokens(path, tokens), originOf(source));
     return { spec: withPaths(spec, socket), source };
   });
-  const line = (keyword: string, { text, source }: Stored) => ({ keyword, value: text, source });
+  const line = (keyword: string, { text, source, words }: Stored) => ({
+    keyword,
+    value: text,
+    source,
+    ...(words && keyword.endsWith('knownhostsfile') && { words }),
+  });
   const lines = printedKeywords.flatMap(([keyword, otherwise]) => {
     const stored = values.get(keyword.toLowerCase());
     const list = lists.get(keyword);
@@ -695,7 +710,7 @@ function finish(state: State, hostSource: ValueSource): ResolvedConfig {
         return (list ?? defaultIdentities.map((text) => ({ text, source: standard }))).map((one) => line(keyword, one));
       case 'globalknownhostsfile':
       case 'userknownhostsfile':
-        return line(keyword, stored ?? { text: knownHostsFiles(keyword, world.user), source: standard });
+        return line(keyword, stored ?? { ...knownHostsFiles(keyword, world.user), source: standard });
       case 'serveraliveinterval':
         if (stored) break;
         return line(keyword, { text: values.get('batchmode')?.text === 'yes' ? '300' : '0', source: standard });
@@ -730,15 +745,16 @@ function finish(state: State, hostSource: ValueSource): ResolvedConfig {
     if (stored) return line(keyword, stored);
     return otherwise === undefined ? [] : line(keyword, { text: otherwise, source: standard });
   });
-  return { lines, forwards, files: [...state.files], notRun: [...state.notRun.values()] };
+  return { lines, forwards, files: [...state.files], programs: [...state.programs.values()] };
 }
 
 const defaultIdentities = ['rsa', 'ecdsa', 'ecdsa_sk', 'ed25519', 'ed25519_sk', 'xmss', 'dsa'].map((type) => `~/.ssh/id_${type}`); // prettier-ignore
 
-function knownHostsFiles(keyword: string, local: LocalUser): string {
+function knownHostsFiles(keyword: string, local: LocalUser): Omit<Stored, 'source'> {
   const folder = keyword.startsWith('user') ? userConfig(local).folder : systemConfig(local).folder;
   const name = keyword.startsWith('user') ? 'known_hosts' : 'ssh_known_hosts';
-  return `${folder}/${name} ${folder}/${name}2`;
+  const words = [`${folder}/${name}`, `${folder}/${name}2`];
+  return { words, text: words.join(' ') };
 }
 
 /** OpenSSH turns it on by itself where the files are its own, and DNS has no say. */

@@ -3,6 +3,8 @@ import { printDestination } from '../core/destination.js';
 import type { Engine, EngineEvent, Reply } from '../core/engine.js';
 import type { HostRequest, Plan, PlannedConnection } from '../core/plan.js';
 import { openConnection, type Connection, type ConnectionContext } from './connection.js';
+import type { JumpHosts } from './dial.js';
+import { createHops } from './hops.js';
 import { dialServerPorts, listServerPorts } from './serverPorts.js';
 import { readConfigForwards, readHosts } from './sshFiles.js';
 
@@ -12,6 +14,7 @@ export function createEngine(): Engine {
   const openAsks = new Map<string, (reply: Reply) => void>();
   /** Closings under way, by connection: the same host is dialled again, and its ports asked for, when they are done. */
   const closings = new Map<string, Promise<void>>();
+  const hops: JumpHosts = createHops();
   let asked = 0;
   let current: Plan = { connections: [] };
 
@@ -36,6 +39,7 @@ export function createEngine(): Engine {
         cancelled.addEventListener('abort', withdraw);
         emit({ kind: 'asked', ask: { ...question, id, connection } });
       }),
+    hops,
   });
 
   const close = (id: string, connection: Connection) => {
@@ -115,7 +119,10 @@ export function createEngine(): Engine {
   };
 }
 
-/** Whether it is dialled in the same way: the same host may be meant by another text, or with another file. */
+/**
+ * Whether it is dialled in the same way: the same host may be meant by another text, or with another file. Who asks for
+ * it is no reason to dial anew.
+ */
 function isSameRequest(a: HostRequest, b: HostRequest): boolean {
   const key = ({ destination, configFile, options }: HostRequest) =>
     JSON.stringify([printDestination(destination), configFile ?? null, options]);
@@ -123,5 +130,5 @@ function isSameRequest(a: HostRequest, b: HostRequest): boolean {
 }
 
 function sameHost(a: PlannedConnection, b: PlannedConnection): boolean {
-  return JSON.stringify(a.host) === JSON.stringify(b.host) && a.reconnect === b.reconnect;
+  return isSameRequest(a.host, b.host) && a.reconnect === b.reconnect;
 }

@@ -1,23 +1,40 @@
 // The files of ssh on this machine: its config through `ssh -G`, known_hosts, identities.
 import { execFile } from 'node:child_process';
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { homedir, hostname, userInfo } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { isAbsolute } from 'node:path';
+import { assembleAlgorithms } from '../core/configAlgorithms.js';
 import type { ConfigForward, ConfigForwards } from '../core/configForward.js';
+import { expandHome } from '../core/configTokens.js';
+import { quoteConfig } from '../core/configWords.js';
 import { printValue } from '../core/destination.js';
+import type { LogLevel } from '../core/engine.js';
+import type { ValueSource } from '../core/explanation.js';
 import { FailureError, errorCode } from '../core/failure.js';
+import { forwardWords, type ForwardSpec } from '../core/forwardSpec.js';
 import { printHostAddress } from '../core/hostAddress.js';
 import type { HostRequest } from '../core/plan.js';
+import { printedForwards } from '../core/printedForward.js';
 import {
-  expandPath,
   hostConfig,
   listHosts,
   parseOptionLines,
-  unsupportedOptions,
+  type Algorithms,
   type HostConfig,
   type LocalUser,
+  type Options,
 } from '../core/sshConfig.js';
-import { ConfigError, resolveConfig, userConfig } from '../core/sshConfigFile.js';
+import {
+  ConfigError,
+  optionsOf,
+  printConfigLines,
+  resolveConfig,
+  userConfig,
+  type ConfigQuery,
+  type ConfigWorld,
+  type ResolvedConfig,
+} from '../core/sshConfigFile.js';
+import { askedAlgorithms } from './algorithms.js';
 import { createConfigWorld } from './configWorld.js';
 
 export function localUser(): LocalUser {
@@ -41,41 +58,170 @@ function userName(): string {
   }
 }
 
+/** The effective options of a host. */
+export interface HostOptions {
+  options: Options;
+  /** In the lines of `ssh -G`, as it or our own resolver printed them. */
+  printed: string;
+  /** OpenSSH's own lists, which stand in the options where nobody set one. */
+  builtIn: Algorithms;
+  /** Of the config files and the request, each once, the tokens in sockets' paths as written; none if they are cleared. */
+  forwards: readonly ForwardSpec[];
+}
+
+type Log = (text: string, level?: LogLevel) => void;
+
+/** Set, our own resolver reads ssh_config even where there is an ssh program. */
+const ownResolver = 'SSH_TUNNELS_NO_SSH';
+
 /**
- * The options of a host, as `ssh -G` makes them of the request and the config files. Without an ssh program, or with
- * the config file `none`, the request alone counts. Throws a FailureError.
+ * The options of a host as `ssh -G` makes them of the request, which has the first word, and of the config files; without
+ * an ssh program our own resolver does. What a workspace asks for runs no program of a `Match exec`. `forwards` are the
+ * request's own. Throws a FailureError.
  */
-async function resolveHost(request: HostRequest, abort: AbortSignal, log: (text: string) => void): Promise<HostConfig> {
-  const { destination, configFile } = request;
-  const options: (readonly [string, string])[] = [
-    ...(destination.user !== undefined ? [['User', destination.user] as const] : []),
-    ...(destination.port !== undefined ? [['Port', String(destination.port)] as const] : []),
-    // First value wins, and nothing may take back that nobody can be asked.
-    ...request.options,
-    // A file's name goes to -i, which takes it without quotes.
-    ...(destination.options ?? []).map(
-      (option) => [option[0], option[0] === 'IdentityFile' ? option[1] : printValue(option)] as const,
-    ),
-  ];
-  const given = options.map(([keyword, value]) => `${keyword} ${value}`);
-  let lines = firstOfEach(given).join('\n');
-  if (configFile === undefined || !['none', '/dev/null'].includes(configFile)) {
-    const printed = await askSsh(destination.host, options, configFile, abort);
-    if (printed === undefined) log('No ssh program was found: ~/.ssh/config is not read.');
-    else lines = printed;
-  }
-  const parsed = parseOptionLines(lines);
-  const [unsupported] = unsupportedOptions(parsed);
-  if (unsupported)
-    throw new FailureError({
-      kind: 'notSupportedYet',
-      what: `${unsupported}, which ssh_config sets for ${destination.host},`,
+export async function resolveOptions(
+  request: HostRequest,
+  abort: AbortSignal,
+  log: Log,
+  forwards: readonly ForwardSpec[] = [],
+): Promise<HostOptions> {
+  const { host } = request.destination;
+  const user = localUser();
+  const options = [...(await givenOptions(request, user, log)), ...forwards.map(forwardOption)];
+  const configFile = request.configFile === '/dev/null' ? 'none' : request.configFile;
+  const query = { host, options, ...(configFile !== undefined && { configFile }) };
+  const resolveHere = async (programs?: { abort: AbortSignal }) => ownOptions(await ask(query, createConfigWorld(user, programs))); // prettier-ignore
+  const ask = (asked: ConfigQuery, world: ConfigWorld) =>
+    resolveConfig(asked, world).catch((error: unknown) => {
+      throw error instanceof ConfigError ? sshConfigFailure(error.message) : error;
     });
-  try {
-    return hostConfig(destination.host, parsed, localUser());
-  } catch (error) {
-    throw new FailureError({ kind: 'sshConfig', detail: `${(error as Error).message}.` });
+  if (configFile === 'none') return resolveHere();
+  if (request.fromWorkspace) {
+    const resolved = await ask(query, createConfigWorld(user));
+    const [first] = resolved.programs;
+    if (first) {
+      log(`${host} comes from a workspace: Match exec (${first.file} line ${first.line}) counts as not matched.`);
+      return ownOptions(resolved);
+    }
   }
+  const programs = request.fromWorkspace ? undefined : { abort };
+  if (process.env[ownResolver] === '1') return resolveHere(programs);
+  const printed = await askSsh(host, options, configFile, abort);
+  const defaults = printed === undefined ? undefined : await sshDefaults(abort);
+  if (printed === undefined || defaults === undefined) {
+    log('No ssh program was found: ssh_config is read without it.');
+    return resolveHere(programs);
+  }
+  const parsed = parseOptionLines(realForwards(printed));
+  return { options: parsed, printed, builtIn: defaults, forwards: printedForwards(parsed) };
+}
+
+/**
+ * The lines of resolveOptions, each with where it comes from as our own resolver sees it; `undefined` where the two
+ * differ. Throws a FailureError.
+ */
+export async function explainOptions(
+  request: HostRequest,
+  abort: AbortSignal,
+  log: Log,
+): Promise<readonly { keyword: string; value: string; source?: ValueSource }[]> {
+  const { options } = await resolveOptions(request, abort, log);
+  const user = localUser();
+  const { configFile } = request;
+  const query = { host: request.destination.host, options: await givenOptions(request, user, () => {}), ...(configFile !== undefined && { configFile }) }; // prettier-ignore
+  const programs = request.fromWorkspace ? undefined : { abort };
+  const own = await resolveConfig(query, createConfigWorld(user, programs)).then(
+    ({ lines }) => [...lines],
+    (error: unknown) => {
+      if (error instanceof ConfigError) return [];
+      throw error;
+    },
+  );
+  return [...options].flatMap(([keyword, values]) =>
+    values.map((value) => {
+      const at = own.findIndex((line) => line.keyword.toLowerCase() === keyword && line.value === value);
+      const [found] = at < 0 ? [] : own.splice(at, 1);
+      return { keyword, value, ...(found && { source: found.source }) };
+    }),
+  );
+}
+
+/** What stands on the command line, in ssh's order. A key's file that is not there is left out, as ssh does it. */
+async function givenOptions(
+  { destination, options }: HostRequest,
+  user: LocalUser,
+  log: Log,
+): Promise<[string, string][]> {
+  const given: [string, string][] = [
+    ...(destination.user !== undefined ? [['User', destination.user] as [string, string]] : []),
+    ...(destination.port !== undefined ? [['Port', String(destination.port)] as [string, string]] : []),
+    // First value wins, and nothing may take back that nobody can be asked.
+    ...options.map(([keyword, value]): [string, string] => [keyword, value]),
+    // A file's name goes to -i, which takes it without quotes.
+    ...(destination.options ?? []).map((option): [string, string] => [
+      option[0],
+      option[0] === 'IdentityFile' ? option[1] : printValue(option),
+    ]),
+  ]; // prettier-ignore
+  const isThere = await Promise.all(
+    given.map(async ([keyword, value]) => {
+      if (keyword.toLowerCase() !== 'identityfile') return true;
+      const problem = await stat(expandHome(value, user)).then(() => undefined, errorCode);
+      if (problem !== undefined) log(`The identity file ${value} is left out: ${problem === 'ENOENT' ? 'there is none' : problem}.`, 'warning'); // prettier-ignore
+      return problem === undefined;
+    }),
+  );
+  return given.filter((_, index) => isThere[index]);
+}
+
+function forwardOption(spec: ForwardSpec): [string, string] {
+  const keyword = { local: 'LocalForward', remote: 'RemoteForward', dynamic: 'DynamicForward' }[spec.kind];
+  return [keyword, forwardWords(spec).map(quoteConfig).join(' ')];
+}
+
+function ownOptions(resolved: ResolvedConfig): HostOptions {
+  const list = (keyword: string) => assembleAlgorithms(keyword, undefined)!;
+  return {
+    options: optionsOf(resolved),
+    printed: printConfigLines(resolved),
+    builtIn: {
+      kex: list('kexalgorithms'),
+      cipher: list('ciphers'),
+      mac: list('macs'),
+      hostKey: list('hostkeyalgorithms'),
+    },
+    forwards: resolved.forwards.map(({ spec }) => spec),
+  };
+}
+
+let defaults: Promise<Algorithms | undefined> | undefined;
+
+/** The lists that the ssh program has by itself, which it is asked for once; `undefined`: there is none. */
+async function sshDefaults(abort: AbortSignal): Promise<Algorithms | undefined> {
+  defaults ??= askSsh('localhost', [], 'none', AbortSignal.timeout(longestAnswer)).then(
+    (printed) => printed === undefined ? undefined : hostConfig('localhost', parseOptionLines(printed), localUser()).algorithms, // prettier-ignore
+    (error: unknown) => {
+      defaults = undefined;
+      throw error;
+    },
+  );
+  abort.throwIfAborted();
+  return defaults;
+}
+
+async function resolveHost(request: HostRequest, abort: AbortSignal, log: Log): Promise<HostConfig> {
+  const { host } = request.destination;
+  const { options, builtIn } = await resolveOptions(request, abort, log);
+  try {
+    const config = hostConfig(host, options, localUser());
+    return { ...config, algorithms: askedAlgorithms(config.algorithms, builtIn) };
+  } catch (error) {
+    throw sshConfigFailure((error as Error).message);
+  }
+}
+
+function sshConfigFailure(detail: string): FailureError {
+  return new FailureError({ kind: 'sshConfig', detail: `${detail.replace(/\.$/, '')}.` });
 }
 
 /** A chain that grows with each step (`ProxyJump x%n`) never meets itself. */
@@ -86,12 +232,8 @@ const mostHops = 16;
  * A jump host has the config files in common with it, and no more: what stands on the command line is for the requested
  * host alone, as in ssh, but for the BatchMode that says that nobody can be asked. Throws a FailureError.
  */
-export async function resolveRoute(
-  request: HostRequest,
-  abort: AbortSignal,
-  log: (text: string) => void,
-): Promise<readonly HostConfig[]> {
-  const { configFile } = request;
+export async function resolveRoute(request: HostRequest, abort: AbortSignal, log: Log): Promise<readonly HostConfig[]> {
+  const { configFile, fromWorkspace } = request;
   const batch = request.options.filter(([keyword, value]) => /^batchmode$/i.test(keyword) && /^(yes|true|on)$/i.test(value)); // prettier-ignore
   const route = [await resolveHost(request, abort, log)];
   const followed: string[] = [];
@@ -107,22 +249,15 @@ export async function resolveRoute(
       followed.push(hop);
     }
     const options = [...batch, ...(before === '' ? [] : [['ProxyJump', before] as const])];
-    route.unshift(
-      await resolveHost({ destination, options, ...(configFile !== undefined && { configFile }) }, abort, log),
-    );
+    const hopRequest = { destination, options, ...(configFile !== undefined && { configFile }), ...(fromWorkspace && { fromWorkspace }) }; // prettier-ignore
+    route.unshift(await resolveHost(hopRequest, abort, log));
   }
 }
 
-/** First value wins, but for the keywords that accumulate. */
-function firstOfEach(lines: readonly string[]): string[] {
-  const seen = new Set<string>();
-  return lines.filter((line) => {
-    const keyword = line.split(' ', 1)[0]!.toLowerCase();
-    if (keyword === 'identityfile') return true;
-    return !seen.has(keyword) && seen.add(keyword);
-  });
-}
+/** ms */
+const longestAnswer = 10_000;
 
+/** What `ssh -G` prints; `undefined`: there is no ssh program. Throws a FailureError. */
 function askSsh(
   host: string,
   options: readonly (readonly [string, string])[],
@@ -140,11 +275,12 @@ function askSsh(
     host,
   ];
   return new Promise((resolve, reject) => {
-    execFile('ssh', args, { timeout: 10_000, windowsHide: true, signal: abort }, (error, stdout, stderr) => {
+    execFile('ssh', args, { timeout: longestAnswer, windowsHide: true, signal: abort }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout);
       if (error.code === 'ENOENT') return resolve(undefined);
-      const detail = stderr.trim().split(/\r?\n/)[0] || error.message;
-      reject(new FailureError({ kind: 'sshConfig', detail: `${detail.replace(/\.$/, '')}.` }));
+      // What it only warns of is not the reason.
+      const said = stderr.trim().split(/\r?\n/).filter((line) => !/Unsupported option|^Pseudo-terminal|^Warning: /.test(line)); // prettier-ignore
+      reject(sshConfigFailure(said[0] || error.message));
     });
   });
 }
@@ -167,24 +303,31 @@ export function realForwards(printed: string): string {
 }
 
 /** Host names to pick from, with those of included files. A file that can't be read has none. */
-export async function readHosts(configFile: string | undefined): Promise<readonly string[]> {
-  const local = localUser();
-  const folder = join(local.home, '.ssh');
+export function readHosts(configFile: string | undefined): Promise<readonly string[]> {
+  return listHostsOf(configFile, createConfigWorld(localUser()));
+}
+
+async function listHostsOf(
+  configFile: string | undefined,
+  { read, glob, user }: ConfigWorld,
+): Promise<readonly string[]> {
+  const { file: top, folder } = userConfig(user);
   const hosts = new Set<string>();
   const seen = new Set<string>();
-  const read = async (file: string, depth: number): Promise<void> => {
+  const readFile = async (file: string, depth: number): Promise<void> => {
     // ssh includes 16 deep at most.
     if (seen.has(file) || depth > 16) return;
     seen.add(file);
-    const text = await readFile(file, 'utf8').catch(() => '');
-    const listed = listHosts(text);
+    const found = await read(file);
+    if (found.kind !== 'text') return;
+    const listed = listHosts(found.text);
     for (const host of listed.hosts) hosts.add(host);
     for (const include of listed.includes) {
-      const path = expandPath(include, {}, local);
-      for (const name of await expandGlob(isAbsolute(path) ? path : join(folder, path))) await read(name, depth + 1);
+      const path = expandHome(include, user);
+      for (const name of await glob(isAbsolute(path) ? path : `${folder}/${path}`)) await readFile(name, depth + 1);
     }
   };
-  await read(configFile ?? join(folder, 'config'), 0);
+  await readFile(configFile ?? top, 0);
   return [...hosts];
 }
 
@@ -198,7 +341,7 @@ export async function readConfigForwards(configFile: string | undefined): Promis
   const problems = new Map<string, ConfigForwards['problems'][number]>();
   const files = new Set<string>();
   const top = configFile ?? userConfig(world.user).file;
-  for (const host of await readHosts(configFile)) {
+  for (const host of await listHostsOf(configFile, world)) {
     try {
       const query = { host, options: [], ...(configFile !== undefined && { configFile }) };
       const resolved = await resolveConfig(query, world);
@@ -213,22 +356,6 @@ export async function readConfigForwards(configFile: string | undefined): Promis
     }
   }
   return { forwards, problems: [...problems.values()], files: [...new Set([top, ...files])] };
-}
-
-/** `*` and `?` in the last part of a path, which is how people write Include. */
-async function expandGlob(path: string): Promise<string[]> {
-  const folder = dirname(path);
-  const pattern = path.slice(folder.length + 1);
-  if (!/[*?]/.test(pattern)) return [path];
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replace(/\*/g, '.*')
-    .replace(/\?/g, '.');
-  const names = await readdir(folder).catch(() => []);
-  return names
-    .filter((name) => new RegExp(`^${source}$`).test(name) && !name.startsWith('.'))
-    .sort()
-    .map((name) => join(folder, name));
 }
 
 /** The text of a private key's file. Throws a FailureError; on Unix also for a file that others can read, as ssh does. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { connectionTokens } from '../../src/core/configTokens.js';
 import {
   expandPath,
   hostConfig,
@@ -11,7 +13,6 @@ import {
   listHosts,
   parseOptionLines,
   serverText,
-  unsupportedOptions,
   type HostConfig,
   type LocalUser,
 } from '../../src/core/sshConfig.js';
@@ -202,24 +203,8 @@ describe('the options that ssh -G prints', () => {
       gatewayPorts: false,
       streamLocalBindMask: 0o177,
       streamLocalBindUnlink: false,
-      tokens: { '%': '%', d: home, h: 'web01', k: 'web01', n: 'web01', p: '22', r: name, u: name },
+      tokens: connectionTokens({ original: 'web01', hostName: 'web01', port: 22, user: name, jump: '' }, local),
     } satisfies Omit<HostConfig, 'identityFiles' | 'globalKnownHostsFiles' | 'algorithms'>);
-  });
-
-  it('name what this version can’t honour', async () => {
-    const unsupported = async (config: string) => unsupportedOptions(await optionsOf(config, 'web01'));
-    assert.deepEqual(await unsupported('ProxyCommand nc %h %p'), ['ProxyCommand']);
-    assert.deepEqual(await unsupported('KnownHostsCommand /bin/true %h\nRevokedHostKeys /etc/revoked'), [
-      'KnownHostsCommand',
-      'RevokedHostKeys',
-    ]);
-    assert.deepEqual(await unsupported('ProxyCommand none\nRevokedHostKeys none\nKnownHostsCommand none'), []);
-    assert.deepEqual(await unsupported('ProxyJump jump'), []);
-    assert.deepEqual(await unsupported('Host other\n  ProxyCommand nc %h %p'), []);
-    // Whichever comes first wins.
-    assert.deepEqual(await unsupported('ProxyJump jump\nProxyCommand nc %h %p'), []);
-    assert.deepEqual(await unsupported('ProxyCommand nc %h %p\nProxyJump jump'), ['ProxyCommand']);
-    assert.deepEqual(await unsupported(''), []);
   });
 });
 
@@ -280,7 +265,20 @@ describe('hostConfig', () => {
       gatewayPorts: false,
       streamLocalBindMask: 0o177,
       streamLocalBindUnlink: false,
-      tokens: { '%': '%', d: '/home/ann', h: 'web01', k: 'web01', n: 'web01', p: '22', r: 'ann', u: 'ann' },
+      tokens: {
+        '%': '%',
+        C: createHash('sha1').update('hereweb0122ann').digest('hex'),
+        L: 'here',
+        d: '/home/ann',
+        h: 'web01',
+        j: '',
+        k: 'web01',
+        l: 'here',
+        n: 'web01',
+        p: '22',
+        r: 'ann',
+        u: 'ann',
+      },
     } satisfies HostConfig));
 
   it('leaves out the methods that are switched off', () => {
@@ -414,7 +412,7 @@ describe('isOverridable', () => {
       true,
       true,
     ]);
-    assert.deepEqual(['ProxyCommand', 'LocalCommand', '', 'constructor'].map(isOverridable), [
+    assert.deepEqual(['RemoteCommand', 'LocalCommand', '', 'constructor'].map(isOverridable), [
       false,
       false,
       false,
