@@ -1,11 +1,11 @@
 // One SSH connection and its forwards: dial, listen; dial again when it breaks.
 import { backoff } from '../core/backoff.js';
 import type { Client, EngineEvent, LogLevel, Reply } from '../core/engine.js';
-import { failureOf, type Failure } from '../core/failure.js';
+import { failureOf, innermost, type Failure } from '../core/failure.js';
 import type { PlannedConnection, PlannedForward } from '../core/plan.js';
 import { serverText, type HostConfig } from '../core/sshConfig.js';
 import { failureText } from '../core/wording.js';
-import { dialHost, type Dial, type Memory } from './dial.js';
+import { dialHost, lostFailure, type Dial, type JumpHosts } from './dial.js';
 import type { AskUser, Question } from './hostKeyCheck.js';
 import { openForward, type Forward, type ForwardContext } from './forward.js';
 import type { SshSession } from './sshClient.js';
@@ -14,6 +14,7 @@ export interface ConnectionContext {
   emit(event: EngineEvent): void;
   /** Puts a question to the person; `cancelled` withdraws it. */
   ask(question: Question, cancelled: AbortSignal): Promise<Reply>;
+  hops: JumpHosts;
 }
 
 export interface Connection {
@@ -34,7 +35,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const { id } = first;
   const { emit } = context;
   const host = first.host.destination.host;
-  const memory: Memory = { secrets: new Map(), acceptedKeys: new Set() };
+  const memory = { secrets: new Map<string, string>(), acceptedKeys: new Set<string>() };
   const forwards = new Map<string, Forward>();
   /** Those that listen no more, while their clients finish. */
   const draining = new Set<Forward>();
@@ -47,6 +48,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   let session: SshSession | undefined;
   let config: HostConfig | undefined;
   let dialling: Dial | undefined;
+  let reaching: ReturnType<typeof dialHost> | undefined;
   let retry: NodeJS.Timeout | undefined;
   let failed = false;
   let closed = false;
@@ -55,6 +57,9 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   /** A forward that was started again has two: the clients of the one before may still finish. */
   const running = (id: string) => [...draining, ...forwards.values()].filter((forward) => forward.planned.id === id);
   const log = (text: string, level: LogLevel = 'debug') => emit({ kind: 'logged', level, text: `${id}: ${text}` });
+
+  const serverSaid = (about: 'banner' | 'login', text: string) =>
+    emit({ kind: 'serverSaid', connection: id, about, text });
 
   const whileClosing = (work: Promise<void>, among = closings) => {
     const closing = work.finally(() => among.delete(closing));
@@ -139,8 +144,13 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     const dial: Dial = { abort: new AbortController(), cancelled: false };
     dialling = dial;
     emit({ kind: 'connecting', connection: id, attempt });
+    /** The first question that nobody could be asked. */
+    let unasked: Question | undefined;
     const ask: AskUser = async (question) => {
-      if (attempt > 1) return { kind: 'cancel' };
+      if (attempt > 1) {
+        unasked ??= question;
+        return { kind: 'cancel' };
+      }
       const reply = await context.ask(question, dial.abort.signal);
       if (reply.kind === 'cancel') {
         dial.cancelled = true;
@@ -148,7 +158,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       }
       return reply;
     };
-    dialHost(planned.host, dial, { ask, memory, log })
+    reaching = dialHost(planned.host, dial, { ask, memory, log, serverSaid, hops: context.hops });
+    reaching
       .then(
         async ({ session: opened, config: resolved }) => {
           if (dialling !== dial) return opened.close();
@@ -157,7 +168,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
           config = resolved;
           everReady = true;
           opened.onEnd((end) => {
-            if (end && session === opened) lost({ kind: 'connectionLost', host, ...end });
+            if (end && session === opened) lost(lostFailure(end, host));
           });
           emit({ kind: 'connected', connection: id, server: serverText(resolved) });
           for (const forward of forwards.values()) forward.attach(opened);
@@ -169,7 +180,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         },
         async (error: unknown) => {
           if (dialling !== dial) return;
-          const failure: Failure = dial.cancelled ? { kind: 'cancelled' } : failureOf(error);
+          const found: Failure = dial.cancelled ? { kind: 'cancelled' } : failureOf(error);
+          const failure = unasked ? answerNeeded(unasked, found, host) : found;
           dialling = undefined;
           // A question that is still open has nobody left to hear its answer.
           dial.abort.abort();
@@ -240,8 +252,10 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       session = undefined;
       // Nothing on the server has to be cancelled one by one: it goes with the connection.
       for (const forward of forwards.values()) forward.detach();
+      // What it has opened on the way closes, too.
+      const leftOver = abandoned && reaching?.then((reached) => reached.session.close()).catch(() => {});
       // Together: a server that answers no more would keep the forwards waiting for it.
-      await Promise.all([closeForwards(), old?.close()]);
+      await Promise.all([closeForwards(), old?.close(), leftOver]);
       memory.secrets.clear();
       memory.acceptedKeys.clear();
       emit({ kind: 'connectionClosed', connection: id });
@@ -254,7 +268,19 @@ function isSameRun(a: PlannedForward, b: PlannedForward): boolean {
 }
 
 /** Whether waiting can mend it: the network's failures, not those of keys, names and rules. */
-function mayPass(failure: Failure): boolean {
+function mayPass(found: Failure): boolean {
+  const failure = innermost(found);
+  // The shell's own code for a program that is not there.
+  if (failure.kind === 'proxyCommandFailed') return typeof failure.code !== 'string' && failure.code !== 127;
   if (failure.kind === 'hopRefused') return failure.refusal !== 'prohibited' && failure.refusal !== 'unknownType';
   return ['hostNotFound', 'connectFailed', 'connectTimeout', 'connectionLost', 'notSsh'].includes(failure.kind);
+}
+
+/** What a dial in the background came to in which a question was not put: that, where the question was the reason. */
+function answerNeeded(unasked: Question, found: Failure, host: string): Failure {
+  if (found.kind === 'hop') return { ...found, failure: answerNeeded(unasked, found.failure, found.hop) };
+  if (!['authFailed', 'hostKeyUnknown', 'cancelled'].includes(found.kind) || unasked.kind === 'openToNetwork')
+    return found;
+  const path = unasked.kind === 'passphrase' ? { path: unasked.path } : {};
+  return { kind: 'answerNeeded', host, what: unasked.kind, ...path };
 }

@@ -1,21 +1,24 @@
 // One dial: resolve the host's options, and for each hop on the way and itself: connect, check its key, authenticate.
-import { connect, type Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { FailureError, errorCode, failureOf, type Failure } from '../core/failure.js';
+import { FailureError, failureOf, type Failure } from '../core/failure.js';
 import type { HostRequest } from '../core/plan.js';
 import type { HostConfig } from '../core/sshConfig.js';
 import { hostPort } from '../core/wording.js';
 import { channelSocket } from './channelSocket.js';
 import { createAuthentication, type Authentication, type Secrets } from './authentication.js';
 import { createHostKeyCheck, type AskUser } from './hostKeyCheck.js';
-import { createScope } from './scope.js';
+import { createHops, type Hops, type Joined } from './hops.js';
+import { openProxyCommand, type ProxyCommand } from './proxyCommand.js';
+import { discard } from './pump.js';
 import { DialError, openSession, type SessionEnd, type SshSession } from './sshClient.js';
 import { resolveRoute } from './sshFiles.js';
+import { openSocket, orCancelled } from './openSocket.js';
 
 /** What a person has given or accepted, for reconnects in the background; it goes with the connection. */
 export interface Memory {
   secrets: Secrets;
-  acceptedKeys: Set<string>;
+  acceptedKeys: Pick<Set<string>, 'has' | 'add'>;
 }
 
 /** A try to connect that can be called off at any point. */
@@ -41,8 +44,15 @@ export interface DialContext {
   ask: AskUser;
   memory: Memory;
   log(text: string): void;
+  /** What a server tells who logs in, without a question; printable. */
+  serverSaid?(about: 'banner' | 'login', text: string): void;
   watch?: DialWatch;
+  /** Jump hosts that others come by, too; absent: all are for this dial alone. */
+  hops?: JumpHosts;
 }
+
+/** The jump hosts of one engine that are connected; made by createHops. */
+export type JumpHosts = Hops<JumpHost>;
 
 /** A session with the options that it was made of. */
 interface Reached {
@@ -50,68 +60,219 @@ interface Reached {
   config: HostConfig;
 }
 
+/** One that others are reached through. */
+interface JumpHost extends Reached {
+  /** All on the way, the first hop first and this one last. */
+  way: readonly { config: HostConfig; /** ms of performance.now() when it last said something */ heardAt(): number }[];
+  /** What it was let in with, and all before it, for those who come by it and may have to open it anew. */
+  given: { secrets: ReadonlyMap<string, string>; acceptedKeys: ReadonlySet<string> };
+  onEnd(listener: () => void): void;
+  close(first?: Promise<void>): Promise<void>;
+}
+
+/** What a dial is about, for each of its hops. */
+interface Trip extends DialContext {
+  dial: Dial;
+  hops: JumpHosts;
+}
+
 /**
  * Brings a session up, through the host's jump hosts if it has any, or throws a FailureError; the dial's abort ends it at
- * any point. Closing the session closes those of its jump hosts, too; when one of them is gone, so is the session.
+ * any point. Jump hosts that are connected already are shared. Closing the session closes those that nobody else uses;
+ * when one of them is gone, so is the session.
  */
 export async function dialHost(request: HostRequest, dial: Dial, context: DialContext): Promise<Reached> {
   const { log, watch } = context;
-  watch?.(request.destination.host, 'resolve');
+  const { host } = request.destination;
+  watch?.(host, 'resolve');
   const route = await resolveRoute(request, dial.abort.signal, log);
-  const scope = createScope((error) => log(`closing: ${String(error)}`));
-  const listeners = new Set<(end: SessionEnd | undefined) => void>();
-  let reached: Reached | undefined;
-  let lost: (SessionEnd & { host: string }) | undefined;
-  let isOver = false;
-  const onGone = ({ alias }: HostConfig, end: SessionEnd | undefined) => {
-    // Whatever is behind it goes, too, and is not the reason.
-    if (isOver) return;
-    isOver = true;
-    if (end) lost = { ...end, host: alias };
-    for (const listener of listeners) listener(lost);
-    void scope.close();
-  };
+  const trip: Trip = { ...context, dial, hops: context.hops ?? createHops() };
   try {
-    for (const config of route) {
-      dial.abort.signal.throwIfAborted();
-      const session = await dialOne(config, reached, dial, context);
-      scope.own(() => session.close());
-      session.onEnd((end) => onGone(config, end));
-      reached = { session, config };
-    }
-    dial.abort.signal.throwIfAborted();
-    if (lost) throw lostError(lost);
+    const before = await joinHop(route.slice(0, -1), trip);
+    return await openBehind(before, route.at(-1)!, trip);
   } catch (error) {
-    await scope.close();
-    // An abort ends the first hop, and with it the rest.
-    throw lost && !dial.abort.signal.aborted ? lostError(lost) : error;
+    const failure = failureOf(error);
+    throw failure.kind === 'hop' ? new FailureError({ ...failure, host }) : error;
   }
-  const { session, config } = reached!;
-  return {
-    session: {
-      ...session,
-      onEnd(listener) {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-      close: () => scope.close(),
+}
+
+/** The failure of a session to `host` that is gone. */
+export function lostFailure({ host: hop, ...end }: SessionEnd, host: string): Failure {
+  if (hop === undefined) return { kind: 'connectionLost', host, ...end };
+  return { kind: 'hop', hop, host, failure: { kind: 'connectionLost', host: hop, ...end } };
+}
+
+/** The last host of a way that others may go, too; undefined for a way without any. Failures of it have no `host` yet. */
+async function joinHop(route: readonly HostConfig[], trip: Trip): Promise<Joined<JumpHost> | undefined> {
+  const config = route.at(-1);
+  if (!config) return undefined;
+  const { dial, log, watch, memory } = trip;
+  const given = { secrets: new Map<string, string>(), acceptedKeys: new Set<string>() };
+  let isUnanswered = false;
+  const ask: AskUser = async (question) => {
+    const reply = await trip.ask(question);
+    if (reply.kind === 'cancel') isUnanswered = true;
+    return reply;
+  };
+  const joined = await trip.hops.join(JSON.stringify(route), {
+    abort: dial.abort.signal,
+    isOwn: () => isUnanswered,
+    async open() {
+      const before = await joinHop(route.slice(0, -1), trip);
+      try {
+        const opened = await openBehind(before, config, { ...trip, ask, memory: noting(memory, given) });
+        for (const [name, secret] of before?.shared.given.secrets ?? []) given.secrets.set(name, secret);
+        for (const key of before?.shared.given.acceptedKeys ?? []) given.acceptedKeys.add(key);
+        return { ...opened, given };
+      } catch (error) {
+        const failure = failureOf(error);
+        if (['cancelled', 'hop', 'unexpected'].includes(failure.kind)) throw error;
+        throw new FailureError({ kind: 'hop', hop: config.alias, host: '', failure });
+      }
     },
-    config,
+  });
+  if (joined.wasOpen) {
+    log(`Going through ${config.alias}, which is connected already`);
+    watch?.(config.alias, 'ready');
+    for (const [name, secret] of joined.shared.given.secrets) memory.secrets.set(name, secret);
+    for (const key of joined.shared.given.acceptedKeys) memory.acceptedKeys.add(key);
+  }
+  return joined;
+}
+
+/** A memory that notes what of it is of use. */
+function noting({ secrets, acceptedKeys }: Memory, noted: { secrets: Secrets; acceptedKeys: Set<string> }): Memory {
+  return {
+    secrets: {
+      get(name) {
+        const secret = secrets.get(name);
+        if (secret !== undefined) noted.secrets.set(name, secret);
+        return secret;
+      },
+      set(name, secret) {
+        noted.secrets.set(name, secret);
+        return secrets.set(name, secret);
+      },
+      delete(name) {
+        noted.secrets.delete(name);
+        return secrets.delete(name);
+      },
+    },
+    acceptedKeys: {
+      has(key) {
+        const isAccepted = acceptedKeys.has(key);
+        if (isAccepted) noted.acceptedKeys.add(key);
+        return isAccepted;
+      },
+      add(key) {
+        noted.acceptedKeys.add(key);
+        return acceptedKeys.add(key);
+      },
+    },
   };
 }
 
-function lostError(end: SessionEnd & { host: string }): FailureError {
-  return new FailureError({ kind: 'connectionLost', ...end });
+/** Reaches a host through the one before, which it leaves when it is closed, or can't be reached. */
+async function openBehind(
+  before: Joined<JumpHost> | undefined,
+  config: HostConfig,
+  trip: Trip,
+): Promise<Omit<JumpHost, 'given'>> {
+  const { signal } = trip.dial.abort;
+  const abort = new AbortController();
+  const onAbort = () => abort.abort();
+  let lost: SessionEnd | undefined;
+  const stopWatching = before?.shared.session.onEnd((end) => {
+    // Whatever is behind it goes, too, and is not the reason.
+    lost = { reason: 'closed', host: before.shared.config.alias, ...end };
+    abort.abort();
+  });
+  signal.addEventListener('abort', onAbort);
+  try {
+    signal.throwIfAborted();
+    const { session, heardAt } = await dialOne(config, before?.shared, abort, trip);
+    if (!signal.aborted && !lost) return linked(session, config, heardAt, before);
+    await session.close();
+    throw new FailureError({ kind: 'cancelled' });
+  } catch (error) {
+    // Its own end is none that counts.
+    stopWatching?.();
+    await before?.leave();
+    if (signal.aborted) throw new FailureError({ kind: 'cancelled' });
+    throw lost ? new FailureError(lostFailure(lost, '')) : error;
+  } finally {
+    stopWatching?.();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** A session that ends with those that it goes through. */
+function linked(
+  own: SshSession,
+  config: HostConfig,
+  heardAt: () => number,
+  before: Joined<JumpHost> | undefined,
+): Omit<JumpHost, 'given'> {
+  const listeners = new Set<(end: SessionEnd | undefined) => void>();
+  let closing: Promise<void> | undefined;
+  let isOver = false;
+  const close = (first = Promise.resolve()) => {
+    if (closing) return closing;
+    const closed = first.then(() => own.close());
+    // At once: who dials anew must not go on through what may be the trouble.
+    const left = before?.leave(closed);
+    closing = Promise.all([closed, left]).then(() => {});
+    return closing;
+  };
+  const end = (found: SessionEnd | undefined) => {
+    if (isOver) return;
+    isOver = true;
+    stopWatching?.();
+    for (const listener of listeners) listener(found);
+    void close();
+  };
+  const stopWatching = before?.shared.session.onEnd((found) =>
+    end({ reason: 'closed', host: before.shared.config.alias, ...found }),
+  );
+  own.onEnd((found) => end(found?.reason === 'keepalive' ? silentFirst(found, config, before?.shared) : found));
+  const session: SshSession = {
+    ...own,
+    onEnd(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: () => close(),
+  };
+  return {
+    session,
+    config,
+    way: [...(before?.shared.way ?? []), { config, heardAt }],
+    onEnd: (listener) => void session.onEnd(listener),
+    close,
+  };
+}
+
+/**
+ * A host no longer answers when one before it does not, and its keepalive may be the first to tell. That one is the
+ * reason, when in the time that the host was silent its own keepalive must have brought an answer, and has not.
+ */
+function silentFirst(end: SessionEnd, config: HostConfig, before: JumpHost | undefined): SessionEnd {
+  const silence = config.serverAliveInterval * config.serverAliveCountMax;
+  const silent = before?.way.find(({ config: { serverAliveInterval: interval }, heardAt }) => {
+    const isAsked = interval > 0 && interval < silence;
+    return isAsked && performance.now() - heardAt() > ((interval + silence) / 2) * 1000;
+  });
+  return silent ? { ...end, host: silent.config.alias } : end;
 }
 
 /** One hop, through the one before it. */
 async function dialOne(
   config: HostConfig,
-  before: Reached | undefined,
-  dial: Dial,
-  { ask, memory, log, watch }: DialContext,
-): Promise<SshSession> {
-  const network = createNetworkWatch(config, dial);
+  before: JumpHost | undefined,
+  abort: AbortController,
+  { ask, memory, log, watch, serverSaid }: Trip,
+): Promise<{ session: SshSession; heardAt: () => number }> {
+  const network = createNetworkWatch(config, abort);
   const begin = (phase: DialPhase) => watch?.(config.alias, phase);
   // Time that a person takes to answer is not the network's.
   const askAndWait: AskUser = (question) => {
@@ -119,20 +280,34 @@ async function dialOne(
     return network.paused(() => ask(question));
   };
   let authentication: Authentication | undefined;
+  let program: ProxyCommand | undefined;
+  let socket: Duplex | undefined;
+  const giveUp = () => socket?.destroy();
+  abort.signal.addEventListener('abort', giveUp);
   try {
-    const hostKey = await createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log);
-    dial.abort.signal.throwIfAborted();
-    if (before) log(`Going on from ${before.config.alias} to ${hostPort(config.hostName, config.port)}`);
+    const hostKey = await createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log, abort.signal);
+    abort.signal.throwIfAborted();
     begin('connect');
-    const socket = await (before ? openChannel(config, before) : openSocket(config, dial));
+    if (before) {
+      log(`Going on from ${before.config.alias} to ${hostPort(config.hostName, config.port)}`);
+      socket = await openChannel(config, before, abort.signal);
+    } else if (config.proxyCommand !== undefined) {
+      log(`Going through the ProxyCommand of ${config.alias}`);
+      program = openProxyCommand(config.proxyCommand, log);
+      ({ socket } = program);
+    } else socket = await network.paused(() => openSocket(config, abort.signal));
     authentication = createAuthentication({
       config,
       ask: askAndWait,
       atLeisure: (work) => network.paused(work),
+      serverSaid: (text) => serverSaid?.('login', text),
       secrets: memory.secrets,
       log,
     });
     begin('handshake');
+    let heardAt = performance.now();
+    socket.on('data', () => (heardAt = performance.now()));
+    const address = socket instanceof Socket ? socket.remoteAddress : undefined;
     const session = await openSession({
       socket,
       user: config.user,
@@ -140,19 +315,24 @@ async function dialOne(
       algorithms: config.algorithms,
       verifyHostKey: (blob) => {
         begin('hostKey');
-        return hostKey.verify(blob);
+        return hostKey.verify(blob, address);
       },
-      authenticate: (state) => {
-        if (state.offered === undefined) begin('authentication');
-        return authentication!.next(state);
+      hostKeyProven: () => void hostKey.proven(),
+      hostKeysProved: (blobs) =>
+        void hostKey.proved(blobs).catch((error: unknown) => log(`known_hosts: ${String(error)}`)),
+      authenticate: (transport) => {
+        begin('authentication');
+        return authentication!.run(transport);
       },
+      serverSaid: (text) => serverSaid?.('banner', text),
       keepaliveSeconds: config.serverAliveInterval,
       keepaliveCount: config.serverAliveCountMax,
       log,
     });
     begin('ready');
-    return session;
+    return { session, heardAt: () => heardAt };
   } catch (error) {
+    socket?.destroy();
     if (network.expired)
       throw new FailureError({
         kind: 'connectTimeout',
@@ -160,9 +340,13 @@ async function dialOne(
         port: config.port,
         seconds: config.connectTimeout,
       });
-    throw error instanceof DialError ? new FailureError(dialFailure(error, config, authentication)) : error;
+    if (!(error instanceof DialError)) throw error;
+    if (program && error.end.kind === 'closedEarly' && !abort.signal.aborted)
+      throw new FailureError({ kind: 'proxyCommandFailed', host: config.alias, ...(await program.ended()) });
+    throw new FailureError(dialFailure(error, config, authentication));
   } finally {
     network.end();
+    abort.signal.removeEventListener('abort', giveUp);
   }
 }
 
@@ -174,7 +358,7 @@ interface NetworkWatch {
 }
 
 /** Ends the dial when the network takes longer than ConnectTimeout between two answers of a person. */
-function createNetworkWatch({ connectTimeout }: HostConfig, dial: Dial): NetworkWatch {
+function createNetworkWatch({ connectTimeout }: HostConfig, abort: AbortController): NetworkWatch {
   let expired = false;
   let ended = false;
   let pauses = 0;
@@ -184,7 +368,7 @@ function createNetworkWatch({ connectTimeout }: HostConfig, dial: Dial): Network
     if (ended || pauses > 0) return;
     timer = setTimeout(() => {
       expired = true;
-      dial.abort.abort();
+      abort.abort();
     }, connectTimeout * 1000);
   };
   run();
@@ -209,36 +393,10 @@ function createNetworkWatch({ connectTimeout }: HostConfig, dial: Dial): Network
   };
 }
 
-/** A connected socket that the dial's abort destroys, with no-delay from the start. Throws a FailureError. */
-function openSocket({ hostName, port, addressFamily, bindAddress }: HostConfig, dial: Dial): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({
-      host: hostName,
-      port,
-      family: addressFamily,
-      ...(bindAddress !== undefined && { localAddress: bindAddress }),
-      noDelay: true,
-      autoSelectFamilyAttemptTimeout: 2500,
-    });
-    const fail = (error: Error) => {
-      const code = errorCode(error);
-      if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-        reject(new FailureError({ kind: 'hostNotFound', host: hostName }));
-      else reject(new FailureError({ kind: 'connectFailed', host: hostName, port, code: innerCode(error) }));
-    };
-    socket.on('error', fail);
-    dial.abort.signal.addEventListener('abort', () => {
-      socket.destroy();
-      reject(new FailureError({ kind: 'cancelled' }));
-    });
-    socket.once('connect', () => resolve(socket));
-  });
-}
-
 /** A channel of the hop before as a socket. Throws a FailureError. */
-async function openChannel({ hostName: host, port }: HostConfig, before: Reached): Promise<Duplex> {
+async function openChannel({ hostName: host, port }: HostConfig, before: Reached, abort: AbortSignal): Promise<Duplex> {
   try {
-    return channelSocket(await before.session.openTcp({ host, port }, origin));
+    return channelSocket(await orCancelled(before.session.openTcp({ host, port }, origin), abort, discard));
   } catch (error) {
     const failure = failureOf(error);
     if (failure.kind !== 'channelRefused') throw error;
@@ -251,11 +409,6 @@ async function openChannel({ hostName: host, port }: HostConfig, before: Reached
 /** What `ssh -W`, and so ssh with a jump host, says where it comes from. */
 const origin = { address: '127.0.0.1', port: 65535 };
 
-/** A name with several addresses fails with all their errors at once; the first one tells enough. */
-function innerCode(error: Error): string {
-  return error instanceof AggregateError ? errorCode(error.errors[0]) : errorCode(error);
-}
-
 function dialFailure({ end }: DialError, config: HostConfig, authentication: Authentication | undefined): Failure {
   const { alias: host, hostName, port, user } = config;
   switch (end.kind) {
@@ -267,13 +420,17 @@ function dialFailure({ end }: DialError, config: HostConfig, authentication: Aut
       return { kind: 'connectFailed', host: hostName, port, code: 'ECONNRESET' };
     case 'handshake':
       return { kind: 'handshakeFailed', host, detail: end.detail.replace(/^Handshake failed: /, '') };
+    case 'noCommonAlgorithm':
+    case 'nothingToOffer':
+      return { ...end, host };
     case 'denied': {
-      const { tried = [], offered = [], notes = [] } = authentication ?? {};
+      const { tried = [], passed = [], offered = [], notes = [] } = authentication ?? {};
       return {
         kind: 'authFailed',
         user,
         host,
         tried,
+        ...(passed.length > 0 && { passed }),
         offered,
         notes,
         ...(end.detail !== undefined && { detail: end.detail }),
