@@ -23,7 +23,10 @@ export interface ConfigForwards {
   forwards: readonly ConfigForward[];
   /** Lines that can't be read, in words. */
   problems: readonly { origin: Origin; message: string }[];
-  /** Every file that was read, with those that are not there and would be read: what to watch. */
+  /**
+   * Every file that was read, with those that are not there and would be read: what to watch. An Include's pattern that
+   * matches no file stands for itself.
+   */
   files: readonly string[];
 }
 

@@ -60,7 +60,6 @@ async function ofList(
     if (row.kind !== 'configHost') return [];
     const all = { label: `All ${row.forwards.length} forwards`, description: row.host, ids: row.forwards.map(idOf) };
     return [
-      { label: row.host, kind: vscode.QuickPickItemKind.Separator, ids: [] },
       ...(row.forwards.length > 1 ? [all] : []),
       ...row.forwards.map(({ id, label, description }) => ({
         label,

@@ -59,8 +59,10 @@ export function createConfigList(
   /** What was read once is kept up to date. */
   const refreshSoon = () => {
     if (!latest) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => void refresh(), settleMs);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      void refresh();
+    }, settleMs);
   };
   /** Whole folders, not recursively: a file that Include would find may not be there yet. */
   const watch = (files: readonly string[]) => {

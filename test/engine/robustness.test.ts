@@ -517,11 +517,10 @@ describe('the engine under stress', function () {
     });
     after(() => strict.stop());
 
-    it('gives up the connection and its other forwards when the server refuses a remote one', async () => {
+    it('in ssh_config gives up the connection and its other forwards when the server refuses a remote one', async () => {
       const [local, remote] = [await freePort(), await freePort()];
       const specs = [`-L ${local}:${target()}`, `-R ${remote}:${target()}`];
-      const configFile = strict.configPath('strict');
-      apply(planned('strict', specs, { configFile, options: [['ExitOnForwardFailure', 'yes']] }));
+      apply(planned('strict', specs, { configFile: strict.configPath('strict', ['ExitOnForwardFailure yes']) }));
       const { failure } = await engine.next('connectionFailed');
       assert.ok(failure.kind === 'forwardsIncomplete');
       assert.deepEqual(

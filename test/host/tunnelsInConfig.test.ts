@@ -190,6 +190,24 @@ describe('ssh_config in an editor inside VS Code', () => {
     await become('stopped');
   });
 
+  it('notices a file that comes to be where an Include looks', async () => {
+    const folder = join(sshd.folder, 'conf.d');
+    mkdirSync(folder);
+    sshd.configPath('web01', [`Include ${folder}/*.conf`]);
+    await eventually(() => assert.deepEqual(configRows(), []));
+    const path = join(folder, 'db.conf');
+    await eventually(() => {
+      // The folder may not be watched yet.
+      writeFileSync(path, `LocalForward ${port} localhost:${service.port}\n`);
+      const [host] = configRows();
+      assert.ok(host?.kind === 'configHost');
+      assert.deepEqual(
+        host.forwards.map(({ origin }) => origin),
+        [{ file: path, line: 1 }],
+      );
+    });
+  });
+
   it('opens, starts and stops nothing that the list does not have', async () => {
     const before = notices().length;
     const origin = { file: join(sshd.folder, 'client'), line: 1 };
