@@ -47,6 +47,8 @@ export interface DialContext {
   /** What a server tells who logs in, without a question; printable. */
   serverSaid?(about: 'banner' | 'login', text: string): void;
   watch?: DialWatch;
+  /** The options to dial a host of the way with, instead of its own. */
+  adjust?(config: HostConfig): HostConfig;
   /** Jump hosts that others come by, too; absent: all are for this dial alone. */
   hops?: JumpHosts;
 }
@@ -85,7 +87,8 @@ export async function dialHost(request: HostRequest, dial: Dial, context: DialCo
   const { log, watch } = context;
   const { host } = request.destination;
   watch?.(host, 'resolve');
-  const route = await resolveRoute(request, dial.abort.signal, log);
+  const resolved = await resolveRoute(request, dial.abort.signal, log);
+  const route = resolved.map((config) => context.adjust?.(config) ?? config);
   const trip: Trip = { ...context, dial, hops: context.hops ?? createHops() };
   try {
     const before = await joinHop(route.slice(0, -1), trip);
