@@ -233,13 +233,22 @@ const mostHops = 16;
  * host alone, as in ssh, but for the BatchMode that says that nobody can be asked. Throws a FailureError.
  */
 export async function resolveRoute(request: HostRequest, abort: AbortSignal, log: Log): Promise<readonly HostConfig[]> {
+  return (await resolveWay(request, abort, log)).map(({ config }) => config);
+}
+
+/** The same with the request for each of them. */
+export async function resolveWay(
+  request: HostRequest,
+  abort: AbortSignal,
+  log: Log,
+): Promise<readonly { request: HostRequest; config: HostConfig }[]> {
   const { configFile, fromWorkspace } = request;
   const batch = request.options.filter(([keyword, value]) => /^batchmode$/i.test(keyword) && /^(yes|true|on)$/i.test(value)); // prettier-ignore
-  const route = [await resolveHost(request, abort, log)];
+  const route = [{ request, config: await resolveHost(request, abort, log) }];
   const followed: string[] = [];
   for (;;) {
-    const before = route[0]!.proxyJump.slice(0, -1).map(printHostAddress).join(',');
-    const destination = route[0]!.proxyJump.at(-1);
+    const before = route[0]!.config.proxyJump.slice(0, -1).map(printHostAddress).join(',');
+    const destination = route[0]!.config.proxyJump.at(-1);
     if (!destination) return route;
     // As ssh does it: it runs itself to the last host of the list, with the earlier ones in place of that host's own.
     const hop = printHostAddress(destination);
@@ -250,7 +259,7 @@ export async function resolveRoute(request: HostRequest, abort: AbortSignal, log
     }
     const options = [...batch, ...(before === '' ? [] : [['ProxyJump', before] as const])];
     const hopRequest = { destination, options, ...(configFile !== undefined && { configFile }), ...(fromWorkspace && { fromWorkspace }) }; // prettier-ignore
-    route.unshift(await resolveHost(hopRequest, abort, log));
+    route.unshift({ request: hopRequest, config: await resolveHost(hopRequest, abort, log) });
   }
 }
 
