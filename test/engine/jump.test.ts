@@ -5,7 +5,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Ask, Reply } from '../../src/core/engine.js';
-import { failureOf, type Failure } from '../../src/core/failure.js';
+import { failureOf, innermost, type Failure } from '../../src/core/failure.js';
 import { failureText } from '../../src/core/wording.js';
 import { channelSocket } from '../../src/engine/channelSocket.js';
 import { dialHost } from '../../src/engine/dial.js';
@@ -246,7 +246,8 @@ describe('a connection through jump hosts', function () {
       ];
       const { port } = await comesUp(config(bare, bastion()), { options });
       assert.equal(await echoed(port, 'hello'), 'hello');
-      assert.match((await fails(config(bare, bastion('Port 1')), { options })).text, /^127\.0\.0\.1:1 refused/);
+      const { text } = await fails(config(bare, bastion('Port 1')), { options });
+      assert.match(text, /^On the way to db01, at bastion: 127\.0\.0\.1:1 refused/);
     });
 
     it('and asks for the key of each by its own name, and once for all reconnects', async () => {
@@ -286,13 +287,10 @@ describe('a connection through jump hosts', function () {
         config(db01('ProxyJump bastion'), bastion(`UserKnownHostsFile ${file('none')}`)),
         { options: [['batchmode', 'yes']] },
       );
-      assert.equal(failure.kind === 'hostKeyUnknown' && failure.host, `[127.0.0.1]:${hosts.bastion.port}`);
+      assert.equal(failure.kind === 'hop' && failure.hop, 'bastion');
+      const unknown = innermost(failure);
+      assert.equal(unknown.kind === 'hostKeyUnknown' && unknown.host, `[127.0.0.1]:${hosts.bastion.port}`);
       assert.deepEqual(asks, []);
-    });
-
-    it('and refuses its ProxyCommand by name', async () => {
-      const { text } = await fails(config(db01('ProxyJump bastion'), bastion('ProxyCommand nc %h %p')));
-      assert.match(text, /^ProxyCommand, which ssh_config sets for bastion, is not supported yet/);
     });
   });
 
@@ -301,8 +299,8 @@ describe('a connection through jump hosts', function () {
       keygen(file('stranger'));
       const stranger = (text: string) => text.replace(/IdentityFile .*/, `IdentityFile ${file('stranger')}`);
       const { failure, text } = await fails(config(db01('ProxyJump bastion,middle'), bastion(), stranger(middle())));
-      assert.equal(failure.kind, 'authFailed');
-      assert.match(text, /^middle did not let .* in\..*stranger/);
+      assert.equal(innermost(failure).kind, 'authFailed');
+      assert.match(text, /^On the way to db01: middle did not let .* in\..*stranger/);
     });
 
     it('that the destination refused, as the jump host sees it', async () => {
@@ -409,7 +407,8 @@ describe('a connection through jump hosts', function () {
         await once(client, 'data');
         end(hosts[alias]);
         const { failure } = await engine.next('connectionLost');
-        assert.equal(failure.kind === 'connectionLost' && failure.host, alias);
+        assert.equal(innermost(failure).kind, 'connectionLost');
+        assert.match(failureText(failure), new RegExp(`${alias === 'db01' ? '^' : '^On the way to db01: .*'}${alias}`));
         const [error] = (await reset) as [NodeJS.ErrnoException];
         assert.equal(error.code, 'ECONNRESET');
         assert.equal(ended, false);
@@ -444,7 +443,12 @@ describe('a connection through jump hosts', function () {
       end(hosts.middle, 'SIGSTOP');
       try {
         const { failure } = await engine.next('connectionLost');
-        assert.deepEqual(failure, { kind: 'connectionLost', host: 'middle', reason: 'keepalive' });
+        assert.deepEqual(failure, {
+          kind: 'hop',
+          hop: 'middle',
+          host: 'db01',
+          failure: { kind: 'connectionLost', host: 'middle', reason: 'keepalive' },
+        });
         await reset;
         await eventually(() => assert.equal(engine.kinds().at(-1), 'connected'));
       } finally {
@@ -495,7 +499,7 @@ describe('a connection through jump hosts', function () {
       const { ask } = await engine.next('asked');
       end(hosts.bastion);
       const { failure } = await engine.next('connectionFailed');
-      assert.equal(failure.kind === 'connectionLost' && failure.host, 'bastion');
+      assert.match(failureText(failure), /^On the way to db01: .*bastion/);
       assert.equal(
         engine.events.some((event) => event.kind === 'askSettled' && event.id === ask.id),
         true,
@@ -515,7 +519,12 @@ describe('a connection through jump hosts', function () {
       end(hosts.middle, 'SIGSTOP');
       try {
         const { failure } = await engine.next('connectionFailed');
-        assert.deepEqual(failure, { kind: 'connectionLost', host: 'middle', reason: 'keepalive' });
+        assert.deepEqual(failure, {
+          kind: 'hop',
+          hop: 'middle',
+          host: 'db01',
+          failure: { kind: 'connectionLost', host: 'middle', reason: 'keepalive' },
+        });
       } finally {
         end(hosts.middle, 'SIGCONT');
       }
