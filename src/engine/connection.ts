@@ -270,8 +270,8 @@ function isSameRun(a: PlannedForward, b: PlannedForward): boolean {
 /** Whether waiting can mend it: the network's failures, not those of keys, names and rules. */
 function mayPass(found: Failure): boolean {
   const failure = innermost(found);
-  // The shell's own code for a program that is not there.
-  if (failure.kind === 'proxyCommandFailed') return typeof failure.code !== 'string' && failure.code !== 127;
+  // The shell's own code for a program that is not there, or the system's for a shell.
+  if (failure.kind === 'proxyCommandFailed') return !/^(127|E.*)$/.test(String(failure.code));
   if (failure.kind === 'hopRefused') return failure.refusal !== 'prohibited' && failure.refusal !== 'unknownType';
   return ['hostNotFound', 'connectFailed', 'connectTimeout', 'connectionLost', 'notSsh'].includes(failure.kind);
 }

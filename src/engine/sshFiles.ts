@@ -212,6 +212,8 @@ async function sshDefaults(abort: AbortSignal): Promise<Algorithms | undefined> 
 async function resolveHost(request: HostRequest, abort: AbortSignal, log: Log): Promise<HostConfig> {
   const { host } = request.destination;
   const { options, builtIn } = await resolveOptions(request, abort, log);
+  if (wantsPassedSocket(options))
+    throw new FailureError({ kind: 'notSupportedYet', what: `ProxyUseFdpass, which ssh_config sets for ${host},` });
   try {
     const config = hostConfig(host, options, localUser());
     return { ...config, algorithms: askedAlgorithms(config.algorithms, builtIn) };
@@ -222,6 +224,12 @@ async function resolveHost(request: HostRequest, abort: AbortSignal, log: Log): 
 
 function sshConfigFailure(detail: string): FailureError {
   return new FailureError({ kind: 'sshConfig', detail: `${detail.replace(/\.$/, '')}.` });
+}
+
+/** A ProxyCommand that hands a connected socket over, which takes more than a pipe. */
+function wantsPassedSocket(options: Options): boolean {
+  const value = (keyword: string) => options.get(keyword)?.[0]?.toLowerCase() ?? '';
+  return ['yes', 'true', 'on'].includes(value('proxyusefdpass')) && !/^(none)?$/.test(value('proxycommand'));
 }
 
 /** A chain that grows with each step (`ProxyJump x%n`) never meets itself. */
