@@ -2,13 +2,15 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { commandLineFailure, parseArguments, printForwardLines, type TunnelCommand } from './core/commandLine.js';
+import { commandLineFailure, parseArguments, type TunnelCommand } from './core/commandLine.js';
 import { controlLineHelp, findCancelled, parseControlLine, type ListeningForward } from './core/controlLine.js';
-import type { EngineEvent } from './core/engine.js';
+import type { EngineEvent, LogLevel } from './core/engine.js';
+import { failureOf } from './core/failure.js';
 import { printSpec, type ForwardSpec } from './core/forwardSpec.js';
 import type { PlannedForward } from './core/plan.js';
 import { boundText, failureText, listenedProblems, targetText } from './core/wording.js';
 import { createEngine } from './engine/reconciler.js';
+import { resolveOptions } from './engine/sshFiles.js';
 import { askTerminal } from './engine/terminalAsk.js';
 
 /** ssh's own exit status for whatever went wrong. */
@@ -24,11 +26,27 @@ async function main(words: readonly string[]): Promise<number> {
     process.stdout.write(`${parsed.text}\n`);
     return 0;
   }
-  if (parsed.command.print) {
-    process.stdout.write(printForwardLines(parsed.command.specs));
+  const { host, specs, verbose, print } = parsed.command;
+  const log = (text: string, level?: LogLevel) => {
+    // Otherwise the engine tells it once more.
+    if (level === 'warning' && print) complain(`warning: ${text}`);
+    else if (verbose) process.stderr.write(`debug: ${text}\n`);
+  };
+  const resolved = await resolveOptions(host, new AbortController().signal, log, specs).catch(failureOf);
+  if ('kind' in resolved) {
+    complain(failureText(resolved));
+    return failedStatus;
+  }
+  const { printed, forwards } = resolved;
+  if (print) {
+    process.stdout.write(printed);
     return 0;
   }
-  return run(parsed.command);
+  if (forwards.length === 0) {
+    complain(commandLineFailure({ kind: 'refused', word: '', reason: { kind: 'noForward' } }));
+    return failedStatus;
+  }
+  return run({ ...parsed.command, specs: forwards });
 }
 
 async function run({ host: asked, specs, verbose }: TunnelCommand): Promise<number> {

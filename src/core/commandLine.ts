@@ -6,7 +6,6 @@ import {
   forwardKindOf,
   parseConfigForward,
   parseForward,
-  printConfigForward,
   withSpec,
   type Environment,
   type ForwardSpec,
@@ -20,15 +19,16 @@ import { failureText } from './wording.js';
 
 export interface TunnelCommand {
   host: HostRequest;
+  /** Those of the command line; ssh_config may have more. */
   specs: readonly ForwardSpec[];
   verbose: boolean;
-  /** `-G`: the forwards are to be printed only. */
+  /** `-G`: the effective options are to be printed only. */
   print: boolean;
 }
 
 export type ParsedArguments = { kind: 'command'; command: TunnelCommand } | { kind: 'help'; text: string } | Refused;
 
-interface Refused {
+export interface Refused {
   kind: 'refused';
   /** The option or word that can't be taken, as written. */
   word: string;
@@ -56,7 +56,6 @@ const firm: Readonly<Record<string, (value: string) => [keyword: string, value: 
 interface Draft {
   options: [string, string][];
   specs: readonly ForwardSpec[];
-  clear?: boolean;
   configFile?: string;
   verbose: boolean;
   print: boolean;
@@ -79,9 +78,7 @@ export function parseArguments(words: readonly string[], env: Environment): Pars
   if (command[0]) return { kind: 'refused', word: command[0].text, reason: { kind: 'command' } };
   const read = parseDestination(where);
   if (!read.ok) return { kind: 'refused', word: where, reason: { kind: 'failure', failure: read.failure } };
-  const { options, configFile, verbose, print } = draft;
-  const specs = draft.clear ? [] : draft.specs;
-  if (specs.length === 0 && !print) return { kind: 'refused', word: '', reason: { kind: 'noForward' } };
+  const { options, specs, configFile, verbose, print } = draft;
   const host: HostRequest = { destination: read.destination, options, ...(configFile !== undefined && { configFile }) };
   return { kind: 'command', command: { host, specs, verbose, print } };
 }
@@ -121,19 +118,11 @@ function addSetting(draft: Draft, setting: Word, env: Environment): Refused | un
   if (!keyword || !value) return { kind: 'refused', word, reason: { kind: 'unknown' } };
   const kind = forwardKindOf(keyword);
   if (kind) return addForward(draft, parseConfigForward(kind, value.text, env), word);
-  const lower = keyword.toLowerCase();
-  if (lower === 'clearallforwardings') draft.clear ??= /^(yes|true)$/i.test(value.text);
-  else if (!isOverridable(keyword)) return { kind: 'refused', word, reason: { kind: 'notYet' } };
+  if (!isOverridable(keyword)) return { kind: 'refused', word, reason: { kind: 'notYet' } };
   // A file's name goes to the engine as `-i` has it, without quotes.
-  else draft.options.push([keyword, lower === 'identityfile' ? (splitConfig(value)?.[0]?.text ?? '') : value.text]);
+  const isFile = keyword.toLowerCase() === 'identityfile';
+  draft.options.push([keyword, isFile ? (splitConfig(value)?.[0]?.text ?? '') : value.text]);
   return undefined;
-}
-
-/** The forwards in the lines that `ssh -G` prints for them, in its order. */
-export function printForwardLines(specs: readonly ForwardSpec[]): string {
-  const kinds = ['dynamic', 'local', 'remote'];
-  const ordered = specs.toSorted((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind));
-  return ordered.map((spec) => `${printConfigForward(spec)}\n`).join('');
 }
 
 /** What is wrong, with the word that is, in one line. */
@@ -148,7 +137,7 @@ export function commandLineFailure({ word, reason }: Refused): string {
     case 'noDestination':
       return `destination missing\n${usage}`;
     case 'noForward':
-      return `nothing to forward: add -L, -R or -D\n${usage}`;
+      return `nothing to forward: add -L, -R or -D, or a forward to ssh_config\n${usage}`;
     case 'command':
       return `${word}: no command is run at the destination; only forwards are\n${usage}`;
     case 'failure':

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import {
-  commandLineFailure,
-  parseArguments,
-  printForwardLines,
-  type TunnelCommand,
-} from '../../src/core/commandLine.js';
+import { commandLineFailure, parseArguments, type TunnelCommand } from '../../src/core/commandLine.js';
 import { printSpec } from '../../src/core/forwardSpec.js';
+import { printForwardLines } from '../support/forwardLines.js';
 import { askEach, hasOpenSsh, run } from '../support/openSsh.js';
 
 const env = { HOME: '/home/ann' };
@@ -73,11 +69,10 @@ describe('parseArguments', () => {
     assert.equal(parse('-L', '1:a:1', 'host').print, false);
   });
 
-  it('has no forward after ClearAllForwardings', () => {
-    assert.deepEqual(specs('-G', '-L', '1:a:1', '-o', 'ClearAllForwardings=yes', '-R', '1', 'host'), []);
-    assert.deepEqual(specs('-o', 'ClearAllForwardings=no', '-o', 'ClearAllForwardings=yes', '-R', '1', 'host'), [
-      '-R 1',
-    ]);
+  it('leaves it to ssh_config whether forwards are cleared, and whether there are any', () => {
+    assert.deepEqual(specs('-o', 'ClearAllForwardings=yes', '-R', '1', 'host'), ['-R 1']);
+    assert.deepEqual(options('-o', 'ClearAllForwardings=yes'), [['ClearAllForwardings', 'yes']]);
+    assert.deepEqual(specs('host'), []);
   });
 
   const refusal = (...words: string[]) => {
@@ -89,7 +84,7 @@ describe('parseArguments', () => {
     [['-f', 'host'], /^-f is not supported yet$/],
     [['-C', 'host'], /^-C is not supported yet$/],
     [['-W', 'a:1', 'host'], /^-W is not supported yet$/],
-    [['-o', 'ProxyCommand=x', 'host'], /^-o ProxyCommand=x is not supported yet$/],
+    [['-o', 'RemoteCommand=x', 'host'], /^-o RemoteCommand=x is not supported yet$/],
     [['-Z', 'host'], /^unknown option -Z\nusage: /],
     [['-o', '=x', 'host'], /^unknown option -o =x\n/],
     [['host', '-R'], /^-R needs a value\n/],
@@ -99,7 +94,6 @@ describe('parseArguments', () => {
     [['-g', '-L', '1:a:1'], /^destination missing\n/],
     [['-R', '1', 'host', 'ls', '-L', '1:a:1'], /^ls: no command is run/],
     [['-R', '1', '--', 'host', '-v'], /^-v: no command is run/],
-    [['-o', 'ClearAllForwardings=yes', '-L', '1:a:1', 'host'], /^nothing to forward: add -L, -R or -D\n/],
   ];
   for (const [words, error] of refused) it(`refuses ${words.join(' ')}`, () => assert.match(refusal(...words), error));
 
@@ -110,8 +104,8 @@ describe('parseArguments', () => {
   });
 });
 
-describe('printForwardLines', () => {
-  it('prints what ssh -G prints for the same words', async function () {
+describe('the forwards of a command line', () => {
+  it('are those that ssh -G prints for the same words', async function () {
     if (!hasOpenSsh) this.skip();
     this.timeout(60_000);
     const words = fc.constantFrom<string[][]>(
@@ -134,7 +128,9 @@ describe('printForwardLines', () => {
       if (ours.kind !== 'command') return;
       same++;
       const lines = stdout.match(/^(local|remote|dynamic)forward .*$\n/gm)?.join('') ?? '';
-      assert.equal(printForwardLines(ours.command.specs), lines, words.join(' '));
+      const { specs, host } = ours.command;
+      const isCleared = host.options.find(([keyword]) => keyword === 'ClearAllForwardings')?.[1] === 'yes';
+      assert.equal(printForwardLines(isCleared ? [] : specs), lines, words.join(' '));
     });
     assert.ok(same > 60, `${same} were accepted`);
   });

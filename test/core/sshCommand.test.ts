@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { parseDestination, printDestination } from '../../src/core/destination.js';
 import { printConfigForward, printSpec, type ForwardSpec } from '../../src/core/forwardSpec.js';
-import { printForwardLines } from '../../src/core/commandLine.js';
 import { printSshCommand } from '../../src/core/printSshCommand.js';
 import { parseSshCommand } from '../../src/core/sshCommand.js';
 import { printSshConfigBlock, printSshConfigBlocks } from '../../src/core/sshConfigBlock.js';
 import { quoteShell } from '../../src/core/shellWords.js';
 import { failureText } from '../../src/core/wording.js';
+import { printForwardLines } from '../support/forwardLines.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 import { hasOpenSsh, runAll } from '../support/openSsh.js';
 

@@ -184,18 +184,99 @@ describe('dist/tunnel.js', () => {
     assert.equal(child.exitCode, null);
   });
 
-  it('prints its forwards in the lines of ssh -G, and connects nowhere', async () => {
-    const words = ['-L', '8080:[::1]:80', '-R', '*:9090:db:5432', '-D', '[::1]:1080', '-R', '1081', 'nowhere.invalid'];
-    const { ended, out } = run('-G', '-F', '/dev/null', ...words);
-    assert.equal(await ended, 0);
-    const { stdout } = await promisify(execFile)('ssh', ['-G', '-F', '/dev/null', ...words]);
-    const lines = (text: string) =>
-      text
-        .split('\n')
-        .filter((line) => /^\w+forward /.test(line))
-        .sort();
-    assert.equal(lines(out()).length, 4);
-    assert.deepEqual(lines(out()), lines(stdout));
+  describe('with -G', () => {
+    const given = ['-L', '8080:[::1]:80', '-R', '*:9090:db:5432', '-D', '[::1]:1080', '-R', '1081', '-J', 'bob@jump', '-p', '2222', '-l', 'bob', '-g', '-4', '-o', 'UserKnownHostsFile=~/a "/b c"', 'nowhere']; // prettier-ignore
+    const config = () => {
+      const file = join(sshd.folder, 'printed_config');
+      writeFileSync(file, 'Host now*\n  HostName %h.invalid\n  LocalForward 8080 [::1]:80\n  LocalForward 81 db:81\n  Ciphers +3des-cbc\n  ServerAliveInterval 1m\n'); // prettier-ignore
+      return file;
+    };
+
+    for (const withSsh of [true, false])
+      it(`prints the effective values in the lines of ssh -G, and connects nowhere, ${withSsh ? 'through ssh' : 'without ssh'}`, async () => {
+        const child = spawn(process.execPath, [tunnel, '-G', '-F', config(), ...given], {
+          env: { ...process.env, ...(!withSsh && { SSH_TUNNELS_NO_SSH: '1' }) },
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        running.push(child);
+        let out = '';
+        child.stdout.on('data', (part: Buffer) => (out += part.toString()));
+        assert.deepEqual(await once(child, 'close'), [0, null]);
+        const { stdout } = await promisify(execFile)('ssh', ['-G', '-F', config(), ...given]);
+        assert.match(stdout, /^hostname nowhere\.invalid$/m);
+        const keywords = (text: string) => new Set(text.split('\n').map((line) => line.split(' ', 1)[0]!));
+        const [theirs, ours] = [keywords(stdout), keywords(out)];
+        // Another OpenSSH than the one that our own resolver follows has other lines and lists.
+        const isComparable = (line: string) => {
+          const [keyword] = line.split(' ', 1) as [string];
+          const isVersions = /algorithms$|^(ciphers|macs|securitykeyprovider|xauthlocation|ipqos)$/.test(keyword);
+          return withSsh || (!isVersions && theirs.has(keyword) && ours.has(keyword));
+        };
+        assert.deepEqual(out.split('\n').filter(isComparable), stdout.split('\n').filter(isComparable));
+        assert.match(out, /^ciphers .*,3des-cbc$/m);
+      });
+
+    it('names a line of ssh_config that is wrong, with and without ssh', async () => {
+      const file = join(sshd.folder, 'wrong_config');
+      writeFileSync(file, 'Host *\n  Port 22\n  ConnectTimeout soon\n');
+      const expected = `tunnel: ssh_config can’t be used: ${file} line 3: invalid time value.\n`;
+      assert.equal(await fails('-G', '-F', file, 'nowhere'), expected);
+      process.env['SSH_TUNNELS_NO_SSH'] = '1';
+      try {
+        assert.equal(await fails('-G', '-F', file, 'nowhere'), expected);
+      } finally {
+        delete process.env['SSH_TUNNELS_NO_SSH'];
+      }
+    });
+  });
+
+  describe('with forwards in ssh_config', () => {
+    const config = (...lines: readonly string[]) => {
+      const file = join(sshd.folder, 'forwarding_config');
+      const own = [`Port ${sshd.port}`, `IdentityFile ${key()}`, 'IdentitiesOnly yes', `UserKnownHostsFile ${sshd.knownHostsPath}`]; // prettier-ignore
+      writeFileSync(file, ['Host forwarding', '  HostName 127.0.0.1', ...[...lines, ...own].map((line) => `  ${line}`)].join('\n')); // prettier-ignore
+      return file;
+    };
+    const key = () => sshd.clientOptions[3]!;
+
+    for (const withSsh of [true, false])
+      it(`opens them without -L, with those of the command line and each once, ${withSsh ? 'through ssh -G' : 'without ssh'}`, async () => {
+        const port = await freePort();
+        const other = await freePort();
+        const file = config(`LocalForward 127.0.0.1:${port} 127.0.0.1:${service.port}`);
+        if (!withSsh) process.env['SSH_TUNNELS_NO_SSH'] = '1';
+        const started = run('-F', file, '-L', `127.0.0.1:${port}:127.0.0.1:${service.port}`, '-D', `127.0.0.1:${other}`, 'forwarding'); // prettier-ignore
+        delete process.env['SSH_TUNNELS_NO_SSH'];
+        await eventually(() => assert.equal(started.out().match(/->/g)?.length, 2, started.err()));
+        assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
+        const alone = run('-F', config(`LocalForward 127.0.0.1:${await freePort()} 127.0.0.1:${service.port}`), 'forwarding'); // prettier-ignore
+        await eventually(() => assert.match(alone.out(), /->/, alone.err()));
+      });
+
+    it('opens the socket of one that ssh -G prints as a SOCKS port, too, and no SOCKS port', async () => {
+      const port = await freePort();
+      const socket = join(sshd.folder, '%% %h.sock');
+      const started = run('-F', config(`LocalForward ${port} "${socket}"`), 'forwarding');
+      await eventually(() => assert.match(started.out(), /->/, started.err()));
+      assert.equal(started.out(), `127.0.0.1:${port}, [::1]:${port} -> ${socket.replace('%h', '127.0.0.1')}\n`);
+    });
+
+    it('opens none after ClearAllForwardings', async () => {
+      const file = config('LocalForward 1 a:1', 'ClearAllForwardings yes');
+      assert.match(await fails('-F', file, '-L', '2:a:2', 'forwarding'), /^tunnel: nothing to forward: add -L/);
+      assert.match(await fails('-F', config('LocalForward 1 a:1'), '-o', 'ClearAllForwardings=yes', 'forwarding'), /^tunnel: nothing to forward/); // prettier-ignore
+    });
+
+    it('ends with ExitOnForwardFailure in it when one of two can’t listen', async () => {
+      const file = config('ExitOnForwardFailure yes', `LocalForward 127.0.0.1:${service.port} a:1`, `LocalForward ${await freePort()} a:1`); // prettier-ignore
+      assert.match(await fails('-F', file, 'forwarding'), /already in use/);
+    });
+  });
+
+  it('warns of an identity file that is not there, and goes on', async () => {
+    const { port, err } = await listening('-i', '/nowhere/key');
+    assert.match(err(), /^tunnel: warning: .*The identity file \/nowhere\/key is left out: there is none\.$/m);
+    assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
   });
 
   it('goes through a jump server with -J', async () => {
@@ -312,17 +393,17 @@ describe('dist/tunnel.js', () => {
     [['-f', 'host'], /^tunnel: -f is not supported yet/],
     [['-W', 'x:1', 'host'], /^tunnel: -W is not supported yet/],
     [['-Z', 'host'], /^tunnel: unknown option -Z/],
-    [['-o', 'ProxyCommand=x', '-L', '1:x:1', 'host'], /^tunnel: -o ProxyCommand=x is not supported yet/],
+    [['-o', 'RemoteCommand=x', '-L', '1:x:1', 'host'], /^tunnel: -o RemoteCommand=x is not supported yet/],
     [['-L', '8080:x', 'host'], /^tunnel: -L 8080:x: “8080:x”: target port missing/],
     [['-p'], /^tunnel: -p needs a value/],
     [['-L', '1:x:1'], /^tunnel: destination missing/],
-    [['host'], /^tunnel: nothing to forward/],
+    [['-F', 'none', 'host'], /^tunnel: nothing to forward/],
     [['-L', '1:x:1', 'host', 'ls'], /^tunnel: ls: no command is run/],
     [['-L', '1:x:1', 'us er@host'], /a blank inside the name/],
     [['-F', '/dev/null', '-p', '70000', '-L', '1:x:1', 'host'], /port/],
     [
       ['-F', '/dev/null', '-o', 'ExitOnForwardFailure=perhaps', '-L', '1:x:1', 'host'],
-      /exitonforwardfailure perhaps: expected yes or no/i,
+      /line 0: unsupported option "perhaps"/,
     ],
   ];
   for (const [words, error] of refused)
