@@ -250,7 +250,8 @@ export function planUpdate(
       .split(',')
       .every((host) => allowed.includes(host));
   if (!mine.every(isSimple)) return undefined;
-  const removed = mine.filter(({ key }) => !keys.has(key));
+  // A type that can't be checked here may still be the server's.
+  const removed = mine.filter(({ key, keyType }) => !keys.has(key) && offeredTypes.some((type) => type === keyType));
   const touched = new Set([...keys, ...removed.map(({ key }) => key)]);
   const isOurs = (entry: KnownHost) =>
     mine.includes(entry) || (address !== undefined && matchesHost(entry.hosts, address));

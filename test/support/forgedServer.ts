@@ -4,25 +4,47 @@ import { once } from 'node:events';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ssh2, { type Connection } from 'ssh2';
+import ssh2, { type Connection, type ParsedKey } from 'ssh2';
 
 export interface ForgedServer {
   /** An ssh_config in which it is called `web01`. */
   configPath: string;
   /** Those that are logged in. */
   connections: Set<Connection>;
+  /** How many requests to log in came. */
+  readonly logins: number;
   close(): Promise<void>;
 }
 
+export interface Forgery {
+  /** The private key that it signs with, asked for at each key exchange; the first one is known to the client. */
+  hostKey?(): string;
+  /** A key's blob that it shows in place of its own. */
+  shows?(): Buffer;
+}
+
 /** `serve` is called with each connection that has logged in. */
-export async function startForgedServer(serve: (connection: Connection) => void): Promise<ForgedServer> {
+export async function startForgedServer(
+  serve: (connection: Connection) => void,
+  forgery: Forgery = {},
+): Promise<ForgedServer> {
   const folder = mkdtempSync(join(tmpdir(), 'forged-'));
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
+  const own = ssh2.utils.generateKeyPairSync('ed25519').private;
+  const keyNow = () => parsedKey(forgery.hostKey?.() ?? own);
+  const hostKey = Object.assign(parsedKey(own), {
+    getPublicSSH: () => forgery.shows?.() ?? keyNow().getPublicSSH(),
+    sign: (data: Buffer) => keyNow().sign(data),
+  });
+  const known = `ssh-ed25519 ${keyNow().getPublicSSH().toString('base64')}`;
+  let logins = 0;
   const connections = new Set<Connection>();
-  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (connection) => {
+  const server = new ssh2.Server({ hostKeys: [{ key: hostKey as unknown as string }] }, (connection) => {
     connection.on('error', () => {});
     connection.on('close', () => connections.delete(connection));
-    connection.on('authentication', (context) => context.accept());
+    connection.on('authentication', (context) => {
+      logins++;
+      context.accept();
+    });
     connection.on('ready', () => {
       connections.add(connection);
       serve(connection);
@@ -33,7 +55,7 @@ export async function startForgedServer(serve: (connection: Connection) => void)
   const { port } = server.address() as AddressInfo;
   const knownHosts = join(folder, 'known_hosts');
   const configPath = join(folder, 'config');
-  writeFileSync(knownHosts, `[127.0.0.1]:${port} ${hostKey.public}\n`);
+  writeFileSync(knownHosts, `[127.0.0.1]:${port} ${known}\n`);
   const lines = [
     ...['Host web01', 'HostName 127.0.0.1', `Port ${port}`, 'User ann', 'IdentityAgent none', 'IdentityFile none'],
     ...[`UserKnownHostsFile ${knownHosts}`, 'GlobalKnownHostsFile /dev/null', ''],
@@ -42,10 +64,19 @@ export async function startForgedServer(serve: (connection: Connection) => void)
   return {
     configPath,
     connections,
+    get logins() {
+      return logins;
+    },
     async close() {
       for (const connection of connections) connection.end();
       await new Promise((closed) => server.close(closed));
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function parsedKey(text: string): ParsedKey {
+  const key = ssh2.utils.parseKey(text);
+  if (key instanceof Error) throw key;
+  return Array.isArray(key) ? (key as ParsedKey[])[0]! : key;
 }
