@@ -2,6 +2,7 @@
 // With --tests also out/host/: the mocha suite that runs inside VS Code.
 import { build } from 'esbuild';
 import { readdirSync } from 'node:fs';
+import { patchedSsh2 } from './ssh2Patches.mjs';
 
 /** ssh2 looks for its native addon and cpu-features inside try/catch: neither is shipped, so that one package serves every platform. */
 const withoutNatives = {
@@ -31,7 +32,7 @@ await build({
   minify: true,
   keepNames: true,
   sourcemap: process.argv.includes('--sourcemap') ? 'linked' : false,
-  plugins: [withoutNatives],
+  plugins: [withoutNatives, patchedSsh2],
 });
 
 if (process.argv.includes('--tests')) {
@@ -41,7 +42,7 @@ if (process.argv.includes('--tests')) {
     entryPoints: ['test/host/index.ts', ...tests.map((name) => `test/host/${name}`)],
     outdir: 'out/host',
     external: ['vscode', 'mocha', 'fast-check'],
-    plugins: [withoutNatives],
+    plugins: [withoutNatives, patchedSsh2],
     sourcemap: 'inline',
   });
 }

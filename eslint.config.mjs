@@ -43,6 +43,6 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['*.mjs'], ...tseslint.configs.disableTypeChecked },
-  { files: ['*.mjs'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['**/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  { files: ['**/*.mjs'], rules: { 'no-restricted-syntax': 'off' } },
 );

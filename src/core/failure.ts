@@ -61,6 +61,9 @@ export type CommandProblem =
 /** Why the server did not open a channel (RFC 4254 section 5.1), or that it never answered. */
 export type ChannelRefusal = 'prohibited' | 'connectFailed' | 'unknownType' | 'resourceShortage' | 'other';
 
+/** What two sides of a connection agree on, as in `Algorithms`. */
+export type AlgorithmUse = 'kex' | 'hostKey' | 'cipher' | 'mac';
+
 export type Failure =
   | { kind: 'badSpec'; text: string; at: number; problem: SpecProblem }
   | { kind: 'badDestination'; text: string; at: number; problem: DestinationProblem }
@@ -88,6 +91,10 @@ export type Failure =
   /** `said`: the first line that it sent instead of SSH's; printable. */
   | { kind: 'notSsh'; host: string; port: number; said: string }
   | { kind: 'handshakeFailed'; host: string; detail: string }
+  /** `theirs`: as the server has it; printable. */
+  | { kind: 'noCommonAlgorithm'; host: string; use: AlgorithmUse; ours: readonly string[]; theirs: readonly string[] }
+  /** What ssh_config asks for is nothing that can be done here. */
+  | { kind: 'nothingToOffer'; host: string; use: AlgorithmUse; asked: readonly string[]; possible: readonly string[] }
   | { kind: 'hostKeyUnknown'; host: string; keyType: string; fingerprint: string; strict: boolean }
   /** `file` may be `knownHostsCommand`. `knownType`: the type of the key that stands there. */
   | {

@@ -1,7 +1,7 @@
 // Every sentence that a person reads about a tunnel. A failure becomes one sentence of what failed and where, and one
 // of the next step.
 import type { Access, BoundAddress } from './engine.js';
-import type { CommandProblem, DestinationProblem, Failure, SpecProblem } from './failure.js';
+import type { AlgorithmUse, CommandProblem, DestinationProblem, Failure, SpecProblem } from './failure.js';
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
 import { knownHostsCommand } from './knownHosts.js';
@@ -579,13 +579,19 @@ const algorithmOptions: Readonly<Record<AlgorithmUse, string>> = {
 
 /** What OpenSSH left out of its own lists long ago. */
 const outdated = /sha1|md5|ripemd|-96|-cbc|arcfour|^ssh-(?:rsa|dss)$/;
+/** What engine/algorithms offers of these when it is asked to. */
+const weakButPossible =
+  /^(?:diffie-hellman-group(?:1|14|-exchange)-sha1|ssh-rsa|aes(?:128|192|256)-cbc|3des-cbc|hmac-(?:sha1-96|md5|md5-96))$/;
 
 function noCommonText({ host, use, ours, theirs }: Failure & { kind: 'noCommonAlgorithm' }): string {
   const option = algorithmOptions[use];
   const lists = `${host} and this machine have no ${algorithmNames[use]} in common. The server has ${theirs.join(', ') || 'none'}; this machine offers ${ours.join(', ')}.`;
   if (theirs.length === 0 || !theirs.every((name) => outdated.test(name)))
     return `${lists} Check ${option} in ssh_config, or ask who runs the server to allow one of these.`;
-  return `${lists} The server is too old to be safe: ask who runs it to update it, or allow what it has for this host alone, with ${option} +${theirs[0]} in ssh_config.`;
+  const askable = theirs.find((name) => weakButPossible.test(name));
+  const otherwise =
+    askable === undefined ? '' : `, or allow it for this host alone, with ${option} +${askable} in ssh_config`;
+  return `${lists} The server is too old to be safe: ask who runs it to update it${otherwise}.`;
 }
 
 function hopText({ hop, target, refusal, detail }: Failure & { kind: 'hopRefused' }): string {

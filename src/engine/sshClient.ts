@@ -1,45 +1,48 @@
 // The only importer of ssh2 1.17.0, and the only place that touches its private parts (each with its reason).
 import type { Duplex, Readable } from 'node:stream';
-import { BaseAgent, Client, createAgent, utils, type Channel, type ParsedKey } from 'ssh2';
-import { FailureError, errorCode, failureOf, type ChannelRefusal, type Failure } from '../core/failure.js';
-import { printable } from '../core/printable.js';
+import { Client, utils, type Channel } from 'ssh2';
+import { hooks } from 'ssh2/lib/protocol/kex.js';
+import {
+  FailureError,
+  errorCode,
+  failureOf,
+  type AlgorithmUse,
+  type ChannelRefusal,
+  type Failure,
+} from '../core/failure.js';
+import { printable, printableLines } from '../core/printable.js';
 import type { Algorithms } from '../core/sshConfig.js';
+import { offeredAlgorithms, type NothingToOffer } from './algorithms.js';
+import { proveHostKeys } from './hostKeyProofs.js';
+import { isHostKey, keyExchangeHooks } from './keyExchange.js';
+import type { AuthAnswer, AuthTransport } from './userauth.js';
 import { withinTime } from './withinTime.js';
 
+// Without its patches it would look the same, and take fewer hosts and more of what evil ones send.
+if (!hooks)
+  throw new Error('ssh2 is not patched: bundle with esbuild.mjs, or import test/support/patchedSsh2.mjs first');
+Object.assign(hooks, keyExchangeHooks);
+
 export type SshChannel = Channel;
-
-/** A key that can be offered: `sign` is called only when the server has said that it would take this key. */
-export interface Identity {
-  /** Its file or the agent's comment, for the log. */
-  name: string;
-  /** RFC 4253 section 6.6 */
-  publicBlob: Buffer;
-  sign(data: Buffer, hash: string | undefined): Promise<Buffer>;
-}
-
-export type AuthStep =
-  { kind: 'none' } | { kind: 'publickey'; identity: Identity } | { kind: 'password'; password: string };
-
-/** What the server's last answer left: `undefined` before the first one. */
-export interface AuthState {
-  /** The methods that can go on (RFC 4252 section 5.1). */
-  offered: readonly string[] | undefined;
-  /** The last step was right, and another one is wanted. */
-  partial: boolean;
-}
 
 export interface SshOptions {
   /** Connected, no-delay set, or a channelSocket; owned by the session from now on. */
   socket: Duplex;
   user: string;
-  /** Key types that known_hosts has for the host, best first: asked for before all others. */
+  /** Key types that known_hosts has for the host, best first; of certificates, where it has an authority. Asked for before all others. */
   knownKeyTypes: readonly string[];
   /** What may be offered; an absent list is not narrowed. */
   algorithms: Algorithms;
-  /** Says yes or throws a FailureError; called once, before any secret is sent. */
+  /** Says yes to a key or certificate, or throws a FailureError; called once, before any secret is sent. */
   verifyHostKey(blob: Buffer): Promise<void>;
-  /** The next step, or undefined when there is none left. */
-  authenticate(state: AuthState): Promise<AuthStep | undefined>;
+  /** The server has signed the first key exchange with the key that was said yes to; called once, before any secret is sent. */
+  hostKeyProven?(): void;
+  /** Further keys that the server has proved to have, and no others (hostkeys-prove-00@openssh.com); after it is ready, if at all. */
+  hostKeysProved?(blobs: readonly Buffer[]): void;
+  /** Logs in; resolves when that is done, or nothing is left to try. Throws a FailureError. */
+  authenticate(transport: AuthTransport): Promise<void>;
+  /** Hands on what the server tells who logs in (RFC 4252 section 5.4); printable. */
+  serverSaid(text: string): void;
   keepaliveSeconds: number;
   keepaliveCount: number;
   log(text: string): void;
@@ -116,52 +119,22 @@ export type DialEnd =
   | { kind: 'notSsh'; /** the first line that it sent */ said: string }
   | { kind: 'closedEarly' }
   | { kind: 'handshake'; detail: string }
+  | ({ kind: 'noCommonAlgorithm' } & Compared)
+  | ({ kind: 'nothingToOffer' } & NothingToOffer)
   | { kind: 'denied'; detail?: string }
   | { kind: 'lost'; end: SessionEnd };
+
+/** What the two sides offer of one kind. */
+interface Compared {
+  use: AlgorithmUse;
+  ours: readonly string[];
+  theirs: readonly string[];
+}
 
 export class DialError extends Error {
   constructor(readonly end: DialEnd) {
     super(end.kind);
   }
-}
-
-/** RSA keys are known as ssh-rsa and proved with SHA-2; SHA-1 is not offered, as in OpenSSH since 8.8. */
-const hostKeyAlgorithms: Readonly<Record<string, readonly string[]>> = {
-  'ssh-ed25519': ['ssh-ed25519'],
-  'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
-  'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
-  'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
-  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
-};
-
-function preferredHostKeys(known: readonly string[]): string[] {
-  const types = [...known.filter((type) => type in hostKeyAlgorithms), ...Object.keys(hostKeyAlgorithms)];
-  return [...new Set(types)].flatMap((type) => hostKeyAlgorithms[type]!);
-}
-
-/**
- * What ssh2 offers by itself, less what the user does not allow; host keys in our own order. Throws a DialError when
- * that leaves no host key: ssh2 would take an empty list for its own.
- */
-function offeredAlgorithms({ knownKeyTypes, algorithms }: SshOptions): object {
-  const serverHostKey = preferredHostKeys(knownKeyTypes).filter((name) => algorithms.hostKey?.includes(name) ?? true);
-  if (serverHostKey.length === 0)
-    throw new DialError({
-      kind: 'handshake',
-      detail: `none of HostKeyAlgorithms is supported: ${algorithms.hostKey?.join(', ')}`,
-    });
-  const narrowed = (name: string, allowed: readonly string[] | undefined) => {
-    if (!allowed) return {};
-    const names = allowed.map((one) => one.replace(/[^\w@-]/g, '\\$&')).join('|');
-    return { [name]: { remove: [new RegExp(`^(?!(?:${names})$)`)] } };
-  };
-  return {
-    serverHostKey,
-    compress: ['none'],
-    ...narrowed('kex', algorithms.kex),
-    ...narrowed('cipher', algorithms.cipher),
-    ...narrowed('hmac', algorithms.mac),
-  };
 }
 
 function firstLine(text: string): string {
@@ -177,11 +150,44 @@ interface Internals {
   /** Restarts the keepalive's count. */
   _resetKA?: () => void;
   _chanMgr: { add(opened: object): number };
-  _protocol: {
+  /** Of global requests, in the order of their answers. */
+  _callbacks: ((hasFailed: boolean | Error, data?: Buffer | null) => void)[];
+  _protocol: AuthProtocol & {
+    openssh_hostKeysProve(keys: readonly { getPublicSSH(): Buffer }[]): void;
+    requestFailure(): void;
     session(id: number, window: number, packetSize: number): void;
     exec(id: number, command: string, wantReply: boolean): void;
-    _handlers: { USERAUTH_FAILURE: (protocol: unknown, methods: string[], partial: boolean) => void };
+    _handlers: {
+      GLOBAL_REQUEST: (protocol: unknown, name: string, wantReply: boolean, data: unknown) => void;
+    };
   };
+}
+
+/** What is used of ssh2's protocol for an authentication of our own. */
+interface AuthProtocol {
+  _handlers: {
+    SERVICE_ACCEPT: (protocol: unknown, service: string) => void;
+    EXT_INFO: (protocol: unknown, extensions: readonly { name: string; algs?: string[] }[]) => void;
+    USERAUTH_BANNER: (protocol: unknown, text: string) => void;
+    USERAUTH_SUCCESS: (protocol: unknown) => void;
+    USERAUTH_FAILURE: (protocol: unknown, methods: string[], partial: boolean) => void;
+    USERAUTH_PK_OK: (protocol: unknown, algorithm: string, blob: Buffer) => void;
+    USERAUTH_PASSWD_CHANGEREQ: (protocol: unknown, prompt: string) => void;
+    USERAUTH_INFO_REQUEST: (
+      protocol: unknown,
+      name: string,
+      instruction: string,
+      prompts: { prompt: string; echo: boolean }[],
+    ) => void;
+  };
+  /** The method whose answer is awaited: what message 60 means depends on it. */
+  _authsQueue: string[];
+  _kex: { sessionID: Buffer; /** the server's signature, until the keys are exchanged */ _sig?: Buffer };
+  /** Set while keys are exchanged: other messages wait in the queue then, as mere payloads. */
+  _kexinit?: Buffer;
+  _queue?: Buffer[];
+  _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
+  _cipher: { encrypt(packet: Buffer): void };
 }
 
 interface SshError extends Error {
@@ -192,7 +198,12 @@ interface SshError extends Error {
 /** Shakes hands, checks the host's key and authenticates. Throws a DialError; the socket is destroyed then. */
 export function openSession(options: SshOptions): Promise<SshSession> {
   const { socket } = options;
-  const algorithms = offeredAlgorithms(options);
+  const offered = offeredAlgorithms(options.algorithms, options.knownKeyTypes);
+  if ('use' in offered) {
+    socket.on('error', () => {});
+    socket.destroy();
+    return Promise.reject(new DialError({ kind: 'nothingToOffer', ...offered }));
+  }
   return new Promise((resolve, reject) => {
     const client = new Client();
     const internals = client as unknown as Internals;
@@ -201,15 +212,15 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     let phase: 'handshake' | 'authentication' | 'ready' | 'closing' | 'ended' = 'handshake';
     let verdict: { blob: Buffer } | { failure: Failure } | undefined;
     let heard: string | undefined;
-    const authState: { offered: readonly string[] | undefined; partial: boolean } = {
-      offered: undefined,
-      partial: false,
-    };
+    let compared: Compared | undefined;
+    let hostSignature: Buffer | undefined;
+    let authentication: { end(): void } | undefined;
 
     const end = (found: SessionEnd) => {
       if (phase === 'ended') return;
       const was = phase;
       phase = 'ended';
+      authentication?.end();
       socket.destroy();
       waiting.clear();
       if (was === 'handshake') reject(new DialError(earlyEnd(found)));
@@ -222,9 +233,17 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         return heard === undefined ? { kind: 'closedEarly' } : { kind: 'notSsh', said: firstLine(heard) };
       return { kind: 'lost', end: found };
     };
+    const handshakeEnd = (said: string): DialEnd => {
+      if (internals._remoteVer === undefined) return earlyEnd({ reason: 'closed' });
+      // ssh2 has no other sign of it.
+      if (compared && /^Handshake failed: no matching (?!.*compression)/i.test(said))
+        return { kind: 'noCommonAlgorithm', ...compared };
+      return { kind: 'handshake', detail: said };
+    };
     const fail = (why: DialEnd) => {
       if (phase !== 'handshake' && phase !== 'authentication') return;
       phase = 'ended';
+      authentication?.end();
       socket.destroy();
       reject(new DialError(why));
     };
@@ -243,22 +262,18 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     client.on('error', (error: SshError) => {
       const said = printable(error.message);
       options.log(`ssh2 ${error.level ?? phase}: ${said}`);
-      if (error.level === 'agent') return;
       if (verdict && 'failure' in verdict) fail({ kind: 'failure', failure: verdict.failure });
       else if (error.level === 'client-timeout') end({ reason: 'keepalive' });
       else if (error.level === 'client-socket') end({ reason: 'reset', detail: errorCode(error) });
-      else if (error.level === 'client-authentication') fail({ kind: 'denied' });
       // The server's own goodbye, which ssh2 hands on with the disconnect code and no level.
       else if (phase === 'authentication') fail({ kind: 'denied', detail: said });
-      else if (phase === 'handshake')
-        fail(internals._remoteVer === undefined ? earlyEnd({ reason: 'closed' }) : { kind: 'handshake', detail: said });
+      else if (phase === 'handshake') fail(handshakeEnd(said));
       else end({ reason: 'disconnected', detail: said });
     });
-    client.on('change password', () =>
-      fail({ kind: 'denied', detail: 'the password has expired; change it with ssh' }),
-    );
     client.on('handshake', () => {
-      if (phase === 'handshake') phase = 'authentication';
+      if (phase !== 'handshake') return;
+      phase = 'authentication';
+      options.hostKeyProven?.();
     });
 
     /** By what was asked for: address and port, or path. */
@@ -335,28 +350,32 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         return;
       }
       const copy = Buffer.from(blob);
+      // An agent wants to see it; ssh2 forgets it when it has checked it.
+      hostSignature = Buffer.from(internals._protocol._kex._sig ?? []);
+      if (!isHostKey(copy)) throw new Error('the host key is damaged');
+      const answer = (accepted: boolean) => {
+        if (phase !== 'handshake') return;
+        try {
+          verify(accepted);
+        } catch (error) {
+          // Thrown from here it would reach nobody, and end the process.
+          client.emit('error', error);
+        }
+      };
       options.verifyHostKey(copy).then(
         () => {
           verdict = { blob: copy };
-          verify(true);
+          answer(true);
         },
         (error: unknown) => {
           verdict = { failure: failureOf(error) };
-          verify(false);
+          answer(false);
         },
-      );
-    };
-
-    const nextStep = (next: (step: unknown) => void) => {
-      options.authenticate({ ...authState }).then(
-        (step) => {
-          if (phase === 'authentication') next(step ? ssh2Step(options.user, step) : false);
-        },
-        (error: unknown) => fail({ kind: 'failure', failure: failureOf(error) }),
       );
     };
 
     client.on('ready', () => {
+      if (phase !== 'authentication') return;
       phase = 'ready';
       let fresh = true;
       const rest = setInterval(() => (fresh = true), 1000);
@@ -427,29 +446,153 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     client.connect({
       sock: socket,
       username: options.user,
-      algorithms,
+      algorithms: {
+        kex: offered.kex,
+        serverHostKey: offered.hostKey,
+        cipher: offered.cipher,
+        hmac: offered.mac,
+        compress: ['none'],
+      } as never,
       hostVerifier,
-      authHandler: ((_methods: unknown, _partial: unknown, next: (step: unknown) => void) => nextStep(next)) as never,
       readyTimeout: 0,
       keepaliveInterval: options.keepaliveSeconds * 1000,
       keepaliveCountMax: options.keepaliveCount,
       strictVendor: false,
       debug: (text) => {
+        if (phase === 'handshake') compared = comparedLists(text, compared);
         const [, said] = /^Debug output from server: (.*)$/s.exec(text) ?? [];
         if (said === undefined) return;
         if (notes.length < mostNotes) notes.push(said);
         options.log(printable(text));
       },
     });
-    // ssh2 forgets the server's answer to an agent's key (which methods are left, and whether the step was right).
+    authentication = takeAuthentication(internals._protocol, options, {
+      isOpen: () => phase === 'authentication',
+      hostKey: () => (verdict && 'blob' in verdict && hostSignature ? { hostKey: verdict.blob, signature: hostSignature } : undefined), // prettier-ignore
+      ended: (failure) => fail(failure ? { kind: 'failure', failure } : { kind: 'denied' }),
+    });
     const handlers = internals._protocol._handlers;
-    const onFailure = handlers.USERAUTH_FAILURE;
-    handlers.USERAUTH_FAILURE = (protocol, methods, partial) => {
-      authState.offered = methods;
-      authState.partial = partial;
-      onFailure(protocol, methods, partial);
+    let wereKeysNamed = false;
+    // ssh2 proves them by looser rules, and ends with an error at a key that it doesn't know.
+    handlers.GLOBAL_REQUEST = (_protocol, name, wantReply, data) => {
+      if (name === 'hostkeys-00@openssh.com' && phase === 'ready' && !wereKeysNamed && options.hostKeysProved) {
+        wereKeysNamed = true;
+        proveHostKeys(data as readonly Buffer[], options.hostKeysProved, {
+          sessionId: internals._protocol._kex.sessionID,
+          ask(blobs, answer) {
+            internals._callbacks.push((hasFailed, proofs) => answer(hasFailed || !proofs ? undefined : proofs));
+            internals._protocol.openssh_hostKeysProve(blobs.map((blob) => ({ getPublicSSH: () => blob })));
+          },
+        });
+      }
+      if (wantReply) internals._protocol.requestFailure();
     };
   });
+}
+
+interface AuthTurn {
+  /** Keys are exchanged, the host's key is accepted, and nobody is let in yet. */
+  isOpen(): boolean;
+  hostKey(): { hostKey: Buffer; signature: Buffer } | undefined;
+  /** Without a failure: the server lets nobody in. */
+  ended(failure: Failure | undefined): void;
+}
+
+/**
+ * Puts our own user authentication in place of ssh2's, which knows no certificates, security keys and rounds without a
+ * prompt, and loses what a server takes in part. USERAUTH_SUCCESS stays ssh2's: it starts the keepalive.
+ */
+function takeAuthentication(protocol: AuthProtocol, options: SshOptions, turn: AuthTurn): { end(): void } {
+  const handlers = protocol._handlers;
+  const gone = new AbortController();
+  let serverAlgorithms: readonly string[] | undefined;
+  /** The one request that has no answer yet. */
+  let awaited: { resolve(answer: AuthAnswer): void; reject(error: Error): void } | undefined;
+  let hasBegun = false;
+  let banners = 0;
+
+  const answered = (answer: AuthAnswer) => {
+    const waiting = awaited;
+    awaited = undefined;
+    waiting?.resolve(answer);
+  };
+  const send: AuthTransport['send'] = (payload, method) =>
+    new Promise((resolve, reject) => {
+      if (gone.signal.aborted || !turn.isOpen()) return reject(new Error('the connection has ended'));
+      awaited = { resolve, reject };
+      // An earlier request that was given up has no answer to come (RFC 4252 section 5.1).
+      if (method !== undefined) protocol._authsQueue = [method];
+      sendPayload(protocol, payload);
+    });
+  const begin = () => {
+    const { sessionID: sessionId } = protocol._kex;
+    const host = turn.hostKey();
+    const transport: AuthTransport = {
+      user: options.user,
+      sessionId,
+      get serverAlgorithms() {
+        return serverAlgorithms;
+      },
+      binding: host && { ...host, sessionId },
+      ended: gone.signal,
+      send,
+    };
+    options.authenticate(transport).then(
+      () => turn.ended(undefined),
+      (error: unknown) => turn.ended(failureOf(error)),
+    );
+  };
+
+  const { USERAUTH_SUCCESS: onSuccess } = handlers;
+  Object.assign(handlers, {
+    SERVICE_ACCEPT(_, service) {
+      if (hasBegun || !turn.isOpen() || service !== 'ssh-userauth') return;
+      hasBegun = true;
+      begin();
+    },
+    EXT_INFO(_, extensions) {
+      serverAlgorithms ??= extensions.find(({ name }) => name === 'server-sig-algs')?.algs;
+    },
+    USERAUTH_BANNER(_, text) {
+      const said = printableLines(text);
+      if (said !== '' && turn.isOpen() && banners++ < mostNotes) options.serverSaid(said);
+    },
+    USERAUTH_SUCCESS(_) {
+      // It answers a request, as a refusal does.
+      if (!awaited) return;
+      onSuccess(protocol);
+      answered({ kind: 'success' });
+    },
+    USERAUTH_FAILURE: (_, methods, partial) => answered({ kind: 'failure', methods, partial }),
+    USERAUTH_PK_OK: (_, algorithm, blob) => answered({ kind: 'keyOk', algorithm, blob: Buffer.from(blob) }),
+    USERAUTH_PASSWD_CHANGEREQ: (_, prompt) => answered({ kind: 'passwordChange', prompt }),
+    USERAUTH_INFO_REQUEST: (_, name, instruction, prompts) =>
+      answered({
+        kind: 'round',
+        name,
+        instruction,
+        prompts: prompts.map(({ prompt, echo }) => ({ text: prompt, echo })),
+      }),
+  } satisfies AuthProtocol['_handlers']);
+  return {
+    end() {
+      gone.abort();
+      awaited?.reject(new Error('the connection has ended'));
+      awaited = undefined;
+    },
+  };
+}
+
+/** Sends a message that ssh2 has no method for, as its own sendPacket does. */
+function sendPayload(protocol: AuthProtocol, payload: Buffer): void {
+  if (protocol._kexinit !== undefined) {
+    (protocol._queue ??= []).push(payload);
+    return;
+  }
+  const { write } = protocol._packetRW;
+  const packet = write.alloc(payload.length);
+  packet.set(payload, write.allocStart);
+  protocol._cipher.encrypt(write.finalize(packet));
 }
 
 /** How long a server may take to stop listening before it is given up, in milliseconds. */
@@ -457,6 +600,32 @@ const cancelMs = 2_000;
 
 /** What the server says between two answers: one that never stops must not fill the memory. */
 const mostNotes = 20;
+
+/** Of a server's list that are kept, and of a name (RFC 4250 section 4.6.1). */
+const mostNames = 100;
+const longestName = 64;
+
+const usesInDebug: Readonly<Record<string, AlgorithmUse>> = {
+  'KEX method': 'kex',
+  'Host key format': 'hostKey',
+  'C->S cipher': 'cipher',
+  'S->C cipher': 'cipher',
+  'C->S MAC': 'mac',
+  'S->C MAC': 'mac',
+};
+
+/** Reads ssh2's `Handshake: (remote) C->S cipher: a,b`, which comes right behind the same of `(local)`. */
+function comparedLists(text: string, before: Compared | undefined): Compared | undefined {
+  const [, side, what = '', list = ''] = /^Handshake: \((local|remote)\) ([^:]+): (.*)$/s.exec(text) ?? [];
+  const use = Object.hasOwn(usesInDebug, what) ? usesInDebug[what] : undefined;
+  if (!use) return before;
+  const names = list
+    .split(',', mostNames)
+    .map((name) => printable(name.slice(0, longestName)))
+    // Those are marks of extensions, and no key exchanges.
+    .filter((name) => name !== '' && !/^ext-info-|^kex-strict-/.test(name));
+  return side === 'local' ? { use, ours: names, theirs: [] } : before && { ...before, theirs: names };
+}
 
 function tcpKey(address: string, port: number): string {
   return `${address} ${port}`;
@@ -573,115 +742,16 @@ function refusalOf(reason: number | undefined): ChannelRefusal {
   return names[(reason ?? 0) - 1] ?? 'other';
 }
 
-function ssh2Step(username: string, step: AuthStep): object {
-  switch (step.kind) {
-    case 'none':
-      return { type: 'none', username };
-    case 'password':
-      return { type: 'password', username, password: step.password };
-    case 'publickey':
-      return { type: 'agent', username, agent: new OneKey(step.identity) };
-  }
-}
+export type OpenSshKeyResult =
+  { kind: 'key'; pem: string } | { kind: 'encrypted' } | { kind: 'wrongPassphrase' } | { kind: 'invalid' };
 
-/** Every key, a file's too, goes to ssh2 as an agent with one key: it is asked to sign only after the server's yes. */
-class OneKey extends BaseAgent<ParsedKey> {
-  constructor(private readonly identity: Identity) {
-    super();
-  }
-  override getIdentities(callback: (error: Error | undefined, keys?: ParsedKey[]) => void): void {
-    const key = utils.parseKey(this.identity.publicBlob);
-    if (key instanceof Error) callback(key);
-    else callback(undefined, [key]);
-  }
-  override sign(
-    _key: unknown,
-    data: Buffer,
-    options: unknown,
-    callback?: (error?: Error, signature?: Buffer) => void,
-  ): void {
-    const { hash } = (options ?? {}) as { hash?: string };
-    this.identity.sign(Buffer.from(data), hash).then(
-      (signature) => callback?.(undefined, signature),
-      (error: unknown) => callback?.(error instanceof Error ? error : new Error(String(error))),
-    );
-  }
-}
-
-/** The keys of an agent in its order; those that ssh2 can't use are left out. Rejects with the system's error. */
-export function agentIdentities(path: string): Promise<Identity[]> {
-  const agent = createAgent(path);
-  return new Promise((resolve, reject) => {
-    agent.getIdentities((error, keys) => {
-      if (error) return reject(error);
-      const usable = (keys ?? [])
-        .map((key) => utils.parseKey(key as ParsedKey))
-        .filter((key): key is ParsedKey => !(key instanceof Error));
-      resolve(
-        usable.map((key) => ({
-          name: `${key.comment || key.type} (agent)`,
-          publicBlob: key.getPublicSSH(),
-          sign: (data, hash) =>
-            new Promise((signed, refused) => {
-              agent.sign(key, data, hash ? { hash: hash as 'sha256' } : {}, (error, signature) => {
-                if (signature) signed(signature);
-                else refused(error ?? new Error('no signature'));
-              });
-            }),
-        })),
-      );
-    });
-  });
-}
-
-export type PrivateKeyResult =
-  { kind: 'key'; identity: Identity } | { kind: 'encrypted' } | { kind: 'wrongPassphrase' } | { kind: 'invalid' };
-
-/** Reads a private key's file text (OpenSSH, PEM, PuTTY); `encrypted` where a passphrase is needed and none was given. */
-export function readPrivateKey(name: string, text: string, passphrase: string | undefined): PrivateKeyResult {
+/** A private key in OpenSSH's own form as PEM: ssh2 has the derivation of its encryption (bcrypt). */
+export function openSshKeyPem(text: string, passphrase: string | undefined): OpenSshKeyResult {
   const key = utils.parseKey(text, passphrase);
   if (key instanceof Error) {
     // ssh2 tells these apart by its message alone.
     if (/no passphrase given/i.test(key.message)) return { kind: 'encrypted' };
     return { kind: passphrase === undefined ? 'invalid' : 'wrongPassphrase' };
   }
-  const single = Array.isArray(key) ? (key as ParsedKey[])[0]! : key;
-  if (!single.isPrivateKey()) return { kind: 'invalid' };
-  return {
-    kind: 'key',
-    identity: {
-      name,
-      publicBlob: single.getPublicSSH(),
-      sign: (data, hash) => {
-        const signature: Buffer | Error = single.sign(data, hash);
-        return signature instanceof Error ? Promise.reject(signature) : Promise.resolve(signature);
-      },
-    },
-  };
-}
-
-/** The blob of a public key's file text, or of the open part of an OpenSSH private key; undefined where there is none. */
-export function publicBlob(text: string): Buffer | undefined {
-  const armour = /-----BEGIN OPENSSH PRIVATE KEY-----([^-]+)-----END/.exec(text);
-  if (armour) return openPart(Buffer.from(armour[1]!, 'base64'));
-  if (text.includes('PRIVATE KEY')) return undefined;
-  const key = utils.parseKey(text);
-  return key instanceof Error ? undefined : key.getPublicSSH();
-}
-
-/** OpenSSH PROTOCOL.key: magic, cipher, kdf, kdf options, number of keys, public key. */
-function openPart(data: Buffer): Buffer | undefined {
-  const magic = 'openssh-key-v1\0';
-  if (data.toString('latin1', 0, magic.length) !== magic) return undefined;
-  let at = magic.length;
-  const read = (): Buffer | undefined => {
-    if (at + 4 > data.length) return undefined;
-    const length = data.readUInt32BE(at);
-    at += 4 + length;
-    return at <= data.length ? data.subarray(at - length, at) : undefined;
-  };
-  for (let skipped = 0; skipped < 3; skipped++) if (!read()) return undefined;
-  at += 4;
-  const blob = read();
-  return blob && Buffer.from(blob);
+  return key.isPrivateKey() ? { kind: 'key', pem: key.getPrivatePEM() } : { kind: 'invalid' };
 }
