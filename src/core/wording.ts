@@ -738,7 +738,7 @@ export function effectText(spec: ForwardSpec, host: string): string {
 export function serverPortText(found: ServerPort, { listen }: ForwardSpec, host: string): string {
   if (found.kind === 'tcp') return found.address === '*' ? `all interfaces of ${host}` : `${found.address} on ${host}`;
   const port = listen.kind === 'tcp' && listen.port > 0 ? `port ${listen.port}` : 'a free port';
-  return `Unix socket on ${host}, at ${port} of this machine`;
+  return `Unix socket on ${host}, at ${port} here`;
 }
 
 /** The addresses really bound: `127.0.0.1:5432, [::1]:5432`. */

@@ -84,7 +84,7 @@ describe('what listens on the server', () => {
     assert.equal(items[0]?.group, 'Listening on web01');
     assert.equal(items.find(({ label }) => label === `${port} — webshop`)?.description, '127.0.0.2 on web01');
     const socket = items.find(({ label }) => label === `${join(sshd.folder, 'docker.sock')} — webshop`);
-    assert.equal(socket?.description, 'Unix socket on web01, at a free port of this machine');
+    assert.equal(socket?.description, 'Unix socket on web01, at a free port here');
     assert.equal(await quickInput.isBusy(), false);
     await inBothThemesOf('server-ports');
   });
