@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { appendLines, rewriteFile } from '../../src/engine/knownHostsFiles.js';
+import { run } from '../support/openSsh.js';
+
+describe('a known_hosts file', () => {
+  let folder: string;
+  let file: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'known-hosts-'));
+    file = join(folder, 'known_hosts');
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('is made with its folder, for its user alone', async () => {
+    const deep = join(folder, 'new', 'known_hosts');
+    await appendLines(deep, 'a\n');
+    assert.equal(readFileSync(deep, 'utf8'), 'a\n');
+    assert.deepEqual([deep, join(folder, 'new')].map((path) => statSync(path).mode & 0o777), [0o600, 0o700]); // prettier-ignore
+  });
+
+  it('gets lines at the end of a line, and keeps its mode', async () => {
+    writeFileSync(file, '# no end');
+    chmodSync(file, 0o644);
+    await appendLines(file, 'a\n');
+    await appendLines(file, 'b\nc\n');
+    assert.equal(readFileSync(file, 'utf8'), '# no end\na\nb\nc\n');
+    assert.equal(statSync(file).mode & 0o777, 0o644);
+  });
+
+  it('loses nothing when many change it at the same time', async () => {
+    writeFileSync(file, 'gone\n');
+    const names = Array.from({ length: 20 }, (_, index) => `line${index}`);
+    await Promise.all([
+      ...names.map((name) => appendLines(file, `${name}\n`)),
+      rewriteFile(file, (text) => text.replace('gone\n', '')),
+      ...names.map((name) => rewriteFile(file, (text) => `${text}${name} again\n`)),
+    ]);
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    assert.deepEqual(lines.sort(), names.flatMap((name) => [name, `${name} again`]).sort());
+  });
+
+  it('is replaced with its mode, byte for byte but for the change, where a symlink leads', async () => {
+    const link = join(folder, 'link');
+    const before = Buffer.concat([Buffer.from('a\r\n# '), Buffer.of(0xff, 0xc3, 0x28), Buffer.from('\nold\nz')]);
+    writeFileSync(file, before);
+    chmodSync(file, 0o640);
+    symlinkSync('known_hosts', link);
+    await rewriteFile(link, (text) => text.replace('old\n', ''));
+    assert.ok(lstatSync(link).isSymbolicLink());
+    assert.deepEqual(readFileSync(file), Buffer.concat([before.subarray(0, -5), Buffer.from('z')]));
+    assert.equal(statSync(file).mode & 0o777, 0o640);
+    assert.deepEqual(readdirSync(folder).sort(), ['known_hosts', 'link']);
+  });
+
+  it('is left alone where nothing changes, or another program changes it meanwhile', async () => {
+    writeFileSync(file, 'a\n');
+    const { ino } = statSync(file);
+    await rewriteFile(file, (text) => text);
+    await rewriteFile(file, () => undefined);
+    assert.equal(statSync(file).ino, ino);
+    const interrupted = rewriteFile(file, (text) => {
+      writeFileSync(file, `${text}b\n`);
+      return '';
+    });
+    await assert.rejects(interrupted, { code: 'EBUSY' });
+    assert.equal(readFileSync(file, 'utf8'), 'a\nb\n');
+    assert.deepEqual(readdirSync(folder), ['known_hosts']);
+    await assert.rejects(
+      rewriteFile(join(folder, 'none'), () => 'x'),
+      { code: 'ENOENT' },
+    );
+    assert.equal(existsSync(join(folder, 'none')), false);
+  });
+
+  it('stays as it was when there is no room for the change', async function () {
+    this.timeout(30_000);
+    const before = `${'x'.repeat(99)}\n`.repeat(40);
+    writeFileSync(file, before);
+    const script = join(folder, 'fill.mts');
+    const module = pathToFileURL(join(import.meta.dirname, '../../src/engine/knownHostsFiles.ts'));
+    writeFileSync(
+      script,
+      `import { appendLines, rewriteFile } from ${JSON.stringify(module)};
+      const lines = ${JSON.stringify(`${'y'.repeat(99)}\n`.repeat(10))};
+      for (const change of [() => appendLines(${JSON.stringify(file)}, lines), () => rewriteFile(${JSON.stringify(file)}, (text) => text + lines)])
+        console.log(await change().then(() => 'done', (error) => error.code));`,
+    );
+    // No file may grow beyond 4096 bytes: what a full disk does, without one. The shell's unit is 512 bytes.
+    const limit = execFileSync('sh', ['-c', 'ulimit -f 8; ulimit -f'], { encoding: 'utf8' }).trim();
+    assert.equal(limit, '8');
+    const { stdout } = await run('sh', [
+      '-c',
+      'ulimit -f 8; exec "$@"',
+      'sh',
+      process.execPath,
+      '--import',
+      'tsx',
+      script,
+    ]);
+    assert.deepEqual(stdout.trim().split('\n'), ['EFBIG', 'EFBIG']);
+    assert.equal(readFileSync(file, 'utf8'), before);
+    assert.deepEqual(readdirSync(folder).sort(), ['fill.mts', 'known_hosts']);
+  });
+});
