@@ -20,9 +20,10 @@ import {
   type KnownHost,
   type ShownKey,
 } from '../core/knownHosts.js';
-import { readPublicKey } from '../core/publicKey.js';
+import { bitLength, readPublicKey } from '../core/publicKey.js';
 import { randomArt } from '../core/randomArt.js';
 import { knownHostsName, type HostConfig } from '../core/sshConfig.js';
+import { readWire } from '../core/wire.js';
 import { askKnownHostsCommand } from './knownHostsCommand.js';
 import { appendLines, readKnownHosts, readRevokedKeys, rewriteFile } from './knownHostsFiles.js';
 
@@ -109,7 +110,7 @@ export async function createHostKeyCheck(
       shown = undefined;
       const key = plainOf(blob, name);
       const facts = { host: name, keyType: blobType(key.plain), fingerprint: fingerprint(key.plain) };
-      checkLength(name, key.plain);
+      checkKey(name, key.plain);
       const what = revoked && revocationOf(revoked, key.plain, key.certificate);
       if (what) throw new FailureError({ kind: 'hostKeyRevoked', what, ...factsOf(what, key, facts), file: config.revokedHostKeysFile! }); // prettier-ignore
 
@@ -246,10 +247,16 @@ function plainOf(blob: Buffer, host = ''): ShownKey {
   throw new FailureError({ kind: 'hostCertificateInvalid', host, reason, names: [] });
 }
 
-function checkLength(host: string, plain: Buffer): void {
-  const bits = readPublicKey(plain)?.key.asymmetricKeyDetails?.modulusLength;
+/** Throws a FailureError for what is no key, or none that is safe. */
+function checkKey(host: string, plain: Buffer): void {
+  if (readPublicKey(plain)) return;
+  const modulus = readWire(plain, (wire) =>
+    wire.text() === 'ssh-rsa' ? [wire.mpint(), wire.mpint()] : wire.refuse(),
+  )?.[1];
+  const bits = modulus && bitLength(modulus);
   if (bits !== undefined && bits < leastRsaBits)
     throw new FailureError({ kind: 'hostKeyTooShort', host, bits, least: leastRsaBits });
+  throw new FailureError({ kind: 'handshakeFailed', host, detail: 'the host key can’t be read' });
 }
 
 function factsOf<F extends { keyType: string; fingerprint: string }>(
