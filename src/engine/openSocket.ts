@@ -79,7 +79,7 @@ async function findAddresses(config: HostConfig, abort: AbortSignal): Promise<re
 const noAnswer = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EINVAL'];
 
 /** The first of the addresses that answers. */
-function connectToAny(
+export function connectToAny(
   addresses: readonly Address[],
   { hostName: host, port, connectTimeout: seconds }: HostConfig,
   abort: AbortSignal,
