@@ -28,8 +28,11 @@ describe('a connection through jump hosts', function () {
 
   before(async () => {
     heldBefore = heldResources();
-    const [bastion, middle, db01] = await Promise.all([startSshd(), startSshd(), startSshd()]);
+    const alsoSix = { config: ['ListenAddress ::1'] };
+    const [bastion, middle, db01] = await Promise.all([startSshd(alsoSix), startSshd(), startSshd()]);
     Object.assign(hosts, { bastion, middle, db01 });
+    const [hostKey] = readFileSync(bastion.knownHostsPath, 'utf8').split('\n');
+    writeFileSync(file('six'), `the-bastion ${hostKey!.split(' ').slice(1).join(' ')}\n`);
     service = await startTarget(echo);
   });
   afterEach(async () => {
@@ -173,6 +176,25 @@ describe('a connection through jump hosts', function () {
       blocks: () => [db01('ProxyJump nowhere')],
       jump: 'none',
       route: ['db01 to service'],
+    },
+    {
+      title: 'nothing, when the host’s own block says none',
+      blocks: () => [db01('ProxyJump none'), 'Host *\n  ProxyJump bastion\n', bastion()],
+      route: ['db01 to service'],
+    },
+    {
+      title: 'the same host twice',
+      blocks: () => [db01('ProxyJump bastion,middle,bastion'), bastion(), middle()],
+      route: ['bastion to middle', 'bastion to db01', 'middle to bastion', 'db01 to service'],
+    },
+    {
+      title: 'an address and a port of each hop',
+      blocks: () => [
+        db01(`ProxyJump [::1]:${hosts.bastion.port},127.0.0.1:${hosts.middle.port}`),
+        block('::1', hosts.bastion, 'HostName ::1', 'HostKeyAlias the-bastion', `UserKnownHostsFile ${file('six')}`),
+        block('127.0.0.1', hosts.middle),
+      ],
+      route: twoHops,
     },
     {
       title: 'a name that is made of the destination’s',
