@@ -98,14 +98,14 @@ export type Ask = { id: string; connection: ConnectionId } & (
     }
   | { kind: 'passphrase'; path: string; attempt: number }
   | { kind: 'password'; user: string; host: string; port: number; attempt: number }
-  /** A round of keyboard-interactive (RFC 4256 section 3.2); at least one prompt. `attempt` counts the logins tried. */
+  /** A round of keyboard-interactive (RFC 4256 section 3.2); at least one prompt. `attempt` counts how often it came up. */
   | {
       kind: 'interactive';
       user: string;
       host: string;
       port: number;
       attempt: number;
-      /** The server's own words; printable, may be empty. */
+      /** The server's own words; printable, of one line or more, may be empty. */
       name: string;
       instruction: string;
       /** `echo`: what is typed may be seen. */
@@ -163,8 +163,8 @@ export type EngineEvent =
   | { kind: 'drained'; forward: ForwardId; run: number }
   | { kind: 'channelOpened'; forward: ForwardId }
   | { kind: 'channelFailed'; forward: ForwardId; failure: Failure }
-  /** The server told something while a person logs in (a banner, or a round without a prompt: "push sent"); printable. */
-  | { kind: 'serverSaid'; connection: ConnectionId; text: string }
+  /** The server told something while a person logs in (a banner, or a round without a prompt: "push sent"); printable, of one line or more. */
+  | { kind: 'serverSaid'; connection: ConnectionId; about: 'banner' | 'login'; text: string }
   | { kind: 'asked'; ask: Ask }
   | { kind: 'askSettled'; id: string }
   | { kind: 'logged'; level: LogLevel; text: string }

@@ -80,8 +80,36 @@ export function secretPrompt(ask: Ask & { kind: 'passphrase' | 'password' }): Pr
   }
 }
 
+export interface RoundPrompt extends Prompt {
+  /** The server's own words. */
+  question: string;
+  /** What is typed may not be seen. */
+  isHidden: boolean;
+}
+
+/** One for each prompt of a round; what the server says is told apart from what we say. */
+export function roundPrompts(ask: Ask & { kind: 'interactive' }): RoundPrompt[] {
+  const { user, host, port, prompts, attempt, connection } = ask;
+  const inOneLine = (text: string) => text.split('\n').map((line) => line.trim()).filter((line) => line !== '').join(' '); // prettier-ignore
+  const words = [ask.name, ask.instruction].map(inOneLine).filter((text) => text !== '');
+  return prompts.map(({ text, echo }, index) => {
+    const question = inOneLine(text);
+    const said = [...words, ...(question === '' ? [] : [question])].join(' ');
+    const again = attempt > 1 ? 'It asks again: the last answer was not right. ' : '';
+    const count = prompts.length > 1 ? ` (${index + 1} of ${prompts.length})` : '';
+    return {
+      title: `Log in as ${user} on ${hostPort(host, port)}${count}`,
+      detail: `${again}The server says: “${said}” Logs in to connect to ${connection}.`,
+      question,
+      isHidden: !echo,
+    };
+  });
+}
+
 /** Said when the box of a secret has gone without an answer. */
-export function waitingText(ask: Ask & { kind: 'passphrase' | 'password' }): string {
+export function waitingText(ask: Ask & { kind: 'passphrase' | 'password' | 'interactive' }): string {
+  if (ask.kind === 'interactive')
+    return `${ask.connection} waits for your answer to log in as ${ask.user} on ${hostPort(ask.host, ask.port)}.`;
   const { title } = secretPrompt(ask);
   return `${ask.connection} waits for the ${title.charAt(0).toLowerCase()}${title.slice(1)}.`;
 }

@@ -2,7 +2,31 @@
 import type { Ask, EngineEvent } from './engine.js';
 import type { ConnectionId } from './plan.js';
 
-export type SecretAsk = Ask & { kind: 'passphrase' | 'password' };
+export type SecretAsk = Ask & { kind: 'passphrase' | 'password' | 'interactive' };
+
+/**
+ * Whether the answer to a round may be kept: a single prompt for a password that stays the same. A code that is good once is
+ * never kept, nor what is typed to choose a new password.
+ */
+export function isPasswordRound(prompts: readonly { text: string; echo: boolean }[]): boolean {
+  const [prompt] = prompts;
+  if (!prompt || prompts.length > 1 || prompt.echo) return false;
+  const isOther =
+    /one.?time|otp|code|token|factor|verif|challenge|response|expired|new\b|again|retype|re-enter|change|current|old\b|pin\b/i;
+  return /password/i.test(prompt.text) && !isOther.test(prompt.text);
+}
+
+/** Whether an ask is for a secret that may be kept. */
+export function isSecretAsk(ask: Ask): ask is SecretAsk {
+  return (
+    ask.kind === 'passphrase' || ask.kind === 'password' || (ask.kind === 'interactive' && isPasswordRound(ask.prompts))
+  );
+}
+
+/** The name of the secret that answers a prompt of a login; it tells no secret. */
+export function roundName({ user, host, port }: { user: string; host: string; port: number }, prompt: string): string {
+  return `interactive:${user}@${host}:${port} ${prompt.trim()}`;
+}
 
 export interface GivenSecret {
   secret: string;
@@ -17,7 +41,14 @@ export const nothingKept: Keeping = new Map();
 
 /** The name in the secret storage; it tells no secret. */
 export function secretName(ask: SecretAsk): string {
-  return ask.kind === 'passphrase' ? `passphrase:${ask.path}` : `password:${ask.user}@${ask.host}:${ask.port}`;
+  switch (ask.kind) {
+    case 'passphrase':
+      return `passphrase:${ask.path}`;
+    case 'password':
+      return `password:${ask.user}@${ask.host}:${ask.port}`;
+    case 'interactive':
+      return roundName(ask, ask.prompts[0]?.text ?? '');
+  }
 }
 
 /** Drops what has turned out wrong or unproven, and gives what is to be stored now: what brought a connection up. */
@@ -29,7 +60,7 @@ export function keepAfterEvent(
   switch (event.kind) {
     case 'asked': {
       const { ask } = event;
-      if (ask.kind !== 'passphrase' && ask.kind !== 'password') return nothing;
+      if (!isSecretAsk(ask)) return nothing;
       const answers = new Map(keeping.get(ask.connection));
       const last = answers.get(secretName(ask));
       if (!last) return nothing;

@@ -214,13 +214,13 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     let heard: string | undefined;
     let compared: Compared | undefined;
     let hostSignature: Buffer | undefined;
-    let authentication: { end(): void } | undefined;
+    let authentication: { end(): void } = { end() {} };
 
     const end = (found: SessionEnd) => {
       if (phase === 'ended') return;
       const was = phase;
       phase = 'ended';
-      authentication?.end();
+      authentication.end();
       socket.destroy();
       waiting.clear();
       if (was === 'handshake') reject(new DialError(earlyEnd(found)));
@@ -243,7 +243,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     const fail = (why: DialEnd) => {
       if (phase !== 'handshake' && phase !== 'authentication') return;
       phase = 'ended';
-      authentication?.end();
+      authentication.end();
       socket.destroy();
       reject(new DialError(why));
     };

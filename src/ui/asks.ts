@@ -2,8 +2,16 @@
 import * as vscode from 'vscode';
 import type { Ask, Reply } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
-import { hostKeyPrompt, networkConsentKey, networkPrompt, secretPrompt, waitingText } from '../core/prompt.js';
-import type { GivenSecret, SecretAsk } from '../core/secretKeeping.js';
+import {
+  hostKeyPrompt,
+  networkConsentKey,
+  networkPrompt,
+  roundPrompts,
+  secretPrompt,
+  waitingText,
+  type Prompt,
+} from '../core/prompt.js';
+import { isSecretAsk, type GivenSecret, type SecretAsk } from '../core/secretKeeping.js';
 import type { Session } from '../core/session.js';
 import type { Turns } from '../core/turns.js';
 import { failureText } from '../core/wording.js';
@@ -46,7 +54,7 @@ export function answerAsks(
       case 'password':
         return secretReply(ask);
       case 'interactive':
-        return Promise.resolve({ kind: 'cancel' });
+        return isSecretAsk(ask) ? secretReply(ask) : roundReply(ask);
     }
   };
 
@@ -79,29 +87,54 @@ export function answerAsks(
     });
 
   const secretReply = async (ask: SecretAsk): Promise<Reply> => {
+    const replyWith = (secret: string): Reply =>
+      ask.kind === 'interactive' ? { kind: 'answers', answers: [secret] } : { kind: 'secret', secret };
     const stored = ask.attempt === 1 ? await secrets.find(ask) : undefined;
-    if (stored !== undefined) return { kind: 'secret', secret: stored };
+    if (stored !== undefined) return replyWith(stored);
     const wasRemembered = ask.attempt > 1 && (await secrets.drop(ask));
-    let remember = secrets.lastTick(ask) ?? wasRemembered;
+    const question = ask.kind === 'interactive' ? roundPrompts(ask)[0]! : secretPrompt(ask);
+    const given = await answerTo(ask, question, { isHidden: true, remember: secrets.lastTick(ask) ?? wasRemembered });
+    if (!given) return { kind: 'cancel' };
+    secrets.keep(ask, { ...given, remember: given.remember === true });
+    return replyWith(given.secret);
+  };
+
+  /** One box for each prompt, in order; nothing of it is kept. */
+  const roundReply = async (ask: Ask & { kind: 'interactive' }): Promise<Reply> => {
+    const answers: string[] = [];
+    for (const prompt of roundPrompts(ask)) {
+      const given = await answerTo(ask, prompt, prompt);
+      if (!given) return { kind: 'cancel' };
+      answers.push(given.secret);
+    }
+    return { kind: 'answers', answers };
+  };
+
+  /** Undefined: nobody wants to answer, or the question is no longer open. */
+  const answerTo = async (
+    ask: Ask & { kind: 'passphrase' | 'password' | 'interactive' },
+    prompt: Prompt,
+    box: Box,
+  ): Promise<(Answer & { secret: string }) | undefined> => {
+    let remember = box.remember;
     while (isOpen(ask)) {
-      const given = await turns.wait(() => showWhileOpen(ask, remember));
+      const given = await turns.wait(() =>
+        showWhileOpen(ask, prompt, { ...box, ...(remember !== undefined && { remember }) }),
+      );
       if (!isOpen(ask)) break;
-      if (given.secret !== undefined) {
-        secrets.keep(ask, { ...given, secret: given.secret });
-        return { kind: 'secret', secret: given.secret };
-      }
+      if (given.secret !== undefined) return { ...given, secret: given.secret };
       // Escape, or another quick input in its place: VS Code doesn't tell which.
       remember = given.remember;
       if ((await messages.show('warning', waitingText(ask), 'Answer', 'Cancel')) !== 'Answer') break;
     }
-    return { kind: 'cancel' };
+    return undefined;
   };
 
-  const showWhileOpen = async (ask: SecretAsk, remember: boolean): Promise<Answer> => {
-    if (!isOpen(ask)) return { remember };
+  const showWhileOpen = async (ask: Ask, prompt: Prompt, box: Box): Promise<Answer> => {
+    if (!isOpen(ask)) return {};
     const cancel = new vscode.CancellationTokenSource();
     const watching = settled.event(() => isOpen(ask) || cancel.cancel());
-    const given = await askSecret(ask, remember, cancel.token);
+    const given = await askSecret(prompt, box, cancel.token);
     watching.dispose();
     cancel.dispose();
     return given;
@@ -109,6 +142,9 @@ export function answerAsks(
 
   const stop = session.onChange((_, event) => {
     if (event?.kind === 'asked') void answer(event.ask);
+    // What the server waits for may be somewhere else: on the user's phone. Banners are in the log.
+    else if (event?.kind === 'serverSaid' && event.about === 'login')
+      void messages.show('information', `${event.connection}: the server says: “${event.text.replaceAll('\n', ' ')}”`);
     else if (event) settled.fire();
   });
   return vscode.Disposable.from({ dispose: stop }, settled, pictures);
@@ -137,16 +173,26 @@ async function askHostKey(ask: Ask & { kind: 'hostKey' }): Promise<Reply | 'copy
   }
 }
 
-/** Without a secret: the box was hidden. */
-type Answer = Partial<GivenSecret> & Pick<GivenSecret, 'remember'>;
+interface Box {
+  isHidden: boolean;
+  /** Whether the answer is to be remembered, at first; absent: it can't be. */
+  remember?: boolean;
+  /** What stands in the empty box. */
+  question?: string;
+}
 
-function askSecret(ask: SecretAsk, rememberAtFirst: boolean, closed: vscode.CancellationToken): Promise<Answer> {
-  const { title, detail } = secretPrompt(ask);
+/** Without a secret: the box was hidden. */
+type Answer = Partial<GivenSecret>;
+
+function askSecret({ title, detail }: Prompt, box: Box, closed: vscode.CancellationToken): Promise<Answer> {
   const input = vscode.window.createInputBox();
-  let remember = rememberAtFirst;
+  let { remember } = box;
   const show = () => {
     const place = 'VS Code’s secret storage';
-    input.prompt = withoutLinks(`${detail} It will ${remember ? `be remembered in ${place}` : 'not be remembered'}.`);
+    const keeping =
+      remember === undefined ? '' : ` It will ${remember ? `be remembered in ${place}` : 'not be remembered'}.`;
+    input.prompt = withoutLinks(`${detail}${keeping}`);
+    if (remember === undefined) return;
     input.buttons = [
       remember
         ? { iconPath: new vscode.ThemeIcon('pass-filled'), tooltip: 'Don’t remember' }
@@ -154,7 +200,8 @@ function askSecret(ask: SecretAsk, rememberAtFirst: boolean, closed: vscode.Canc
     ];
   };
   input.title = title;
-  input.password = true;
+  input.password = box.isHidden;
+  if (box.question !== undefined) input.placeholder = box.question;
   input.ignoreFocusOut = true;
   show();
   return new Promise((resolve) => {
@@ -163,11 +210,11 @@ function askSecret(ask: SecretAsk, rememberAtFirst: boolean, closed: vscode.Canc
       show();
     });
     input.onDidAccept(() => {
-      resolve({ secret: input.value, remember });
+      resolve({ secret: input.value, ...(remember !== undefined && { remember }) });
       input.hide();
     });
     input.onDidHide(() => {
-      resolve({ remember });
+      resolve({ ...(remember !== undefined && { remember }) });
       input.dispose();
     });
     closed.onCancellationRequested(() => input.hide());

@@ -1,0 +1,202 @@
+// Private keys from files: OpenSSH's own form, PEM (PKCS#1, SEC1, PKCS#8), PuTTY's .ppk; and signatures with them.
+import { createPrivateKey, sign, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { isPuttyKey, puttyPublicBlob, readPuttyKey } from '../core/puttyKey.js';
+import { parsePublicLine, isSecurityKey, readUserKey, type UserKey } from '../core/userKey.js';
+import { openSshKeyPem } from './sshClient.js';
+import { readWire, wireMpint, wireStrings } from '../core/wire.js';
+
+export interface PrivateKey {
+  /** RFC 4253 section 6.6; made of the private half. */
+  publicBlob: Buffer;
+  /** The signature's blob. Throws for an algorithm that is none of the key's. */
+  sign(data: Buffer, algorithm: string): Buffer;
+}
+
+export type PrivateKeyResult =
+  | { kind: 'key'; key: PrivateKey }
+  | { kind: 'encrypted' }
+  | { kind: 'wrongPassphrase' }
+  /** The file only points to a security key. */
+  | { kind: 'securityKey' }
+  | { kind: 'invalid' };
+
+const openSshArmour = /-----BEGIN OPENSSH PRIVATE KEY-----([^-]+)-----END/;
+
+/** Reads a private key's file text; `encrypted` where a passphrase is needed and none was given. Never throws. */
+export function readPrivateKey(text: string, passphrase: string | undefined): PrivateKeyResult {
+  try {
+    const read = readKeyObject(text, passphrase);
+    if (read.kind !== 'key') return read;
+    const key = privateKeyOf(read.object);
+    if (!key) return { kind: 'invalid' };
+    // As ssh does: a file whose two halves don't belong together is offered as one key and signs with another.
+    return read.publicBlob && !read.publicBlob.equals(key.publicBlob) ? { kind: 'invalid' } : { kind: 'key', key };
+  } catch {
+    return { kind: passphrase === undefined ? 'invalid' : 'wrongPassphrase' };
+  }
+}
+
+type KeyObjectResult =
+  { kind: 'key'; object: KeyObject; publicBlob?: Buffer } | Exclude<PrivateKeyResult, { kind: 'key' }>;
+
+function readKeyObject(text: string, passphrase: string | undefined): KeyObjectResult {
+  if (isPuttyKey(text)) {
+    const read = readPuttyKey(text, passphrase);
+    if (read.kind !== 'key') return read;
+    const jwk = puttyJwk(read.publicBlob, read.privateBlob);
+    if (!jwk) return { kind: 'invalid' };
+    return { kind: 'key', object: createPrivateKey({ key: jwk, format: 'jwk' }), publicBlob: read.publicBlob };
+  }
+  if (openSshArmour.test(text)) {
+    const publicBlob = openPart(text);
+    const open = publicBlob && readUserKey(publicBlob);
+    if (!open) return { kind: 'invalid' };
+    if (isSecurityKey(open)) return { kind: 'securityKey' };
+    const read = openSshKeyPem(text.replace(/\r\n?/g, '\n'), passphrase);
+    return read.kind === 'key' ? { kind: 'key', object: createPrivateKey(read.pem), publicBlob } : read;
+  }
+  if (!/-----BEGIN (RSA |EC |ENCRYPTED )?PRIVATE KEY-----/.test(text)) return { kind: 'invalid' };
+  const isEncrypted = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text);
+  if (isEncrypted && passphrase === undefined) return { kind: 'encrypted' };
+  return { kind: 'key', object: createPrivateKey({ key: text, ...(isEncrypted && { passphrase }) }) };
+}
+
+const base64url = (data: Buffer) => data.toString('base64url');
+
+/** A number without the zero that may stand before it. */
+function unsigned(data: Buffer): Buffer {
+  let start = 0;
+  while (start < data.length - 1 && data[start] === 0) start++;
+  return data.subarray(start);
+}
+
+/** The strings at the start of bytes that may have padding behind them; as many as are asked for, or undefined. */
+function leading(data: Buffer, count: number): readonly Buffer[] | undefined {
+  return readWire(data, (wire) => {
+    const strings = Array.from({ length: count }, () => wire.string());
+    while (wire.left > 0) wire.byte();
+    return strings;
+  });
+}
+
+function puttyJwk(publicBlob: Buffer, privateBlob: Buffer): JsonWebKey | undefined {
+  const [name, ...open] = readWire(publicBlob, (wire) => {
+    const strings: Buffer[] = [];
+    while (wire.left > 0) strings.push(wire.string());
+    return strings;
+  }) ?? [Buffer.alloc(0)];
+  const type = name!.toString('latin1');
+  if (type === 'ssh-rsa') {
+    const [[e, n], secret] = [open, leading(privateBlob, 4)];
+    if (!e || !n || !secret) return undefined;
+    const [d, p, q, qi] = secret as [Buffer, Buffer, Buffer, Buffer];
+    const number = (data: Buffer) => BigInt(`0x${data.toString('hex') || '0'}`);
+    const remainder = (prime: Buffer) => {
+      const hex = (number(d) % (number(prime) - 1n)).toString(16);
+      return Buffer.from(hex.length % 2 ? `0${hex}` : hex, 'hex');
+    };
+    const parts = { n, e, d, p, q, qi, dp: remainder(p), dq: remainder(q) };
+    const encoded = Object.entries(parts).map(([name, value]) => [name, base64url(unsigned(value))]);
+    return { kty: 'RSA', ...(Object.fromEntries(encoded) as JsonWebKey) };
+  }
+  const [d] = leading(privateBlob, 1) ?? [];
+  if (!d) return undefined;
+  if (type === 'ssh-ed25519') {
+    // PuTTY writes it as a number, its lowest byte first.
+    if (open.length !== 1 || d.length > 32) return undefined;
+    const padded = Buffer.concat([d, Buffer.alloc(32 - d.length)]);
+    return { kty: 'OKP', crv: 'Ed25519', x: base64url(open[0]!), d: base64url(padded) };
+  }
+  const curve = curves[type];
+  const [, point] = open;
+  if (!curve || point?.length !== 1 + 2 * curve.bytes || point[0] !== 4) return undefined;
+  const scalar = unsigned(d);
+  if (scalar.length > curve.bytes) return undefined;
+  return {
+    kty: 'EC',
+    crv: curve.jwk,
+    x: base64url(point.subarray(1, 1 + curve.bytes)),
+    y: base64url(point.subarray(1 + curve.bytes)),
+    d: base64url(Buffer.concat([Buffer.alloc(curve.bytes - scalar.length), scalar])),
+  };
+}
+
+const curves: Readonly<Record<string, { jwk: string; name: string; bytes: number; hash: string }>> = {
+  'ecdsa-sha2-nistp256': { jwk: 'P-256', name: 'nistp256', bytes: 32, hash: 'sha256' },
+  'ecdsa-sha2-nistp384': { jwk: 'P-384', name: 'nistp384', bytes: 48, hash: 'sha384' },
+  'ecdsa-sha2-nistp521': { jwk: 'P-521', name: 'nistp521', bytes: 66, hash: 'sha512' },
+};
+
+/** RequiredRSASize, as ssh has it when nobody sets it; bits. */
+const leastRsaBits = 1024;
+
+function privateKeyOf(object: KeyObject): PrivateKey | undefined {
+  const jwk = object.export({ format: 'jwk' });
+  const part = (name: 'n' | 'e' | 'x' | 'y') => Buffer.from(jwk[name] ?? '', 'base64url');
+  const wrapped = (algorithm: string, signature: Buffer) => wireStrings(algorithm, signature);
+  const refuse = (algorithm: string): never => {
+    throw new Error(`the key does not sign with ${algorithm}`);
+  };
+  switch (jwk.kty) {
+    case 'RSA': {
+      if (unsigned(part('n')).length * 8 < leastRsaBits) return undefined;
+      return {
+        publicBlob: Buffer.concat([wireStrings('ssh-rsa'), wireMpint(part('e')), wireMpint(part('n'))]),
+        sign(data, algorithm) {
+          const [, hash] = /^rsa-sha2-(256|512)$/.exec(algorithm) ?? [];
+          return hash ? wrapped(algorithm, sign(`sha${hash}`, data, object)) : refuse(algorithm);
+        },
+      };
+    }
+    case 'OKP': {
+      if (jwk.crv !== 'Ed25519') return undefined;
+      const type = 'ssh-ed25519';
+      return {
+        publicBlob: wireStrings(type, part('x')),
+        sign: (data, algorithm) => (algorithm === type ? wrapped(type, sign(null, data, object)) : refuse(algorithm)),
+      };
+    }
+    case 'EC': {
+      const [type, curve] = Object.entries(curves).find(([, { jwk: name }]) => name === jwk.crv) ?? [];
+      if (!type || !curve) return undefined;
+      const point = Buffer.concat([Buffer.of(4), part('x'), part('y')]);
+      return {
+        publicBlob: wireStrings(type, curve.name, point),
+        sign(data, algorithm) {
+          if (algorithm !== type) return refuse(algorithm);
+          const pair = sign(curve.hash, data, { key: object, dsaEncoding: 'ieee-p1363' });
+          // RFC 5656 section 3.1.2
+          const numbers = [pair.subarray(0, curve.bytes), pair.subarray(curve.bytes)].map(wireMpint);
+          return wrapped(type, Buffer.concat(numbers));
+        },
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * What a file tells of its key without a passphrase: of a public key's or certificate's line, an OpenSSH private key, a
+ * .ppk; undefined where there is nothing.
+ */
+export function publicPart(text: string): UserKey | undefined {
+  const blob = isPuttyKey(text) ? puttyPublicBlob(text) : openSshArmour.test(text) ? openPart(text) : undefined;
+  return blob ? readUserKey(blob) : parsePublicLine(text);
+}
+
+/** OpenSSH PROTOCOL.key: magic, cipher, kdf, kdf options, number of keys, public key. */
+function openPart(text: string): Buffer | undefined {
+  const data = Buffer.from(openSshArmour.exec(text)?.[1] ?? '', 'base64');
+  const magic = 'openssh-key-v1\0';
+  if (data.toString('latin1', 0, magic.length) !== magic) return undefined;
+  return readWire(data.subarray(magic.length), (wire) => {
+    for (let skipped = 0; skipped < 3; skipped++) wire.string();
+    if (wire.uint32() < 1) wire.refuse();
+    const blob = wire.string();
+    // The private half, and the tag of a cipher that has one.
+    wire.string();
+    while (wire.left > 0) wire.byte();
+    return blob;
+  });
+}
