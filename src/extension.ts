@@ -12,6 +12,7 @@ import { registerCommands } from './ui/commands.js';
 import { editConfigs } from './ui/configEditor.js';
 import { createConfigList } from './ui/configList.js';
 import { settings } from './ui/contributions.js';
+import { createExplanations } from './ui/explain.js';
 import { logEvents } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
 import { createNetworkConsents } from './ui/networkConsents.js';
@@ -59,6 +60,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   const clientLists = createClientLists(clients);
   const tree = createTree(presentation, session, clientLists, configList);
   const stopping = createStopping(session, clients, turns);
+  const explanations = createExplanations(engine, messages, aboutText(context));
   context.subscriptions.push(
     log,
     logEvents(session, log),
@@ -70,6 +72,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
     clientLists,
     tree,
     stopping,
+    explanations,
     createStatusBar(presentation),
     answerAsks(session, secrets, networkConsents, turns, messages, log),
     registerCommands({
@@ -78,6 +81,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
       engine,
       configFile,
       configList,
+      explanations,
       presentation,
       tree,
       stopping,
@@ -104,6 +108,11 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
         clientReads: () => clientReads,
       }
     : undefined;
+}
+
+function aboutText({ extension }: vscode.ExtensionContext): string {
+  const { version } = extension.packageJSON as { version: string };
+  return `SSH Tunnels ${version}, VS Code ${vscode.version}, ${process.platform} ${process.arch}`;
 }
 
 export async function deactivate(): Promise<void> {

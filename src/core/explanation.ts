@@ -1,30 +1,250 @@
 // How a host is reached and why so: what "Explain Connection" shows. Plain data, no secret in it.
-import type { Origin } from './configForward.js';
+import type { ConfigForward, Origin } from './configForward.js';
+import type { Ask } from './engine.js';
 import type { Failure } from './failure.js';
+import { printSpec } from './forwardSpec.js';
+import { printable } from './printable.js';
+import { failureText } from './wording.js';
 
 /** Where an effective value comes from. */
 export type ValueSource = { kind: 'file'; origin: Origin } | { kind: 'given' } | { kind: 'default' };
+
+export interface ExplainedKey {
+  /** Its file, or the agent's comment. */
+  name: string;
+  keyType: string;
+  /** As `ssh-keygen -l` prints it; absent: its passphrase alone tells. */
+  fingerprint?: string;
+}
+
+/** A step of the try, as engine/dial names it. */
+export type ExplainedPhase = 'resolve' | 'connect' | 'handshake' | 'hostKey' | 'authentication' | 'ready';
 
 /** One host of the way there, the jump hosts first. */
 export interface ExplainedHost {
   /** As it was asked for. */
   name: string;
-  options: readonly { keyword: string; value: string; source: ValueSource }[];
-  /** What would be offered, in order; `fingerprint` as `ssh-keygen -l` prints it. */
-  identities: readonly { name: string; keyType: string; fingerprint: string; note?: string }[];
+  /** `user@address:port` after ssh_config */
+  server: string;
+  /** In the lines of `ssh -G`; without a source where it can't be told. */
+  options: readonly { keyword: string; value: string; source?: ValueSource }[];
+  /** What would be offered, in order. */
+  identities: readonly (ExplainedKey & { note?: string })[];
+  /** Files of IdentityFile that are not there. */
+  missing: readonly string[];
+  /** What keeps keys and agents from being used. */
+  notes: readonly Failure[];
   /** All keys of the agent; absent: there is no agent. */
-  agent?:
-    | { path: string; keys: readonly { comment: string; keyType: string; fingerprint: string }[] }
-    | { path: string; failure: Failure };
-  /** The lines of known_hosts that are about this host. */
-  knownHosts: readonly (Origin & { keyType: string; fingerprint: string; marker?: 'revoked' | 'cert-authority' })[];
-  /** Of the try to connect, in order. Absent phases were not reached. */
-  phases: readonly { name: string; ms: number; note?: string }[];
-  failure?: Failure;
+  agent?: { path: string; keys: readonly ExplainedKey[] } | { path: string; failure: Failure };
+  /** Under which name known_hosts is searched, and the lines that are about it. */
+  knownHosts: {
+    name: string;
+    lines: readonly (Origin & { keyType: string; fingerprint: string; marker?: 'revoked' | 'cert-authority' })[];
+    failure?: Failure;
+  };
+  /** Of the try to connect, in order; those that it did not come to are absent. Times in ms. */
+  phases: readonly { phase: ExplainedPhase; ms: number }[];
+  /** Where a person would have been asked; printable. */
+  asked: readonly string[];
+  /** What the server told who logs in; printable. */
+  said: readonly string[];
 }
 
 export interface Explanation {
+  /** The destination as printed. */
+  host: string;
   hosts: readonly ExplainedHost[];
-  /** Why nothing could be found out at all. */
+  /** What reading ssh_config took, in ms. */
+  resolved?: number;
+  /** The forwards that ssh_config has for the host. */
+  forwards: readonly Pick<ConfigForward, 'spec' | 'origin'>[];
+  /** Why the host was not reached. */
   failure?: Failure;
 }
+
+/** What a question of the try would have been, as the rest of `a person would be asked `. */
+export function questionText(
+  ask: Ask extends infer One ? (One extends Ask ? Omit<One, 'id' | 'connection'> : never) : never,
+): string {
+  switch (ask.kind) {
+    case 'hostKey':
+      return `whether the host key of ${ask.host} is right (${ask.keyType} ${ask.fingerprint})`;
+    case 'passphrase':
+      return `for the passphrase of ${ask.path}`;
+    case 'password':
+      return `for the password of ${ask.user}`;
+    case 'interactive':
+      return `for ${ask.prompts.map(({ text }) => `“${printable(text).trim()}”`).join(' and ')}`;
+    case 'openToNetwork':
+      return 'whether a port may be opened to the network';
+  }
+}
+
+/** Keywords whose values may hold what nobody else is to read: only the beginning is told. */
+const programs = ['proxycommand', 'knownhostscommand', 'localcommand', 'remotecommand'];
+
+/** The value as it may be shown: of a command its program, of variables their names. */
+export function shownValue(keyword: string, value: string): string {
+  const [first = '', ...rest] = value.trim().split(/\s+/);
+  if (keyword === 'setenv') return `${first.replace(/=.*$/s, '')}=…`;
+  if (programs.includes(keyword) && rest.length > 0 && first.toLowerCase() !== 'none') return `${first} …`;
+  return printable(value);
+}
+
+const phaseNames: Readonly<Record<ExplainedPhase, string>> = {
+  resolve: 'read ssh_config',
+  connect: 'connect',
+  handshake: 'agree on algorithms',
+  hostKey: 'check the host key',
+  authentication: 'log in',
+  ready: 'ready',
+};
+
+/** The explanation as Markdown that also reads well as it is; `about` tells what made it. */
+export function printExplanation(explanation: Explanation, about: string): string {
+  const { host, hosts, forwards } = explanation;
+  return (
+    [
+      `# ${host}`,
+      summary(explanation),
+      ...hosts.flatMap((one, index) => hostText(one, index, explanation)),
+      `## Forwards in ssh_config`,
+      forwards.length === 0
+        ? 'None for this host.'
+        : table(forwards.map(({ spec, origin }) => [printSpec(spec), placeText(origin)])),
+      about,
+    ].join('\n\n') + '\n'
+  );
+}
+
+function summary({ hosts, failure, resolved }: Explanation): string {
+  if (hosts.length === 0) return failure ? failureText(failure) : 'Nothing is known of this host.';
+  const way = hosts.map(({ server }) => `\`${server}\``).join(' → ');
+  const took = [...hosts.flatMap(({ phases }) => phases.map(({ ms }) => ms)), resolved ?? 0].reduce((a, b) => a + b, 0);
+  const end = failure ? failureText(failure) : `Connected in ${duration(took)}.`;
+  return `${way}\n\n**${failure ? 'Not reached' : 'Reached'}.** ${end}`;
+}
+
+function hostText(host: ExplainedHost, index: number, { hosts, resolved, failure }: Explanation): string[] {
+  const isLast = index === hosts.length - 1;
+  const isEnd = failure !== undefined && !hosts[index + 1]?.phases.length;
+  return [
+    `## ${isLast ? host.name : `Jump host ${index + 1}: ${host.name}`}`,
+    '### Options',
+    optionsText(host),
+    '### Identities, in the order in which they are offered',
+    identitiesText(host),
+    ...(host.notes.length > 0 ? [list(host.notes.map((note) => failureText(note)))] : []),
+    '### Agent',
+    agentText(host),
+    '### Known host keys',
+    knownText(host),
+    '### A try to connect',
+    tryText(host, index === 0 ? resolved : undefined, isEnd),
+  ];
+}
+
+function optionsText({ options }: ExplainedHost): string {
+  const own = options.filter(({ source }) => source?.kind !== 'default');
+  const defaults = options.length - own.length;
+  const rest = defaults === 0 ? '' : `OpenSSH’s defaults for ${defaults === 1 ? 'one other' : `${defaults} others`}.`;
+  if (own.length === 0) return rest;
+  const rows = own.map(({ keyword, value, source }) => [keyword, shownValue(keyword, value), sourceText(source)]);
+  return [table(rows), ...(rest ? [rest] : [])].join('\n\n');
+}
+
+function sourceText(source: ValueSource | undefined): string {
+  switch (source?.kind) {
+    case 'file':
+      return placeText(source.origin);
+    case 'given':
+      return 'asked for';
+    case 'default':
+      return 'default';
+    case undefined:
+      return 'not known from where';
+  }
+}
+
+function placeText({ file, line }: Origin): string {
+  return `${file}:${line}`;
+}
+
+function keyCells({ name, keyType, fingerprint }: ExplainedKey): string[] {
+  return [name, keyType, fingerprint ?? 'known with its passphrase only'];
+}
+
+function identitiesText({ identities, missing }: ExplainedHost): string {
+  const found = identities.length === 0 ? 'None.' : table(identities.map(identityCells));
+  return missing.length === 0
+    ? found
+    : `${found}\n\nNot there: ${missing.map((path) => `\`${printable(path)}\``).join(', ')}.`;
+}
+
+function identityCells(identity: ExplainedKey & { note?: string }): string[] {
+  return [...keyCells(identity), identity.note ?? ''];
+}
+
+function agentText({ agent }: ExplainedHost): string {
+  if (!agent) return 'None.';
+  if ('failure' in agent) return failureText(agent.failure);
+  const where = `\`${agent.path}\``;
+  return agent.keys.length === 0 ? `${where} has no keys.` : `${where}\n\n${table(agent.keys.map(keyCells))}`;
+}
+
+function knownText({ knownHosts: { name, lines, failure } }: ExplainedHost): string {
+  if (failure) return failureText(failure);
+  if (lines.length === 0) return `None for \`${name}\`.`;
+  const rows = lines.map((line) => [
+    placeText(line),
+    line.keyType,
+    line.fingerprint,
+    line.marker === undefined ? '' : `@${line.marker}`,
+  ]);
+  return `For \`${name}\`:\n\n${table(rows)}`;
+}
+
+/** `isEnd`: the way ends here, and not as wanted. */
+function tryText({ phases, asked, said }: ExplainedHost, resolved: number | undefined, isEnd: boolean): string {
+  const all = [...(resolved === undefined ? [] : [{ phase: 'resolve' as const, ms: resolved }]), ...phases];
+  if (all.length === 0) return 'It did not come to that.';
+  const rows = all.map(({ phase, ms }, at) => [
+    phaseNames[phase],
+    phase === 'ready' ? '' : duration(ms),
+    isEnd && at === all.length - 1 ? 'and no further' : '',
+  ]);
+  const notes = [
+    ...asked.map((what) => `A person would be asked ${what}.`),
+    ...said.map((text) => `The server says: ${text}`),
+  ];
+  return [table(rows), ...(notes.length > 0 ? [list(notes)] : [])].join('\n\n');
+}
+
+function duration(ms: number): string {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+function list(lines: readonly string[]): string {
+  return lines.map((line) => `- ${line}`).join('\n');
+}
+
+/** Columns in an indented block, which Markdown leaves as it is. */
+function table(rows: readonly (readonly string[])[]): string {
+  const clean = rows.map((row) => row.map((cell) => printable(cell)));
+  const widths = clean.reduce<number[]>(
+    (widest, row) => row.map((cell, at) => Math.max(widest[at] ?? 0, Math.min(cell.length, widestCell))),
+    [],
+  );
+  return clean
+    .map(
+      (row) =>
+        `    ${row
+          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+          .join('  ')
+          .trimEnd()}`,
+    )
+    .join('\n');
+}
+
+/** One long value must not push what stands beside the others out of sight. */
+const widestCell = 48;

@@ -5,6 +5,7 @@ import type { HostRequest, Plan, PlannedConnection } from '../core/plan.js';
 import { openConnection, type Connection, type ConnectionContext } from './connection.js';
 import type { JumpHosts } from './dial.js';
 import { createHops } from './hops.js';
+import { explain } from './explain.js';
 import { dialServerPorts, listServerPorts } from './serverPorts.js';
 import { readConfigForwards, readHosts } from './sshFiles.js';
 
@@ -98,7 +99,7 @@ export function createEngine(): Engine {
     },
     hosts: readHosts,
     configForwards: readConfigForwards,
-    explain: () => Promise.resolve({ hosts: [] }),
+    explain: (host) => aside((abort) => explain(host, abort, logOf(host))),
     serverPorts(host) {
       const log = logOf(host);
       const up = [...connections.values()].find(({ planned }) => isSameRequest(planned.host, host))?.session;

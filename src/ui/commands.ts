@@ -1,9 +1,9 @@
 import * as vscode from 'vscode';
 import { noConfigForwards, originOf, type Origin } from '../core/configForward.js';
-import { printDestination } from '../core/destination.js';
+import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec, type ForwardSpec } from '../core/forwardSpec.js';
-import { connectionOf, hostRequest, isWanted } from '../core/plan.js';
+import { connectionOf, hostRequest, isWanted, type HostRequest } from '../core/plan.js';
 import type { ForwardRow, PresetRow } from '../core/present.js';
 import {
   removeTunnels,
@@ -26,7 +26,8 @@ import { askLine, readLine } from './commandLineBox.js';
 import { chooseConfigForwards } from './configForwards.js';
 import type { ConfigList } from './configList.js';
 import { commands, settings, type CommandId } from './contributions.js';
-import { askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
+import type { Explanations } from './explain.js';
+import { askDestination, askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
 import type { Messages } from './messages.js';
 import type { Notifications } from './notifications.js';
 import type { Presentation } from './presentation.js';
@@ -45,6 +46,7 @@ export interface CommandParts {
   engine: Pick<Engine, 'hosts' | 'serverPorts' | 'disconnect'>;
   configFile: () => string | undefined;
   configList: ConfigList;
+  explanations: Pick<Explanations, 'show'>;
   presentation: Presentation;
   tree: Tree;
   stopping: Stopping;
@@ -67,6 +69,7 @@ export function registerCommands({
   engine,
   configFile,
   configList,
+  explanations,
   presentation,
   tree,
   stopping,
@@ -78,11 +81,16 @@ export function registerCommands({
   messages,
   log,
 }: CommandParts): vscode.Disposable {
+  /** A host that only a workspace has asked for is no more trusted than that. */
+  const requestFor = (destination: Destination): HostRequest => {
+    const own = session.state.wanted.tunnels.filter((tunnel) => connectionOf(tunnel) === printDestination(destination));
+    const isForeign = own.length > 0 && own.every(({ fromWorkspace }) => fromWorkspace);
+    return { ...hostRequest(destination, configFile()), ...(isForeign && { fromWorkspace: true }) };
+  };
   const wizardHosts: WizardHosts = {
     configured: () => engine.hosts(configFile()),
     recent: () => context.globalState.get<readonly string[]>(recentKey, []),
-    ports: async (destination) =>
-      findsServerPorts() ? engine.serverPorts(hostRequest(destination, configFile())) : [],
+    ports: async (destination) => (findsServerPorts() ? engine.serverPorts(requestFor(destination)) : []),
   };
   const rememberHosts = async (tunnels: readonly NewTunnel[]): Promise<void> => {
     const names = [...new Set(tunnels.map(connectionOf))];
@@ -298,6 +306,18 @@ export function registerCommands({
       const [subject] = picker.subjects(given, selected) ?? [];
       const origin = subject && originOf(subject, configList.current ?? noConfigForwards);
       if (origin) await openLine(origin, messages);
+    },
+
+    async [commands.explain](given?: unknown, selected?: unknown) {
+      const rows = picker.subjects(given, selected);
+      const named = rows?.flatMap((row) =>
+        row.kind === 'connection' ? [row.id] : row.kind === 'configHost' ? [row.host] : [],
+      )[0];
+      if (rows && named === undefined) return;
+      const read = named === undefined ? undefined : parseDestination(named);
+      const picked = read ?? (await turns.take(() => askDestination(wizardHosts, 'Explain Connection')));
+      const destination = picked && 'ok' in picked ? picked.ok && picked.destination : picked;
+      if (destination) await explanations.show(requestFor(destination));
     },
 
     [commands.manageTrust]: () => vscode.commands.executeCommand('workbench.trust.manage'),

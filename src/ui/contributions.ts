@@ -25,6 +25,7 @@ export const commands = {
   editPresets: 'sshTunnels.editPresets',
   startConfigForward: 'sshTunnels.startConfigForward',
   goToDefinition: 'sshTunnels.goToDefinition',
+  explain: 'sshTunnels.explain',
   manageTrust: 'sshTunnels.manageTrust',
   forgetSecrets: 'sshTunnels.forgetSecrets',
 } as const;

@@ -58,6 +58,15 @@ export async function askForward(
   }
 }
 
+/** Asks for a host alone; undefined when it was closed. */
+export async function askDestination(
+  hosts: Omit<WizardHosts, 'ports'>,
+  title: string,
+): Promise<Destination | undefined> {
+  const answer = await askHost(hosts, { host: '', forward: '' }, title);
+  return answer?.destination;
+}
+
 /** Reads what a keybinding or a task gives instead of the two steps. */
 export function readForward(answers: WizardAnswers): { ok: true; tunnel: NewTunnel } | { ok: false; failure: Failure } {
   const host = parseDestination(answers.host);
@@ -73,7 +82,12 @@ interface HostAnswer {
 }
 type HostItem = vscode.QuickPickItem & { answer?: HostAnswer };
 
-function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<HostAnswer | undefined> {
+/** `alone`: the title where it is no step of the two. */
+function askHost(
+  hosts: Omit<WizardHosts, 'ports'>,
+  answers: WizardAnswers,
+  alone?: string,
+): Promise<HostAnswer | undefined> {
   const pick = vscode.window.createQuickPick<HostItem>();
   let configured: readonly string[] = [];
   const show = () => {
@@ -85,9 +99,11 @@ function askHost(hosts: WizardHosts, answers: WizardAnswers): Promise<HostAnswer
     else pick.items = typed ? [...known, separator, typed] : known;
   };
   const pasted = createPastedText(show);
-  pick.title = title;
-  pick.step = 1;
-  pick.totalSteps = 2;
+  pick.title = alone ?? title;
+  if (alone === undefined) {
+    pick.step = 1;
+    pick.totalSteps = 2;
+  }
   pick.placeholder = 'Host to connect to: pick one, or type user@host:port';
   pick.ignoreFocusOut = true;
   pick.value = answers.host;

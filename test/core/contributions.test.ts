@@ -124,7 +124,7 @@ describe('contributions', () => {
   it('keeps out of the palette what only makes sense on a row, and the rest while there is nothing to do it to', () => {
     const rowCommands = new Set(contributes.menus['view/item/context']!.map(({ command }) => command));
     const conditional = new Set(contributes.menus['commandPalette']!.map(({ command }) => command));
-    const always = new Set<string>([commands.showLog, commands.editPresets]);
+    const always = new Set<string>([commands.showLog, commands.editPresets, commands.explain]);
     assert.deepEqual(
       [...rowCommands].filter((command) => !conditional.has(command) && !always.has(command)),
       [],

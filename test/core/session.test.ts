@@ -345,7 +345,7 @@ function createFakeEngine() {
     },
     hosts: () => Promise.resolve([]),
     configForwards: () => Promise.resolve({ forwards: [], problems: [], files: [] }),
-    explain: () => Promise.resolve({ hosts: [] }),
+    explain: () => Promise.resolve({ host: '', hosts: [], forwards: [] }),
     serverPorts: () => Promise.resolve([]),
     clients: () => Promise.resolve([]),
     disconnect: () => {},
