@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -243,10 +244,11 @@ describe('a connection', () => {
       const log = logSince();
       const { engine } = await start(reach(['UserKnownHostsFile', file('slow_known_hosts')]));
       await engine.next('connecting');
-      await sleep(50);
+      // Open as soon as somebody reads it.
+      const writer = await open(file('slow_known_hosts'), 'w');
       engine.engine.apply({ connections: [] });
       await engine.next('connectionClosed');
-      writeFileSync(file('slow_known_hosts'), '');
+      await writer.close();
       await sleep(300);
       assert.doesNotMatch(log(), /Connection from 127\.0\.0\.1/);
     });
