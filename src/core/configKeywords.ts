@@ -113,6 +113,14 @@ export function readAgentPath(word: string, local: LocalUser): string {
   return word;
 }
 
+const gssKex =
+  /^gss-(gex-sha1|group1-sha1|group14-sha1|group14-sha256|group16-sha512|nistp256-sha256|curve25519-sha256)-$/;
+const gssAlgorithms: Reader = (line) => {
+  const list = needed(line);
+  if (list.split(',').every((name) => gssKex.test(name))) return list;
+  throw new LineProblem(`Bad GSSAPI KexAlgorithms '${list}'.`);
+};
+
 const logLevels = ['SILENT', 'QUIET', 'FATAL', 'ERROR', 'INFO', 'VERBOSE', 'DEBUG', 'DEBUG1', 'DEBUG2', 'DEBUG3'];
 const logLevel: Reader = (line) => {
   const word = line.next();
@@ -181,7 +189,7 @@ const qualities: Readonly<Record<string, number>> = {
 
 const quality: Reader = (line) => {
   const read = (word: string | undefined) => {
-    const name = word?.toLowerCase() ?? '';
+    const name = word?.toLowerCase().replace(/^\+/, '') ?? '';
     if (name === 'none') return name;
     const number = Object.hasOwn(qualities, name)
       ? qualities[name]!
@@ -254,7 +262,7 @@ export const readers: Readonly<Record<string, Reader>> = {
   gssapiauthentication: flag,
   gssapiclientidentity: text,
   gssapidelegatecredentials: flag,
-  gssapikexalgorithms: text,
+  gssapikexalgorithms: gssAlgorithms,
   gssapikeyexchange: flag,
   gssapirenewalforcesrekey: flag,
   gssapiserveridentity: text,
@@ -313,6 +321,9 @@ export const readers: Readonly<Record<string, Reader>> = {
   xauthlocation: text,
   ...Object.fromEntries(Object.keys(algorithmKinds).map((keyword) => [keyword, algorithms(keyword)])),
 };
+
+/** Keywords whose value is a time. */
+export const times = new Set(Object.keys(readers).filter((keyword) => readers[keyword] === time));
 
 /** Other names of the same, and Debian's. */
 export const aliases: Readonly<Record<string, string>> = {

@@ -12,6 +12,7 @@ import {
   readers,
   readPortNumber,
   readTime,
+  times,
   type ConfigArguments,
 } from './configKeywords.js';
 import { readConfigLine, type ConfigLine } from './configLine.js';
@@ -94,6 +95,12 @@ const mostIdentities = 100;
 /** Ours: files that include each other twice over would be read for ever. */
 const mostReads = 4096;
 
+const canonicalDefaults = [
+  ['canonicalizemaxdots', '1'],
+  ['canonicalizefallbacklocal', 'yes'],
+  ['canonicalizehostname', 'false'],
+] as const;
+
 interface Stored {
   text: string;
   words?: readonly string[];
@@ -158,6 +165,9 @@ async function resolve(state: State, query: ConfigQuery): Promise<ResolvedConfig
     }
   }
   await readFiles(state, query.configFile);
+  // What canonical names depend on can't change when the files are read again.
+  for (const [keyword, text] of canonicalDefaults)
+    if (!state.values.has(keyword)) state.values.set(keyword, { text, source: { kind: 'default' } });
   const written = state.values.get('hostname');
   if (written) state.host = expanded(() => expandTokens(written.text, { '%': '%', h: state.host }));
   const address = canonicalAddress(state.host);
@@ -362,7 +372,7 @@ async function takeValue(
       return setList('hostname suffixes', mostFiles, (domain) => {
         const problem = /^none$/i.test(domain) ? undefined : domainProblem(domain);
         if (problem) throw new LineProblem(problem);
-        return domain;
+        return domain.toLowerCase();
       });
     case 'canonicalizepermittedcnames':
       return setList('permitted CNAMEs', mostFiles, (rule) => {
@@ -447,7 +457,8 @@ async function takeValue(
         command,
         local: state.world.user,
       } satisfies ConfigArguments);
-      setOnce(keyword, text);
+      // To OpenSSH no time is one that was not set.
+      if (text !== 'none' || !times.has(keyword)) setOnce(keyword, text);
     }
   }
   if (left.length > 0) throw new LineProblem(`keyword ${line.keyword} extra arguments at end of line`);
@@ -459,7 +470,7 @@ function readList(keyword: string, words: readonly string[]): string[] {
     if (word === '') throw new LineProblem(`keyword ${keyword} empty argument`);
     if (/^none$/i.test(word) && words.length > 1)
       throw new LineProblem(`keyword ${keyword} "none" argument must appear alone.`);
-    return word;
+    return keyword !== 'logverbose' && /^none$/i.test(word) ? 'none' : word;
   });
 }
 
@@ -511,7 +522,7 @@ function takeJump(state: State, text: string, counts: boolean, source: ValueSour
 
 function readHop(text: string) {
   const read = parseHostAddress(text);
-  return read.ok ? read.address : undefined;
+  return read.ok && !read.address.host.includes('/') ? read.address : undefined;
 }
 
 /** As scan_scaled(3) reads it: `1.5G`. */
@@ -669,7 +680,9 @@ function finish(state: State, hostSource: ValueSource): ResolvedConfig {
     if (stored) values.set(keyword, { ...stored, text: expanded(() => next(stored.text), originOf(stored.source)) });
   };
   const asFile = (text: string) => expandFile(text, tokens, world.user);
-  for (const keyword of clearable) if (/^none$/i.test(values.get(keyword)?.text ?? '')) values.delete(keyword);
+  const isCleared = (keyword: string) => clearable.has(keyword) && /^none$/i.test(values.get(keyword)?.text ?? '');
+  const cleared = new Set([...values.keys()].filter(isCleared));
+  for (const keyword of cleared) values.delete(keyword);
   for (const keyword of ['controlpath', 'identityagent', 'forwardagent path']) put(keyword, asFile);
   put('remotecommand', (text) => expandTokens(text, tokens));
   put('hostkeyalias', (text) => text.toLowerCase());
@@ -743,7 +756,7 @@ function finish(state: State, hostSource: ValueSource): ResolvedConfig {
     }
     if (list) return list.map((one) => line(keyword, one));
     if (stored) return line(keyword, stored);
-    return otherwise === undefined ? [] : line(keyword, { text: otherwise, source: standard });
+    return otherwise === undefined || cleared.has(keyword) ? [] : line(keyword, { text: otherwise, source: standard });
   });
   return { lines, forwards, files: [...state.files], programs: [...state.programs.values()] };
 }

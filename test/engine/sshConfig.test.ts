@@ -4,10 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ConfigError, printConfigLines, resolveConfig } from '../../src/core/sshConfigFile.js';
+import fc from 'fast-check';
+import { readers } from '../../src/core/configKeywords.js';
+import { ConfigError, printConfigLines, resolveConfig, type ConfigWorld } from '../../src/core/sshConfigFile.js';
 import { createConfigWorld } from '../../src/engine/configWorld.js';
 import { localUser, realForwards } from '../../src/engine/sshFiles.js';
-import { run } from '../support/openSsh.js';
+import { run, runAll } from '../support/openSsh.js';
 
 /** The lines and their order are those of this version. */
 const isJudge = /^OpenSSH_9\.2p1 Debian/.test(spawnSync('ssh', ['-V'], { encoding: 'utf8' }).stderr ?? '');
@@ -263,6 +265,61 @@ describe('an ssh_config that our own resolver reads', () => {
       if (error.origin && stderr.includes(`line ${error.origin.line}:`)) assert.ok(stderr.includes(error.message.replace(/ \(.*\)$/, '')), `${error.message}; ssh: ${stderr}`); // prettier-ignore
       if (/line \d/.test(stderr)) assert.match(error.message, /line \d/);
     });
+
+  it('reads random files as ssh does', async function () {
+    this.timeout(120_000);
+    const values = 'yes no none None ask any web01 * !web01 web* user host final all canonical originalhost root %h %% %d/x %z a,b a:1 /tmp/x ~/x 1 0 -1 +5 22 8080 65536 1h 5m30s 1K 0177 8 1.5 0x10 db:80 [::1]:80 +aes128-cbc -* ^ssh-rsa aes128-ctr ssh-* hmac-sha1 A=1 LANG -L* "a b" x"y"z a\\ b # #x = == "" ${MY_DIR} ${NOPE} host=web01 \' "'.split(' '); // prettier-ignore
+    const names = ['Host', 'Match', 'IdentityFile', 'CertificateFile', 'SendEnv', 'SetEnv', 'ProxyCommand', 'GlobalKnownHostsFile', 'UserKnownHostsFile', 'CanonicalDomains', 'LogVerbose', 'PermitRemoteOpen', 'RekeyLimit', 'StreamLocalBindMask', 'LocalForward', 'RemoteForward', 'DynamicForward', 'Foo']; // prettier-ignore
+    // What this ssh does not know, what needs a name server, and what it refuses without a command to run.
+    const left = /^(tag|channeltimeout|obscurekeystroketiming|versionaddendum|warnweakcrypto|canonicalizehostname|forkafterauthentication)$/; // prettier-ignore
+    const keywords = [...names, ...Object.keys(readers).filter((keyword) => !left.test(keyword))];
+    const line = fc
+      .tuple(
+        fc.constantFrom('', '', '', '  ', '\t'),
+        fc.constantFrom(...keywords),
+        fc.constantFrom(' ', ' ', ' ', '=', ' = ', '\t', ' "'),
+        fc.array(fc.constantFrom(...values), { maxLength: 3 }),
+        fc.constantFrom('', '', '\r', ' # x'),
+      )
+      .map(([front, keyword, mark, words, end]) => front + keyword + mark + words.join(' ') + end);
+    const seed = Number(process.env['SSH_TUNNELS_SEED'] ?? Date.now() % 2 ** 31);
+    const world = (text: string): ConfigWorld => ({
+      user: { ...localUser(), env },
+      read: () => Promise.resolve({ kind: 'text', text, isOpen: false }),
+      glob: () => Promise.resolve([]),
+      addresses: () => [],
+    });
+    const ask = (text: string) =>
+      resolveConfig({ host: 'web01', options: [], configFile: 'c' }, world(text)).then(
+        printConfigLines,
+        (error: unknown) => {
+          assert.ok(error instanceof ConfigError, `${JSON.stringify(text)}: ${String(error)}`);
+          return undefined;
+        },
+      );
+    // Most lines are refused: files of those that are not say more.
+    const lines = fc.sample(line, { numRuns: 4000, seed });
+    const sound: string[] = [];
+    for (const one of lines) if ((await ask(one)) !== undefined) sound.push(one);
+    assert.ok(sound.length > 200, `${sound.length} lines are sound`);
+    const long = fc.sample(fc.array(fc.constantFrom(...sound), { minLength: 5, maxLength: 15 }), {
+      numRuns: 250,
+      seed,
+    });
+    const files = [...lines.slice(0, 250), ...long.map((some) => some.join('\n'))];
+    write('');
+    files.forEach((text, index) => writeFileSync(join(folder, String(index)), text));
+    const theirs = await runAll(
+      files.map((_, index) => `(ssh -G -F '${join(folder, String(index))}' -- web01 </dev/null 2>/dev/null)`),
+      env,
+    );
+    for (const [index, text] of files.entries()) {
+      const { code, stdout } = theirs[index]!;
+      const ours = await ask(text);
+      assert.equal(ours !== undefined, code === 0, `seed ${seed}: ${JSON.stringify(text)}: ${stdout}`);
+      if (ours !== undefined) assert.deepEqual(ours.split('\n'), realForwards(stdout).split('\n'), `seed ${seed}: ${JSON.stringify(text)}`); // prettier-ignore
+    }
+  });
 
   it('refuses a file that others can write to, when it is included', async () => {
     const file = write({ config: 'Include @/a', a: 'Port 5' });
