@@ -103,7 +103,7 @@ export function createEngine(): Engine {
     serverPorts(host) {
       const log = logOf(host);
       const up = [...connections.values()].find(({ planned }) => isSameRequest(planned.host, host))?.session;
-      return up ? listServerPorts(up, log) : aside((abort) => dialServerPorts(host, abort, log));
+      return up ? listServerPorts(up, log) : aside((abort) => dialServerPorts(host, abort, hops, log));
     },
     clients(forward) {
       const found = [...connections.values()].map((connection) => connection.clients(forward)).find((list) => list);

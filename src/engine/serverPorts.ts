@@ -1,7 +1,7 @@
 // What listens on a server, found out by its own programs.
 import type { HostRequest } from '../core/plan.js';
 import { readServerPorts, serverPortsCommand, type ServerPort } from '../core/serverPort.js';
-import { dialHost } from './dial.js';
+import { dialHost, type JumpHosts } from './dial.js';
 import type { SshSession } from './sshClient.js';
 
 /** Asks over a session that is up. Throws a FailureError where the server runs no commands; one that is forced to run another has no ports. */
@@ -19,6 +19,7 @@ export async function listServerPorts(
 export async function dialServerPorts(
   host: HostRequest,
   abort: AbortController,
+  hops: JumpHosts,
   log: (text: string) => void,
 ): Promise<readonly ServerPort[]> {
   const { session } = await dialHost(
@@ -28,11 +29,16 @@ export async function dialServerPorts(
       ask: () => Promise.resolve({ kind: 'cancel' }),
       memory: { secrets: new Map(), acceptedKeys: new Set() },
       log,
+      hops,
     },
   );
+  const stop = () => void session.close();
+  abort.signal.addEventListener('abort', stop);
   try {
+    abort.signal.throwIfAborted();
     return await listServerPorts(session, log);
   } finally {
+    abort.signal.removeEventListener('abort', stop);
     await session.close();
   }
 }

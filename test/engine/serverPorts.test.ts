@@ -107,7 +107,8 @@ describe('serverPorts', () => {
       const config = forced(`export PATH=${folder}:$PATH; eval "$SSH_ORIGINAL_COMMAND"`);
       try {
         has(await portsOf(config));
-        assert.ok(engine.events.some((event) => event.kind === 'logged' && event.text.endsWith(` found by ${tool}`)));
+        const told = engine.events.flatMap((event) => (event.kind === 'logged' ? [event.text] : []));
+        assert.match(told.at(-1) ?? '', new RegExp(`found by ${tool}$`));
       } finally {
         unforced();
       }
