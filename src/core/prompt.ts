@@ -33,7 +33,7 @@ export function hostKeyPrompt(ask: Ask & { kind: 'hostKey' }): Prompt {
       ? `${name} shows a key that is not expected. Connect all the same?`
       : `Connect to ${name} for the first time?`,
     detail: [
-      `It shows this key, ${keyTypeText(keyType)}:\n${fingerprint}`,
+      `It shows ${keyTypeText(keyType)}:\n${fingerprint}`,
       ...certificate,
       ...(authorities.length > 0
         ? [

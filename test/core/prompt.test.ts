@@ -28,8 +28,7 @@ describe('the words of a question', () => {
   it('name the host as typed and as known_hosts will have it, with type and fingerprint', () => {
     assert.deepEqual(hostKeyPrompt(hostKey), {
       title: 'Connect to web01 ([10.0.0.5]:2222) for the first time?',
-      detail:
-        'It shows this key, an Ed25519 key:\nSHA256:abc\n\nCompare it with what the server’s administrator gave you.',
+      detail: 'It shows an Ed25519 key:\nSHA256:abc\n\nCompare it with what the server’s administrator gave you.',
     });
     assert.equal(
       hostKeyPrompt({ ...hostKey, connection: 'web01', host: 'web01' }).title,

@@ -182,8 +182,16 @@ describe('the extension in a window', () => {
       )[1]!;
       assert.equal(message, `Connect to web01 ([127.0.0.1]:${sshd.port}) for the first time?`);
       assert.ok(detail.includes(printed));
-      assert.deepEqual(buttons, ['Accept Once', 'Accept and Remember', 'Cancel', 'Copy Fingerprint']);
+      assert.deepEqual(buttons, ['Accept Once', 'Accept and Remember', 'Cancel', 'Copy Fingerprint', 'Show Picture']);
       await window.screenshot('host-key');
+      await window.pressModal('Show Picture');
+      const drawn = execFileSync('ssh-keygen', ['-lvf', `${sshd.hostKeyPath}.pub`], { encoding: 'utf8' });
+      await eventually(async () => {
+        const shown = await window.editorText();
+        for (const line of drawn.trimEnd().split('\n').slice(1)) assert.ok(shown.includes(line), shown);
+      });
+      await eventually(async () => assert.equal((await window.modal()).message, message));
+      await window.screenshot('host-key-picture');
       // Whoever types as it comes up accepts nothing.
       await window.page.keyboard.press('Enter');
       await eventually(async () => assert.equal(await window.clipboard(), printed));
