@@ -87,7 +87,7 @@ export async function dialHost(request: HostRequest, dial: Dial, context: DialCo
   const { log, watch } = context;
   const { host } = request.destination;
   watch?.(host, 'resolve');
-  const resolved = await resolveRoute(request, dial.abort.signal, log);
+  const resolved = await orCancelled(resolveRoute(request, dial.abort.signal, log), dial.abort.signal);
   const route = resolved.map((config) => context.adjust?.(config) ?? config);
   const trip: Trip = { ...context, dial, hops: context.hops ?? createHops() };
   try {
@@ -288,8 +288,8 @@ async function dialOne(
   const giveUp = () => socket?.destroy();
   abort.signal.addEventListener('abort', giveUp);
   try {
-    const hostKey = await createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log, abort.signal);
-    abort.signal.throwIfAborted();
+    const checking = createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log, abort.signal);
+    const hostKey = await orCancelled(checking, abort.signal);
     begin('connect');
     if (before) {
       log(`Going on from ${before.config.alias} to ${hostPort(config.hostName, config.port)}`);

@@ -559,17 +559,6 @@ describe('a connection', () => {
       );
     });
 
-    it('when ssh_config asks for a proxy’s command, which must not be left out silently', async () => {
-      const config = sshd.configPath('web01', ['ProxyCommand nc %h %p']);
-      const engine = probe(createEngine());
-      engines.push(engine);
-      engine.engine.apply({ connections: [planned('web01', ['-L 4000:x:1'], { configFile: config })] });
-      assert.match(
-        failureText((await engine.next('connectionFailed')).failure),
-        /^ProxyCommand, which ssh_config sets for web01, is not supported yet/,
-      );
-    });
-
     it('when the server forbids forwarding', async () => {
       const strict = await startSshd({ config: ['AllowTcpForwarding no'] });
       try {

@@ -94,7 +94,7 @@ describe('a connection to a server', () => {
   });
 
   it('comes from BindAddress, of the family of the server’s address', async () => {
-    const target = await startTarget((socket) => socket.end(socket.remoteAddress));
+    const target = await startTarget((socket) => socket.end(socket.remoteAddress ?? ''));
     targets.push(target);
     const socket = await openSocket(config(target.port, { hostname: 'localhost', bindaddress: '127.0.0.7' }), never);
     const [from] = (await once(socket, 'data')) as [Buffer];
