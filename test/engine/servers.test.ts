@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Socket } from 'node:net';
 import { failureText } from '../../src/core/wording.js';
 import { createEngine } from '../../src/engine/reconciler.js';
+import { accountEnvironment, accountPassword, whyNoAccount } from '../support/account.js';
 import { startAgent, type Agent } from '../support/agent.js';
 import { makeAuthority, type Authority, type Terms } from '../support/certificates.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
@@ -64,6 +65,10 @@ interface Row {
   except?: (make: ServerMake) => boolean;
   /** Lines of sshd_config, of a server of its own; the others share one. */
   server?: (world: World, folder: string) => readonly string[];
+  /** The same for dropbear: arguments. */
+  dropbear?: readonly string[];
+  /** The user has a password, and gives it. */
+  password?: true;
   /** known_hosts, where it isn't the server's keys. */
   known?: (world: World, server: SshServer) => string;
   /** The key that logs in, instead of `ed25519`; nobody else's may. */
@@ -130,6 +135,20 @@ const reached: readonly Row[] = [
     server: ({ authority }) => [`TrustedUserCAKeys ${authority.keyPath}.pub`],
     identity: 'none',
     client: ({ agentOfSigned }) => [`IdentityAgent ${agentOfSigned.socketPath}`, 'IdentitiesOnly no'],
+  },
+  {
+    title: 'a password',
+    password: true,
+    server: () => ['PasswordAuthentication yes'],
+    dropbear: [],
+    identity: 'none',
+    client: () => ['PreferredAuthentications password'],
+  },
+  {
+    title: 'a key and a password',
+    password: true,
+    server: () => ['PasswordAuthentication yes', 'AuthenticationMethods publickey,password'],
+    dropbear: ['-t'],
   },
   {
     title: 'a host certificate of a known authority',
@@ -355,6 +374,7 @@ describe('a host that ssh reaches', function () {
     sign('signed-expired', { principals, validity: 'expired' });
     sign('signed-not-yet', { principals, validity: 'not yet' });
     sign('signed-other', { principals: ['somebody-else'] });
+    writeFileSync(file('askpass'), `#!/bin/sh\necho ${accountPassword}\n`, { mode: 0o700 });
     agentOfSigned.add(file('signed'));
     Object.assign(world, { file, agent, agentOfSigned, target, authority });
   });
@@ -370,7 +390,9 @@ describe('a host that ssh reaches', function () {
     forwards: readonly string[],
     destination = 'web01',
   ): Promise<string | undefined> {
-    const engine = probe(createEngine(), () => ({ kind: 'cancel' }));
+    const engine = probe(createEngine(), (ask) =>
+      ask.kind === 'password' ? { kind: 'secret', secret: accountPassword } : { kind: 'cancel' },
+    );
     engines.push(engine);
     engine.engine.apply({ connections: [planned(destination, forwards, { configFile, reconnect: false })] });
     return eventually(() => {
@@ -385,9 +407,15 @@ describe('a host that ssh reaches', function () {
 
   const asked = () => engines.flatMap(({ events }) => events.filter(({ kind }) => kind === 'asked'));
 
-  /** Whether ssh gets there with the same configuration. */
-  async function sshSays(ssh: string, configFile: string, destination = 'web01'): Promise<string | undefined> {
-    const { code, stderr } = await run(ssh, ['-F', configFile, '-o', 'BatchMode=yes', destination, 'true']);
+  /** Why ssh doesn't get there with the same configuration, where it doesn't; the password is typed for it. */
+  async function sshSays(
+    ssh: string,
+    configFile: string,
+    { destination = 'web01', password = false } = {},
+  ): Promise<string | undefined> {
+    const env = { ...process.env, SSH_ASKPASS: world.file('askpass'), SSH_ASKPASS_REQUIRE: 'force' };
+    const options = password ? ['-o', 'NumberOfPasswordPrompts=1'] : ['-o', 'BatchMode=yes'];
+    const { code, stderr } = await run(ssh, ['-F', configFile, ...options, destination, 'true'], env);
     return code === 0 ? undefined : stderr.trim();
   }
 
@@ -440,7 +468,9 @@ describe('a host that ssh reaches', function () {
       async function serve(row: Row): Promise<{ server: SshServer; configFile: string }> {
         const isOwn = row.server !== undefined || row.known !== undefined;
         const config = (folder: string) => row.server?.(world, folder) ?? [];
-        const server = isOwn ? await start({ config, hostKeys: ['ed25519'] }) : shared;
+        const env = row.password && accountEnvironment(mkdtempSync(join(folder, 'account-')));
+        const options = { config, ...(row.dropbear && { args: row.dropbear }), ...(env && { env }) };
+        const server = isOwn ? await start(options) : shared;
         if (isOwn) own.push(server);
         if (row.known) writeFileSync(server.knownHostsPath, row.known(world, server));
         const identity = row.identity === 'none' ? 'none' : world.file(row.identity ?? 'ed25519');
@@ -478,10 +508,11 @@ describe('a host that ssh reaches', function () {
       });
 
       for (const row of reached.filter(({ except }) => !except?.(make)))
-        it(`is reached with ${row.title}, and by ssh`, async () => {
+        it(`is reached with ${row.title}, and by ssh`, async function () {
+          if (row.password && whyNoAccount() !== undefined) this.skip();
           const { configFile } = await serve(row);
           const { port, text } = await forward();
-          const [ours, theirs] = await Promise.all([dial(configFile, [text]), sshSays(ready.ssh, configFile)]);
+          const [ours, theirs] = await Promise.all([dial(configFile, [text]), sshSays(ready.ssh, configFile, row)]);
           assert.deepEqual({ ours, theirs }, { ours: undefined, theirs: undefined });
           await carries(() => connectTo({ port, host: '127.0.0.1' }), row.amount ?? 100_000);
         });
@@ -523,7 +554,7 @@ describe('a host that ssh reaches', function () {
     const port = await freePort();
     const [ours, theirs] = await Promise.all([
       dial(configFile, [`-L ${port}:localhost:${world.target.port}`], 'hop2'),
-      sshSays('ssh', configFile, 'hop2'),
+      sshSays('ssh', configFile, { destination: 'hop2' }),
     ]);
     assert.deepEqual({ ours, theirs }, { ours: undefined, theirs: undefined });
     await carries(() => connectTo({ port, host: '127.0.0.1' }), 5_000_000);

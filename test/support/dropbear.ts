@@ -1,37 +1,36 @@
 // A real dropbear server for one suite: own keys, a free port of loopback.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { accountEnvironment, accountPackage, whyNoAccount } from './account.js';
 import { eventually } from './eventually.js';
 import { descendants, killAll, prepareServer, type HostKeyType, type SshServer } from './sshd.js';
 
 export interface DropbearOptions {
   /** Its host keys, ed25519 alone unless told otherwise. */
   hostKeys?: readonly [HostKeyType, ...HostKeyType[]];
-  /** Further arguments, such as `-j`: no local forwards. */
+  /** Who may log in and how, instead of with a key alone: `-t` takes the account's password besides. */
   args?: readonly string[];
 }
 
 const program = '/usr/sbin/dropbear';
-const nssWrapper = 'libnss_wrapper.so';
 
-export const dropbearPackages = ['dropbear-bin', 'libnss-wrapper'];
+export const dropbearPackages = ['dropbear-bin', accountPackage];
 
 /** Why there can be no dropbear here; nothing where there can. */
 export function whyNoDropbear(): string | undefined {
-  if (process.platform !== 'linux') return 'it is tested on Linux alone';
   if (spawnSync(program, ['-V']).error) return 'dropbear-bin is not installed';
-  // The loader complains of what it can't preload, and goes on.
-  const { stderr } = spawnSync('true', { env: { ...process.env, LD_PRELOAD: nssWrapper }, encoding: 'utf8' });
-  if (stderr !== '') return 'libnss-wrapper is not installed';
-  return undefined;
+  return whyNoAccount();
 }
 
 /** Who may log in is told in `authorizedKeysPath`, as with sshd. */
-export async function startDropbear({ hostKeys = ['ed25519'], args = [] }: DropbearOptions = {}): Promise<SshServer> {
+export async function startDropbear({
+  hostKeys = ['ed25519'],
+  args = ['-s'],
+}: DropbearOptions = {}): Promise<SshServer> {
   const reached = await prepareServer('dropbear-', hostKeys);
-  const { folder, port, user } = reached;
+  const { folder, port } = reached;
   const file = (name: string) => join(folder, name);
   for (const type of hostKeys)
     execFileSync('dropbearconvert', ['openssh', 'dropbear', file(`host_${type}`), file(`dropbear_${type}`)], {
@@ -40,25 +39,17 @@ export async function startDropbear({ hostKeys = ['ed25519'], args = [] }: Dropb
   // It looks for authorized_keys in the home of whoever logs in, and so is told of another home than the real one.
   mkdirSync(file('.ssh'), { mode: 0o700 });
   copyFileSync(reached.authorizedKeysPath, file('.ssh/authorized_keys'));
-  const [uid, gid] = [process.getuid!(), process.getgid!()];
-  writeFileSync(file('passwd'), `${user}:x:${uid}:${gid}::${folder}:/bin/sh\n`);
-  writeFileSync(file('group'), `${user}:x:${gid}:\n`);
   const log = openSync(file('log'), 'a');
   const server = spawn(
     program,
     [
-      ...['-F', '-E', '-m', '-s', '-p', `127.0.0.1:${port}`, '-P', file('pid')],
+      ...['-F', '-E', '-m', '-p', `127.0.0.1:${port}`, '-P', file('pid')],
       ...hostKeys.flatMap((type) => ['-r', file(`dropbear_${type}`)]),
       ...args,
     ],
     {
       stdio: ['ignore', log, log],
-      env: {
-        ...process.env,
-        LD_PRELOAD: nssWrapper,
-        NSS_WRAPPER_PASSWD: file('passwd'),
-        NSS_WRAPPER_GROUP: file('group'),
-      },
+      env: { ...process.env, ...accountEnvironment(folder) },
     },
   );
   closeSync(log);

@@ -1,5 +1,5 @@
 // The servers that are there to be reached, by make.
-import { startDropbear, whyNoDropbear } from './dropbear.js';
+import { type DropbearOptions, startDropbear, whyNoDropbear } from './dropbear.js';
 import { newerOpenSsh } from './newerOpenSsh.js';
 import { startSshd, type SshdOptions, type SshServer } from './sshd.js';
 
@@ -10,11 +10,13 @@ export interface ServerMake {
   prepare(): Promise<{ kind: 'ready'; make: ReadyMake } | { kind: 'missing'; why: string }>;
 }
 
+type ServerOptions = Pick<SshdOptions, 'config' | 'hostKeys' | 'env'> & Pick<DropbearOptions, 'args'>;
+
 export interface ReadyMake {
   /** The ssh that is asked the same. */
   ssh: string;
-  /** dropbear takes no lines of sshd_config. */
-  start(options: Pick<SshdOptions, 'config' | 'hostKeys'>): Promise<SshServer>;
+  /** dropbear takes `args` instead of lines of sshd_config, and always has an account of its own. */
+  start(options: ServerOptions): Promise<SshServer>;
 }
 
 export const installedOpenSsh: ServerMake = {
@@ -44,7 +46,7 @@ export const dropbear: ServerMake = {
     if (why !== undefined) return Promise.resolve({ kind: 'missing', why });
     return Promise.resolve({
       kind: 'ready',
-      make: { ssh: 'ssh', start: ({ hostKeys }) => startDropbear({ ...(hostKeys && { hostKeys }) }) },
+      make: { ssh: 'ssh', start: startDropbear },
     });
   },
 };

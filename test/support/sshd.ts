@@ -69,6 +69,8 @@ export interface SshdOptions {
   hostKeys?: readonly [HostKeyType, ...HostKeyType[]];
   /** The one of the system unless told otherwise. */
   program?: SshdProgram;
+  /** Variables of its environment. */
+  env?: NodeJS.ProcessEnv;
 }
 
 const installed: SshdProgram = { command: ['/usr/sbin/sshd'], config: [] };
@@ -155,6 +157,7 @@ export async function startSshd({
   config = [],
   hostKeys = ['ed25519'],
   program = installed,
+  env = {},
 }: SshdOptions = {}): Promise<Sshd> {
   const reached = await prepareServer('sshd-', hostKeys);
   const { folder, port } = reached;
@@ -188,7 +191,10 @@ export async function startSshd({
   const start = async () => {
     const log = file('sshd.log');
     const [command, ...args] = program.command;
-    const child = spawn(command, [...args, '-D', '-f', file('sshd_config'), '-E', log], { stdio: 'ignore' });
+    const child = spawn(command, [...args, '-D', '-f', file('sshd_config'), '-E', log], {
+      stdio: 'ignore',
+      env: { ...process.env, ...env },
+    });
     server = child;
     let ended: number | null | undefined;
     child.once('error', () => (ended = null));
