@@ -133,8 +133,8 @@ interface GroupHalf {
   getGenerator(): Buffer;
 }
 
-/** Twice the longest key that any cipher here takes, as in OpenSSH. */
-const privateBits = 1024;
+/** Of a private number: twice the strength of the strongest cipher here (RFC 4419 section 6.2). */
+const privateBits = 512;
 
 /**
  * One exchange in a group. OpenSSL would first look whether the prime is one, which takes 4 seconds for 4096 bits and 30

@@ -10,6 +10,8 @@ import {
 } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
+import { shake128 } from '@noble/hashes/sha3.js';
+import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import fc from 'fast-check';
 import { FailureError } from '../../src/core/failure.js';
 import type { Algorithms } from '../../src/core/sshConfig.js';
@@ -578,6 +580,20 @@ describe('the numbers of Diffie-Hellman', () => {
 });
 
 describe('ML-KEM', () => {
+  it('is that of FIPS 203, by the accumulated vectors of c2sp.org/CCTV/ML-KEM', () => {
+    const inputs = shake128.create({});
+    const outputs = shake128.create({});
+    for (let round = 0; round < 100; round++) {
+      const { publicKey, secretKey } = ml_kem768.keygen(inputs.xof(64));
+      const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey, inputs.xof(32));
+      assert.deepEqual(ml_kem768.decapsulate(cipherText, secretKey), sharedSecret);
+      outputs.update(publicKey).update(cipherText).update(sharedSecret);
+      outputs.update(ml_kem768.decapsulate(inputs.xof(1088), secretKey));
+    }
+    const sum = Buffer.from(outputs.xof(32)).toString('hex');
+    assert.equal(sum, '1114b1b6699ed191734fa339376afa7e285c9e6acf6ff0177d346696ce564415');
+  });
+
   it('throws for random answers of any length, and never shares a secret with itself', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 1300 }), (bytes) => {
