@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { cp, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { madeFolder } from './madeFolder';
@@ -108,9 +109,11 @@ export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
   args.push('--telemetry-level', 'off', '--server-data-dir', data, '--extensions-dir', extensions);
   args.push('--builtin-extensions-dir', host.builtinExtensions);
   if (options.smoke) args.push('--enable-smoke-test-driver');
+  // Where its extension hosts leave their sockets; short, since a socket's path may have no more than 107 characters.
+  const runtime = await mkdtemp(join(tmpdir(), 'vscode-'));
   // Its own process group: an extension host that hangs outlives its server.
   const server = spawn(host.node, [host.serverMain, ...args], {
-    env: { ...outsideVsCode(process.env), ...options.env },
+    env: { ...outsideVsCode(process.env), XDG_RUNTIME_DIR: runtime, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
@@ -121,6 +124,7 @@ export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
     for (let waited = 0; waited < 3000 && signalGroup(server, 0); waited += 100) await sleep(100);
     signalGroup(server, 'SIGKILL');
     process.off('exit', endWithUs);
+    await rm(runtime, { recursive: true, force: true });
   };
 
   try {
