@@ -133,7 +133,7 @@ export function shellCall(
 async function endGroup(pid: number): Promise<void> {
   if (process.platform === 'win32') {
     const kill = spawn('taskkill', ['/pid', String(pid), '/t', '/f'], { stdio: 'ignore', windowsHide: true });
-    await withinTime(patienceMs, Promise.race([once(kill, 'exit'), once(kill, 'error')]));
+    await withinTime(patienceMs, new Promise((done) => kill.once('exit', done).once('error', done)));
     return;
   }
   signalGroup(pid, 'SIGHUP');
