@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { printable } from '../../src/core/printable.js';
+import { printable, printableLines } from '../../src/core/printable.js';
 
 describe('printable', () => {
   const table: [text: string, shown: string][] = [
@@ -24,6 +24,28 @@ describe('printable', () => {
         assert.ok(shown.length <= 300);
         assert.doesNotMatch(shown, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u);
         assert.equal(printable(shown), shown);
+      }),
+    );
+  });
+});
+
+describe('printable lines', () => {
+  it('keep the ends of lines, and lose blank ones around them', () => {
+    assert.equal(
+      printableLines('\r\n\n  Push sent. \r\n\nLook at\tyour phone\u001b[2J\n\n'),
+      '  Push sent.\n\nLook at your phone?[2J',
+    );
+    assert.equal(printableLines(' \n\t\n'), '');
+  });
+
+  it('are 40 at most, of 300 characters at most', () => {
+    assert.equal(printableLines('x\n'.repeat(40)), Array(40).fill('x').join('\n'));
+    assert.equal(printableLines('x\n'.repeat(41)), [...Array<string>(39).fill('x'), '…'].join('\n'));
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 2000 }), (text) => {
+        const lines = printableLines(text).split('\n');
+        assert.ok(lines.length <= 40);
+        for (const line of lines) assert.ok(line.length <= 300 && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(line));
       }),
     );
   });

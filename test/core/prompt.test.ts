@@ -7,6 +7,7 @@ import {
   keyTypeText,
   networkConsentKey,
   networkPrompt,
+  roundPrompts,
   secretPrompt,
   stopPrompt,
   waitingText,
@@ -80,6 +81,42 @@ describe('the words of a question', () => {
       title: 'Password of alice on [::1]:22',
       detail: 'The last one was wrong. Logs in to connect to web01.',
     });
+  });
+
+  it('tell what a server says from what we say, for each prompt of a round', () => {
+    const round: Ask & { kind: 'interactive' } = {
+      id: '1',
+      connection: 'web01',
+      kind: 'interactive',
+      user: 'alice',
+      host: '10.0.0.5',
+      port: 22,
+      attempt: 1,
+      name: 'Two factors',
+      instruction: 'Choose one:\n\n 1. Push',
+      prompts: [
+        { text: 'Option: ', echo: true },
+        { text: 'Code: ', echo: false },
+      ],
+    };
+    assert.deepEqual(roundPrompts(round), [
+      {
+        title: 'Log in as alice on 10.0.0.5:22 (1 of 2)',
+        detail: 'The server says: “Two factors Choose one: 1. Push Option:” Logs in to connect to web01.',
+        question: 'Option:',
+        isHidden: false,
+      },
+      {
+        title: 'Log in as alice on 10.0.0.5:22 (2 of 2)',
+        detail: 'The server says: “Two factors Choose one: 1. Push Code:” Logs in to connect to web01.',
+        question: 'Code:',
+        isHidden: true,
+      },
+    ]);
+    const again = roundPrompts({ ...round, attempt: 2, prompts: [{ text: 'Code: ', echo: false }] });
+    assert.equal(again[0]!.title, 'Log in as alice on 10.0.0.5:22');
+    assert.match(again[0]!.detail, /^It asks again: the last answer was not right\. /);
+    assert.equal(waitingText(round), 'web01 waits for your answer to log in as alice on 10.0.0.5:22.');
   });
 
   it('say what still waits for an answer', () => {

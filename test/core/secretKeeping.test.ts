@@ -7,6 +7,8 @@ import {
   nothingKept,
   secretName,
   type SecretAsk,
+  isPasswordRound,
+  isSecretAsk,
 } from '../../src/core/secretKeeping.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 
@@ -151,5 +153,53 @@ describe('the keeping of secrets', () => {
     assert.deepEqual(keeper.stored, []);
     keeper.see(connected('__proto__'));
     assert.deepEqual(keeper.stored, [['passphrase:/id', 'mine']]);
+  });
+});
+
+describe('an answer to a round of questions', () => {
+  const hidden = (text: string) => [{ text, echo: false }];
+  const round = (text: string, attempt = 1): SecretAsk => ({
+    ...{ id: 'web01#1', connection: 'web01', kind: 'interactive', user: 'alice', host: '10.0.0.5', port: 22 },
+    ...{ name: '', instruction: '', prompts: hidden(text), attempt },
+  });
+
+  it('may be kept where it is the only one, is not shown, and is a password', () => {
+    for (const text of ['Password: ', 'alice@web01’s password:', 'LDAP Password'])
+      assert.ok(isPasswordRound(hidden(text)), text);
+    assert.ok(!isPasswordRound([{ text: 'Password: ', echo: true }]));
+    assert.ok(!isPasswordRound([...hidden('Password: '), ...hidden('Code: ')]));
+    assert.ok(!isPasswordRound([]));
+  });
+
+  for (const text of [
+    ...[
+      'Verification code: ',
+      'One-time password (OATH) for alice: ',
+      'One time password:',
+      'OTP password: ',
+      'Password + token: ',
+    ],
+    ...[
+      'New password: ',
+      'Retype new password: ',
+      'Current password: ',
+      '(old) password:',
+      'Password expired. Change it: ',
+    ],
+    ...['PIN: ', 'Passcode or option (1-2): ', 'Response: ', 'Yubikey for alice: ', 'Passwort: ', ''],
+  ])
+    it(`is never kept for “${text}”`, () => {
+      assert.ok(!isPasswordRound(hidden(text)));
+      assert.ok(!isSecretAsk(round(text)));
+    });
+
+  it('is stored for this prompt of this login alone, once it was right', () => {
+    assert.ok(isSecretAsk(round('Password: ')));
+    assert.equal(secretName(round('Password: ')), 'interactive:alice@10.0.0.5:22 Password:');
+    const keeper = createKeeper();
+    keeper.ask(round('Password: '), 'wrong', true);
+    keeper.ask(round('Password: ', 2), 'right', true);
+    keeper.see(connected());
+    assert.deepEqual(keeper.stored, [['interactive:alice@10.0.0.5:22 Password:', 'right']]);
   });
 });

@@ -79,6 +79,40 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     [{ kind: 'notSsh', host: 'web01', port: 22, said: 'Exceeded MaxStartups' }, 'web01:22', 'Try again later'],
   ],
   handshakeFailed: [[{ kind: 'handshakeFailed', host: 'web01', detail: 'no cipher' }, 'web01', 'no cipher']],
+  noCommonAlgorithm: [
+    [
+      { kind: 'noCommonAlgorithm', host: 'web01', use: 'kex', ours: ['ours-1', 'ours-2'], theirs: ['new-1', 'x-sha1'] },
+      'web01 and this machine have no key exchange in common',
+      'new-1, x-sha1',
+      'ours-1, ours-2',
+      'Check KexAlgorithms in ssh_config',
+    ],
+    [
+      {
+        kind: 'noCommonAlgorithm',
+        host: 'web01',
+        use: 'hostKey',
+        ours: ['ssh-ed25519'],
+        theirs: ['ssh-dss', 'ssh-rsa'],
+      },
+      'too old to be safe',
+      'HostKeyAlgorithms +ssh-rsa in ssh_config',
+    ],
+    [
+      { kind: 'noCommonAlgorithm', host: 'web01', use: 'cipher', ours: ['aes128-ctr'], theirs: ['arcfour'] },
+      'ask who runs it to update it.',
+    ],
+    [{ kind: 'noCommonAlgorithm', host: 'web01', use: 'mac', ours: ['hmac-sha2-256'], theirs: [] }, 'has none', 'MACs'],
+  ],
+  nothingToOffer: [
+    [
+      { kind: 'nothingToOffer', host: 'web01', use: 'cipher', asked: ['a', 'b'], possible: ['c', 'd'] },
+      'Ciphers in ssh_config',
+      'web01',
+      'a, b',
+      'c, d',
+    ],
+  ],
   hostKeyUnknown: [true, false].map((strict) => [
     { kind: 'hostKeyUnknown', ...key, strict },
     '[web01]:2222',
@@ -170,6 +204,20 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
   keyInvalid: [[{ kind: 'keyInvalid', path: '/k' }, '/k']],
   keyUnprotected: [[{ kind: 'keyUnprotected', path: '/k', mode: 0o644 }, '/k', '0644', 'chmod 600 /k']],
   passphraseWrong: [[{ kind: 'passphraseWrong', path: '/k' }, '/k']],
+  keyNeedsAgent: [[{ kind: 'keyNeedsAgent', path: '/k_sk' }, 'ssh-add /k_sk']],
+  keyNotAllowed: [[{ kind: 'keyNotAllowed', key: '/id_rsa' }, '/id_rsa', 'PubkeyAcceptedAlgorithms']],
+  certificateUnusable: [
+    [{ kind: 'certificateUnusable', path: '/k-cert.pub', reason: 'noKey' }, '/k-cert.pub', 'private key'],
+    [{ kind: 'certificateUnusable', path: '/k-cert.pub', reason: 'host' }, '/k-cert.pub', 'host'],
+    [{ kind: 'certificateUnusable', path: '/k-cert.pub', reason: 'invalid' }, '/k-cert.pub'],
+  ],
+  passwordExpired: [[{ kind: 'passwordExpired', user: 'ann', host: 'web01' }, 'ann', 'web01', 'ssh in a terminal']],
+  answerNeeded: [
+    [{ kind: 'answerNeeded', host: 'web01', what: 'hostKey' }, 'web01 waits for you', 'host key'],
+    [{ kind: 'answerNeeded', host: 'web01', what: 'passphrase', path: '/k' }, 'web01', 'passphrase of /k'],
+    [{ kind: 'answerNeeded', host: 'web01', what: 'password' }, 'web01', 'password'],
+    [{ kind: 'answerNeeded', host: 'web01', what: 'interactive' }, 'web01', 'code'],
+  ],
   agentUnreachable: [[{ kind: 'agentUnreachable', path: '/s', code: 'ENOENT' }, '/s', 'ENOENT']],
   signatureRefused: [[{ kind: 'signatureRefused', key: 'ann@home' }, 'ann@home']],
   connectionLost: lostReasons.flatMap((reason) => [
