@@ -75,7 +75,12 @@ describe('the forwards of ssh_config in a window', () => {
     assert.match(tooltip, /on this machine → localhost:\d+, as web01 sees it/);
     assert.match(tooltip, /Line 2 of .*config_web01/);
     assert.deepEqual(await tunnels.inlineActions(page), ['Start', 'Go to Definition']);
-    assert.deepEqual(await tunnels.menu('web01'), ['Start', 'Go to Definition', 'Copy as ssh Command']);
+    assert.deepEqual(await tunnels.menu('web01'), [
+      'Start',
+      'Go to Definition',
+      'Copy as ssh Command',
+      'Explain Connection',
+    ]);
     await inBothThemes(window, 'ssh-config-tree');
   });
 
