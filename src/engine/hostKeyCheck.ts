@@ -69,8 +69,8 @@ export async function createHostKeyCheck(
   const userFiles = config.userKnownHostsFiles;
   // ssh writes to the first one; /dev/null there means: remember nothing.
   const file = userFiles[0] === '/dev/null' ? undefined : userFiles[0];
-  const revoked = config.revokedHostKeysFile === undefined ? undefined : await untilAborted(signal, readRevokedKeys(config.revokedHostKeysFile)); // prettier-ignore
-  const entries = await untilAborted(signal, readKnownHosts([...userFiles, ...config.globalKnownHostsFiles]));
+  const revoked = config.revokedHostKeysFile === undefined ? undefined : await readRevokedKeys(config.revokedHostKeysFile); // prettier-ignore
+  const entries = await readKnownHosts([...userFiles, ...config.globalKnownHostsFiles]);
   const printed = async (reason: 'ORDER' | 'HOSTNAME' | 'ADDRESS', searched: string, blob?: Buffer) => {
     if (config.knownHostsCommand === undefined) return [];
     const tokens = {
@@ -223,16 +223,6 @@ export async function createHostKeyCheck(
         log(`Old key of ${name} removed from ${entry.file}: ${entry.keyType} ${fingerprint(Buffer.from(entry.key, 'base64'))}`); // prettier-ignore
     },
   };
-}
-
-/** A file may be on a disk that does not answer: what waits for it ends with the signal. */
-function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason as Error);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }
 
 /** The lines, from 1, of those entries that the text still has where they were read or elsewhere. */
