@@ -123,6 +123,14 @@ const hooks = {};`,
     to: `        this._dh = hooks.namedGroupHalf(this.groupName);`,
   },
   {
+    file: 'kex.js',
+    why: 'a server that is ahead of itself is to be named so, and not by a property of undefined',
+    from: `  return this._kex.parse(payload);`,
+    to: `  if (this._kex === undefined)
+    throw new Error(\`Received packet \${type} before KEXINIT\`);
+  return this._kex.parse(payload);`,
+  },
+  {
     file: 'Protocol.js',
     why: 'while a person looks at a new host key, its server could log us in, and would be sent what follows in the clear',
     from: `  const type = payload[0];

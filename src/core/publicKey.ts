@@ -1,18 +1,10 @@
 // Public keys and signatures as SSH writes them (RFC 4253 section 6.6): read by bounds, so that bytes of strangers never throw.
 import { createPublicKey, verify, type KeyObject } from 'node:crypto';
+import { readList } from './wire.js';
 
 /** The strings that bytes consist of (RFC 4251 section 5); undefined when there is anything else among them. */
 export function wholeStrings(data: Buffer): readonly Buffer[] | undefined {
-  const strings: Buffer[] = [];
-  let at = 0;
-  while (at < data.length) {
-    if (data.length - at < 4) return undefined;
-    const end = at + 4 + data.readUInt32BE(at);
-    if (end > data.length) return undefined;
-    strings.push(data.subarray(at + 4, end));
-    at = end;
-  }
-  return strings;
+  return readList(data, (wire) => wire.string());
 }
 
 /** The bytes of a number that is not negative, without leading zeroes; undefined for another. RFC 4251 section 5, mpint. */

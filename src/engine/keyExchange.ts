@@ -11,7 +11,7 @@ export function isCertificateAlgorithm(algorithm: string): boolean {
 }
 
 /** The algorithm that a certificate's key signs with: the name without the certificate's part. */
-export function plainAlgorithm(algorithm: string): string {
+function plainAlgorithm(algorithm: string): string {
   return isCertificateAlgorithm(algorithm) ? algorithm.slice(0, -certificate.length) : algorithm;
 }
 
@@ -61,7 +61,7 @@ export function isHostKey(blob: Buffer): boolean {
 }
 
 /** Whether the host signed the exchange (RFC 4253 section 8) with its key, or the key in its certificate; throws when not. */
-export function checkSignature(algorithm: string, hostKey: Buffer, signature: Buffer, exchangeHash: Buffer): void {
+function checkSignature(algorithm: string, hostKey: Buffer, signature: Buffer, exchangeHash: Buffer): void {
   const key = isCertificateAlgorithm(algorithm) ? plainHostKey(hostKey) : hostKey;
   if (!key || !verifySignature(key, plainAlgorithm(algorithm), exchangeHash, signature))
     throw new Error('the server has not proved that it has its host key (wrong signature)');

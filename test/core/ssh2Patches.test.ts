@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { patchSsh2, ssh2Patches, ssh2Version } from '../../ssh2Patches.mjs';
@@ -54,5 +55,12 @@ describe('the patches of ssh2', () => {
       '/node_modules/other/lib/protocol/kex.js',
     ])
       assert.equal(patchSsh2(path, textOf('kex.js')), undefined, path);
+  });
+
+  it('are missed at the start where they are not made', () => {
+    const args = ['--import', 'tsx', '-e', "require('./src/engine/sshClient.ts')"];
+    const { status, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+    assert.notEqual(status, 0);
+    assert.match(stderr, /ssh2 is not patched/);
   });
 });
