@@ -129,8 +129,10 @@ async function first(root: string, folders: readonly string[], name: RegExp): Pr
   throw new Error('the packages hold no C library');
 }
 
+/** The first error of a program's, past its warnings. */
 function firstLine(error: unknown): string {
   if (error instanceof Error && error.name === 'AbortError') return `it took more than ${timeLimitMs / 1000} s`;
   const { stderr, message } = error as { stderr?: string; message: string };
-  return (stderr || message).trim().split('\n')[0]!;
+  const lines = (stderr || message).trim().split('\n');
+  return lines.find((line) => line.startsWith('E: ')) ?? lines[0]!;
 }
