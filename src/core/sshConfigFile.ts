@@ -354,7 +354,7 @@ async function takeValue(
         const name = setting.slice(0, setting.indexOf('=') + 1);
         if (!list.some(({ text }) => text.startsWith(name))) list.push({ text: setting, source });
       }
-      if (counts && !state.lists.has(keyword)) state.lists.set(keyword, list);
+      if (counts && list.length > 0 && !state.lists.has(keyword)) state.lists.set(keyword, list);
       return;
     }
     case 'proxycommand': {
@@ -610,8 +610,8 @@ async function include(state: State, paths: readonly string[], place: Place, cou
     const { folder } = isUsers ? userConfig(user) : systemConfig(user);
     const isAbsolute = path.startsWith('/') || (user.windows && /^([a-z]:)?[\\/]/i.test(path));
     const pattern = isAbsolute ? path : path.startsWith('~') ? expandHome(path, user) : `${folder}/${path}`;
-    // Another user's home and classes of characters are known to ssh alone: what stands there is not.
-    if (pattern.startsWith('~') || /\[[:.=]/.test(pattern)) addProgram(state, origin);
+    // What only ssh finds: another user's home, classes of characters, and what newer ones expand in a path.
+    if (pattern.startsWith('~') || /\[[:.=]|[%$]/.test(pattern)) addProgram(state, origin);
     const files = await state.world.glob(pattern);
     // What may come to be there is to be watched.
     if (files.length === 0) state.files.add(pattern);

@@ -263,6 +263,15 @@ describe('presetTunnels', () => {
   });
 });
 
+describe('the tunnels of a preset', () => {
+  it('come from the workspace where its settings have it', () => {
+    const from = (scope: Preset['scope']) => presetTunnels({ ...preset, scope }).map((tunnel) => tunnel.fromWorkspace);
+    assert.deepEqual(from({ kind: 'user' }), [undefined]);
+    assert.deepEqual(from({ kind: 'workspace' }), [true]);
+    assert.deepEqual(from({ kind: 'folder', folder: 'a' }), [true]);
+  });
+});
+
 describe('presetFingerprint', () => {
   it('changes with the place, name, host, forwards and autoStart, and with nothing else', () => {
     const same = presetFingerprint({ ...preset, description: 'x' });

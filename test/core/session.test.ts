@@ -191,6 +191,20 @@ describe('planTunnels', () => {
       ['/etc/my_config', '/etc/my_config'],
     ));
 
+  it('says that a workspace asks for a host only where nobody else does', () => {
+    const theirs = [db, proxy].map((tunnel) => ({ ...tunnel, fromWorkspace: true as const }));
+    const from = (wanted: Wanted) => planTunnels(wanted, undefined).connections.map(({ host }) => host.fromWorkspace);
+    const list = wantTunnels(nothingWanted, theirs);
+    assert.deepEqual(from(list), [true, true]);
+    assert.deepEqual(from(renameTunnel(list, dbId, 'x')), [true, true]);
+    // Another tunnel of the host, and the same one, from a hand.
+    assert.deepEqual(from(wantTunnels(list, [site])), [undefined, true]);
+    assert.deepEqual(from(stopTunnels(wantTunnels(list, [site]), [siteId])), [true, true]);
+    assert.deepEqual(from(wantTunnels(list, [proxy])), [true, undefined]);
+    // What a hand has wanted stays so.
+    assert.deepEqual(from(wantTunnels(all, theirs)), [undefined, undefined]);
+  });
+
   it('says how each is wanted, and leaves out what is stopped', () => {
     const moved = restartTunnels(stopTunnels(all, [dbId], 'drain'), [siteId], false, 'nextFree');
     assert.deepEqual(

@@ -139,6 +139,7 @@ describe('resolveConfig', () => {
   it('counts what only ssh can find as one that may run a program', async () => {
     assert.equal((await resolve('Include ~bob/x')).programs.length, 1);
     assert.equal((await resolve('Include /x/[[:alpha:]]')).programs.length, 1);
+    assert.equal((await resolve('Include ${DIR}/x\nHost no\nInclude /%h')).programs.length, 2);
     assert.equal((await resolve('Include ~/x /y/[ab]*')).programs.length, 0);
   });
 

@@ -65,6 +65,18 @@ describe('the engine', () => {
     assert.equal(sshd.sessions().length > 0, true);
   });
 
+  it('dials no host anew for who asks for it', async () => {
+    const port = await freePort();
+    const { host, ...rest } = web01([port]);
+    apply({ ...rest, host: { ...host, fromWorkspace: true } });
+    await engine.next('listening');
+    const before = engine.kinds();
+    const added = await freePort();
+    apply({ ...web01([port, added]), host });
+    await engine.next('listening');
+    assert.deepEqual(engine.kinds().slice(before.length), ['listening']);
+  });
+
   it('serves all forwards to a host over one SSH connection', async () => {
     const ports = [await freePort(), await freePort(), await freePort()];
     apply(web01(ports));

@@ -1,9 +1,24 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDestination } from '../../src/core/destination.js';
-import { resolveRoute } from '../../src/engine/sshFiles.js';
+import { printSpec } from '../../src/core/forwardSpec.js';
+import type { HostRequest } from '../../src/core/plan.js';
+import { explainOptions, readConfigForwards, resolveOptions, resolveRoute } from '../../src/engine/sshFiles.js';
+import { hasOpenSsh } from '../support/openSsh.js';
+
+const ended = new AbortController().signal;
+
+/** Does it with ssh out of sight. */
+async function withoutSsh<T>(act: () => Promise<T>): Promise<T> {
+  process.env['SSH_TUNNELS_NO_SSH'] = '1';
+  try {
+    return await act();
+  } finally {
+    delete process.env['SSH_TUNNELS_NO_SSH'];
+  }
+}
 
 describe('resolveRoute', () => {
   let folder: string;
@@ -45,4 +60,148 @@ describe('resolveRoute', () => {
       );
       assert.equal(route[1]!.connectTimeout === 7, withSsh);
     });
+});
+
+for (const withSsh of [true, false])
+  describe(`the options of a host, ${withSsh ? 'through ssh -G' : 'by our own resolver'}`, () => {
+    let folder: string;
+    let configFile: string;
+    before(function () {
+      if (withSsh && !hasOpenSsh) this.skip();
+      folder = mkdtempSync(join(tmpdir(), 'ssh-tunnels-'));
+      configFile = join(folder, 'config');
+    });
+    after(() => folder && rmSync(folder, { recursive: true }));
+
+    const log: string[] = [];
+    const request = (text: string, more: Partial<HostRequest> = {}): HostRequest => {
+      writeFileSync(configFile, text);
+      return { destination: { host: 'web01' }, options: [], configFile, ...more };
+    };
+    const resolve = (text: string, more: Partial<HostRequest> = {}) => {
+      log.length = 0;
+      const act = () => resolveOptions(request(text, more), ended, (line) => log.push(line));
+      return withSsh ? act() : withoutSsh(act);
+    };
+    const route = (text: string) => {
+      const act = () => resolveRoute(request(text), ended, () => {});
+      return withSsh ? act() : withoutSsh(act);
+    };
+
+    it('run a Match exec of the user’s own file, but not for a workspace', async () => {
+      const ran = join(folder, 'ran');
+      const config = `Match exec "touch ${ran}"\n  Port 7\nHost *\n  User bob\n`;
+      const { options } = await resolve(config, { fromWorkspace: true });
+      assert.deepEqual([options.get('port'), options.get('user')], [['22'], ['bob']]);
+      assert.equal(existsSync(ran), false);
+      assert.deepEqual(log, [`web01 comes from a workspace: Match exec (${configFile} line 1) counts as not matched.`]);
+      assert.deepEqual((await resolve(config)).options.get('port'), ['7']);
+      assert.equal(existsSync(ran), true);
+    });
+
+    it('run none for a workspace in what a block that does not match includes', async () => {
+      const ran = join(folder, 'included');
+      writeFileSync(join(folder, 'more'), `Match all\nMatch exec "touch ${ran}"\n  Port 7\n`, { mode: 0o600 });
+      for (const config of [
+        `Include ${folder}/more`,
+        `Host *\nInclude ${folder}/mor?`,
+        `Match final all\nInclude ${folder}/more`,
+      ]) {
+        // prettier-ignore
+        assert.deepEqual((await resolve(config, { fromWorkspace: true })).options.get('port'), ['22'], config);
+        assert.equal(existsSync(ran), false, config);
+      }
+    });
+
+    it('are the same for a workspace where there is no Match exec', async () => {
+      const config = 'Host web*\n  Port 7\n  LocalForward 8080 db:80\n';
+      assert.deepEqual(await resolve(config, { fromWorkspace: true }), await resolve(config));
+      assert.deepEqual(log, []);
+    });
+
+    it('tell the forwards, and none that ssh -G makes up', async () => {
+      const { forwards } = await resolve('LocalForward 8080 /run/a%%b\nLocalForward "/tmp/x y" db:80\nRemoteForward 1080\nRemoteForward :9 /z\nDynamicForward 8080'); // prettier-ignore
+      assert.deepEqual(forwards.map(printSpec).sort(), ['-D 8080', '-L /tmp/x y:db:80', '-L 8080:/run/a%%b', '-R 1080', '-R :9:/z']); // prettier-ignore
+    });
+
+    it('narrow no algorithms where nobody asked for it', async () => {
+      const [plain] = await route('Port 22');
+      assert.deepEqual(
+        Object.keys(plain!.algorithms).filter((use) => !['pubkey', 'caSignature'].includes(use)),
+        [],
+      );
+      const [narrow] = await route('KexAlgorithms curve25519-sha256\nCiphers -aes128-ctr');
+      assert.deepEqual(narrow!.algorithms.kex, ['curve25519-sha256']);
+      assert.ok(narrow!.algorithms.cipher!.length > 2 && !narrow!.algorithms.cipher!.includes('aes128-ctr'));
+    });
+
+    it('leave out an identity file that is not there, and say so', async () => {
+      const { options } = await resolve('IdentityFile /a', { options: [['IdentityFile', '/nowhere/key']] });
+      assert.deepEqual(options.get('identityfile'), ['/a']);
+      assert.deepEqual(log, ['The identity file /nowhere/key is left out: there is none.']);
+    });
+
+    it('say of each value where it comes from', async () => {
+      const act = () =>
+        explainOptions(
+          request('Host web*\n  User bob\n  IdentityFile /a\n', { options: [['Port', '7']] }),
+          ended,
+          () => {},
+        );
+      const lines = await (withSsh ? act() : withoutSsh(act));
+      const source = (keyword: string) => lines.find((line) => line.keyword === keyword)?.source;
+      assert.deepEqual(source('user'), { kind: 'file', origin: { file: configFile, line: 2 } });
+      assert.deepEqual(source('identityfile'), { kind: 'file', origin: { file: configFile, line: 3 } });
+      assert.deepEqual(source('port'), { kind: 'given' });
+      assert.deepEqual(source('batchmode'), { kind: 'default' });
+    });
+
+    it('are refused with the file and line', async () => {
+      await assert.rejects(resolve('\n\nPort x'), { failure: { kind: 'sshConfig', detail: `${configFile} line 3: Bad port 'x'.` } }); // prettier-ignore
+      await assert.rejects(resolve('RSAAuthentication yes\nFoo x'), {
+        failure: { kind: 'sshConfig', detail: `${configFile}: line 2: Bad configuration option: foo.` },
+      });
+    });
+  });
+
+describe('readConfigForwards', () => {
+  let folder: string;
+  before(() => (folder = mkdtempSync(join(tmpdir(), 'ssh-tunnels-'))));
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('lists the forwards of each host by name, with all blocks that match it, and runs nothing', async () => {
+    const file = join(folder, 'config');
+    const more = join(folder, 'more');
+    const ran = join(folder, 'ran');
+    writeFileSync(more, 'Host db\n  RemoteForward 9000 localhost:90\n', { mode: 0o600 });
+    writeFileSync(
+      file,
+      `Host web01 web02 *.old !x\n  LocalForward 8080 /run/%h\nHost web02\n  ClearAllForwardings yes\nHost *\nInclude ${more}\nInclude ${folder}/none*\nMatch exec "touch ${ran}"\n  DynamicForward 1\nHost *\n  CanonicalizeHostname yes\n  CanonicalDomains example.invalid\n  CanonicalizeFallbackLocal no\n  DynamicForward 1080\n`,
+    );
+    const { forwards, problems, files } = await readConfigForwards(file);
+    assert.deepEqual(
+      forwards.map(({ host, spec, origin }) => [host, printSpec(spec), origin.file, origin.line]),
+      [
+        ['web01', '-L 8080:/run/%h', file, 2],
+        ['web01', '-D 1080', file, 14],
+        ['db', '-R 9000:localhost:90', more, 2],
+        ['db', '-D 1080', file, 14],
+      ],
+    );
+    assert.deepEqual(problems, []);
+    assert.deepEqual(files, [file, more, `${folder}/none*`]);
+    assert.equal(existsSync(ran), false);
+  });
+
+  it('has the line that ssh would refuse once, and no forwards', async () => {
+    const file = join(folder, 'config');
+    writeFileSync(file, 'Host a b\n  LocalForward 80 x\nHost c\n  LocalForward 1 a:1\n');
+    const { forwards, problems, files } = await readConfigForwards(file);
+    assert.deepEqual(forwards, []);
+    assert.deepEqual(problems, [{ origin: { file, line: 2 }, message: 'Bad forwarding specification.' }]);
+    assert.deepEqual(files, [file]);
+  });
+
+  it('has nothing of a file that is not there but its name', async () =>
+    assert.deepEqual(await readConfigForwards(join(folder, 'nope')), { forwards: [], problems: [], files: [join(folder, 'nope')] })); // prettier-ignore
 });
