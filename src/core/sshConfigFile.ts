@@ -204,7 +204,7 @@ export function printConfigLines({ lines }: Pick<ResolvedConfig, 'lines'>): stri
 }
 
 /** The system's file, and the folder from which it includes. */
-export function systemConfig({ windows, env }: LocalUser): { file: string; folder: string } {
+function systemConfig({ windows, env }: LocalUser): { file: string; folder: string } {
   const folder = windows ? `${env['ProgramData'] ?? 'C:\\ProgramData'}\\ssh` : '/etc/ssh';
   return { file: `${folder}${windows ? '\\' : '/'}ssh_config`, folder };
 }

@@ -64,7 +64,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** glob(7): `*`, `?` and `[...]` in every part of an absolute path, in the order of their bytes. */
-export async function expandGlob(pattern: string, windows = false): Promise<readonly string[]> {
+async function expandGlob(pattern: string, windows: boolean): Promise<readonly string[]> {
   const separator = windows ? /[\\/]/ : /\//;
   const isMagic = (part: string) => /[*?[]/.test(part) || (!windows && part.includes('\\'));
   const parts = pattern.split(separator);
