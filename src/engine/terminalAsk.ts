@@ -22,7 +22,7 @@ export async function askTerminal(ask: Ask): Promise<Reply> {
       for (const text of [ask.name, ask.instruction]) if (text !== '') process.stderr.write(`${text}\n`);
       const answers: string[] = [];
       for (const { text, echo } of ask.prompts) {
-        const answer = await question(`(${ask.user}@${ask.host}) ${text}`, echo);
+        const answer = await question(`(${ask.user}@${ask.host}) ${text} `, echo);
         if (answer === undefined) return { kind: 'cancel' };
         answers.push(answer);
       }

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ssh2, { type Connection, type ParsedKey } from 'ssh2';
+import ssh2, { type AuthContext, type Connection, type ParsedKey } from 'ssh2';
 
 export interface ForgedServer {
   /** An ssh_config in which it is called `web01`. */
@@ -21,6 +21,8 @@ export interface Forgery {
   hostKey?(): string;
   /** A key's blob that it shows in place of its own. */
   shows?(): Buffer;
+  /** Answers a request to log in, in place of letting everybody in. */
+  logIn?(context: AuthContext, connection: Connection): void;
 }
 
 /** `serve` is called with each connection that has logged in. */
@@ -43,7 +45,8 @@ export async function startForgedServer(
     connection.on('close', () => connections.delete(connection));
     connection.on('authentication', (context) => {
       logins++;
-      context.accept();
+      if (forgery.logIn) forgery.logIn(context, connection);
+      else context.accept();
     });
     connection.on('ready', () => {
       connections.add(connection);
