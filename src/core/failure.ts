@@ -95,7 +95,14 @@ export type Failure =
   | { kind: 'noCommonAlgorithm'; host: string; use: AlgorithmUse; ours: readonly string[]; theirs: readonly string[] }
   /** What ssh_config asks for is nothing that can be done here. */
   | { kind: 'nothingToOffer'; host: string; use: AlgorithmUse; asked: readonly string[]; possible: readonly string[] }
-  | { kind: 'hostKeyUnknown'; host: string; keyType: string; fingerprint: string; strict: boolean }
+  /** `because`: StrictHostKeyChecking yes, BatchMode, or a person's no. */
+  | {
+      kind: 'hostKeyUnknown';
+      host: string;
+      keyType: string;
+      fingerprint: string;
+      because: 'strict' | 'batch' | 'refused';
+    }
   /** `file` may be `knownHostsCommand`. `knownType`: the type of the key that stands there. */
   | {
       kind: 'hostKeyChanged';

@@ -166,6 +166,8 @@ export function isOverridable(keyword: string): boolean {
 
 /** Defaults of our own where OpenSSH waits for ever: a person watches. */
 const connectTimeoutSeconds = 20;
+/** A ProxyCommand may be waiting for somebody to log in to it in a browser. */
+const programTimeoutSeconds = 300;
 const aliveIntervalSeconds = 15;
 
 /**
@@ -265,7 +267,7 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     },
     numberOfPasswordPrompts: number('numberofpasswordprompts', 3),
     batchMode: yes('batchmode', false),
-    connectTimeout: seconds('connecttimeout', connectTimeoutSeconds, 1),
+    connectTimeout: seconds('connecttimeout', set('proxycommand') ? programTimeoutSeconds : connectTimeoutSeconds, 1),
     // `ssh -G` prints 0 for what nobody set; a tunnel that nobody watches needs to notice a dead line all the same.
     serverAliveInterval: seconds('serveraliveinterval', 0) || aliveIntervalSeconds,
     serverAliveCountMax: number('serveralivecountmax', 3),

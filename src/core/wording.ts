@@ -184,9 +184,7 @@ export function failureText(failure: Failure, holder?: string): string {
     case 'nothingToOffer':
       return `${algorithmOptions[failure.use]} in ssh_config leaves nothing to offer to ${failure.host}: it names ${failure.asked.join(', ')}, and possible here are ${failure.possible.join(', ')}. Add one of these.`;
     case 'hostKeyUnknown':
-      return failure.strict
-        ? `The host key of ${failure.host} is not known (${failure.keyType} ${failure.fingerprint}), and StrictHostKeyChecking asks for known ones only. Connect once with ssh to check and store it.`
-        : `The host key of ${failure.host} was not accepted (${failure.keyType} ${failure.fingerprint}).`;
+      return unknownKeyText(failure);
     case 'hostKeyChanged':
       return changedText(failure);
     case 'hostAddressChanged':
@@ -409,6 +407,14 @@ function authText({
     ? 'Start it again for another try.'
     : 'Check the user name and which key the server knows.';
   return `${host} did not let ${user} in.${said}${taken}${what}${accepts}${why} ${next}`;
+}
+
+function unknownKeyText({ host, keyType, fingerprint, because }: Failure & { kind: 'hostKeyUnknown' }): string {
+  const key = `(${keyType} ${fingerprint})`;
+  if (because === 'refused') return `The host key of ${host} was not accepted ${key}.`;
+  const why =
+    because === 'strict' ? 'StrictHostKeyChecking asks for known ones only' : 'BatchMode lets nobody be asked';
+  return `The host key of ${host} is not known ${key}, and ${why}. Connect once with ssh to check and store it.`;
 }
 
 function lostText({ host, reason, detail }: Failure & { kind: 'connectionLost' }): string {

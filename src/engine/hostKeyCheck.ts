@@ -154,7 +154,7 @@ export async function createHostKeyCheck(
       if (accepted.has(identity)) return;
       if (verdict.kind === 'unknown') {
         if (config.strictHostKeyChecking === 'yes')
-          throw new FailureError({ kind: 'hostKeyUnknown', ...facts, strict: true });
+          throw new FailureError({ kind: 'hostKeyUnknown', ...facts, because: 'strict' });
         if (lax || config.strictHostKeyChecking === 'accept-new') {
           shown = { plain: key.plain, hosts };
           return;
@@ -173,8 +173,10 @@ export async function createHostKeyCheck(
         ],
         ...(file !== undefined && verdict.kind === 'unknown' && { file }),
       });
-      if (reply.kind !== 'hostKey')
-        throw new FailureError(other ? conflict() : { kind: 'hostKeyUnknown', ...facts, strict: false });
+      if (reply.kind !== 'hostKey') {
+        const because = config.batchMode ? 'batch' : 'refused';
+        throw new FailureError(other ? conflict() : { kind: 'hostKeyUnknown', ...facts, because });
+      }
       const isRemembered = reply.accept === 'remember' && verdict.kind === 'unknown';
       if (verdict.kind === 'unknown') isUpdatable = isRemembered;
       shown = { plain: key.plain, identity, hosts: isRemembered ? hosts : [] };

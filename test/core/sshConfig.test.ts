@@ -296,6 +296,9 @@ describe('hostConfig', () => {
 
   it('keeps times within what a timer takes', () => {
     assert.equal(byHand('connecttimeout 5w').connectTimeout, 2_147_483);
+    // A program may be waiting for a person.
+    assert.equal(byHand('proxycommand cloudflared %h').connectTimeout, 300);
+    assert.equal(byHand('proxycommand cloudflared %h\nconnecttimeout 7').connectTimeout, 7);
     assert.equal(byHand('serveraliveinterval 3000000').serverAliveInterval, 2_147_483);
   });
 

@@ -113,11 +113,11 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
       'c, d',
     ],
   ],
-  hostKeyUnknown: [true, false].map((strict) => [
-    { kind: 'hostKeyUnknown', ...key, strict },
-    '[web01]:2222',
-    'SHA256:abc',
-  ]),
+  hostKeyUnknown: [
+    [{ kind: 'hostKeyUnknown', ...key, because: 'strict' }, '[web01]:2222', 'SHA256:abc', 'StrictHostKeyChecking'],
+    [{ kind: 'hostKeyUnknown', ...key, because: 'batch' }, '[web01]:2222', 'SHA256:abc', 'BatchMode'],
+    [{ kind: 'hostKeyUnknown', ...key, because: 'refused' }, '[web01]:2222', 'SHA256:abc', 'not accepted'],
+  ],
   hostKeyChanged: [
     [
       { kind: 'hostKeyChanged', ...key, ...place, knownType: 'ssh-ed25519', lax: false },
