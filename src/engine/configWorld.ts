@@ -141,7 +141,7 @@ function runShell(command: string, { env, windows }: LocalUser, abort: AbortSign
   const options = { timeout: longestRun, windowsHide: true, signal: abort };
   return new Promise((resolve) => {
     if (windows) return void execFile(env['ComSpec'] ?? 'cmd.exe', ['/d', '/s', '/c', command], options, (error) => resolve(!error)); // prettier-ignore
-    const child = spawn(env['SHELL'] || '/bin/sh', ['-c', command], { ...options, stdio: ['ignore', 'ignore', 'inherit'] }); // prettier-ignore
+    const child = spawn(env['SHELL'] || '/bin/sh', ['-c', command], { ...options, stdio: 'ignore' }); // prettier-ignore
     child.on('error', () => resolve(false));
     child.on('exit', (code) => resolve(code === 0));
   });
