@@ -524,7 +524,7 @@ describe('the extension in a window', () => {
       await window.dismissToasts();
       await forward('impostor', '4001');
       const toast = await window.toast('has changed');
-      assert.match(toast.text, /line 2 of .*changed has another\..*remove that line/);
+      assert.match(toast.text, /line 2 of .*changed has another\..*removes the old one/);
       assert.deepEqual(toast.buttons, ['Show Log', 'Edit', 'Retry']);
       await window.screenshot('host-key-changed-light');
       await tunnels.pressInline('localhost:4001 → localhost:4001', 'Remove');
