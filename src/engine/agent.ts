@@ -33,7 +33,7 @@ export interface Agent {
 export class AgentRefused extends Error {}
 
 /** Where Windows' own OpenSSH has its agent. */
-export const windowsAgentPipe = '\\\\.\\pipe\\openssh-ssh-agent';
+const windowsAgentPipe = '\\\\.\\pipe\\openssh-ssh-agent';
 
 const pipeFolder = '\\\\.\\pipe\\';
 

@@ -31,7 +31,7 @@ export async function startForgedServer(
   forgery: Forgery = {},
 ): Promise<ForgedServer> {
   const folder = mkdtempSync(join(tmpdir(), 'forged-'));
-  const own = ssh2.utils.generateKeyPairSync('ed25519').private;
+  const own = madeKey();
   const keyNow = () => parsedKey(forgery.hostKey?.() ?? own);
   const hostKey = Object.assign(parsedKey(own), {
     getPublicSSH: () => forgery.shows?.() ?? keyNow().getPublicSSH(),
@@ -76,6 +76,12 @@ export async function startForgedServer(
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** ssh2 leaves a zero at a key's start out, so that one in two hundred of its keys is none. */
+function madeKey(): string {
+  const key = ssh2.utils.generateKeyPairSync('ed25519').private;
+  return ssh2.utils.parseKey(key) instanceof Error ? madeKey() : key;
 }
 
 function parsedKey(text: string): ParsedKey {
