@@ -3,7 +3,7 @@
 import { configTunnel, type ConfigForward, type ConfigForwards, type Origin } from './configForward.js';
 import { printDestination } from './destination.js';
 import type { BoundAddress, Client } from './engine.js';
-import type { Failure } from './failure.js';
+import { innermost, type Failure } from './failure.js';
 import { connectionOf, isPlanned, type ConnectionId } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
@@ -264,10 +264,16 @@ export function stateText(tunnel: Tunnel, state: TunnelState): string {
     }
     case 'stopped':
       return state.draining ? 'stopped, open connections finish' : 'stopped';
-    case 'retrying':
     case 'failed':
+      return isWaiting(state.failure) ? 'waiting for you' : 'failed';
+    case 'retrying':
       return state.kind;
   }
+}
+
+/** Whether all that is missing is a person’s answer, for which nothing is asked in the background. */
+function isWaiting(failure: Failure): boolean {
+  return innermost(failure).kind === 'answerNeeded';
 }
 
 /** The name that the user gave, else where it listens → where it comes out, with the port that it really has. */

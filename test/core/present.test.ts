@@ -318,6 +318,16 @@ describe('present', () => {
       });
   });
 
+  it('shows one that waits for a person, also on the way, as that', () => {
+    const answerNeeded: Failure = { kind: 'answerNeeded', host: 'web01', what: 'interactive' };
+    const hop: Failure = { kind: 'hop', hop: 'bastion', host: 'web01', failure: answerNeeded };
+    for (const failure of [answerNeeded, hop]) {
+      const [row] = shown(one, [{ kind: 'connectionFailed', connection, failure }]).rows;
+      assert.ok(row?.kind === 'connection');
+      assert.deepEqual([row.forwards[0]!.description, row.forwards[0]!.status], ['waiting for you', 'failed']);
+    }
+  });
+
   it('shows all tunnels as failed when the engine has ended', () => {
     const lost = { ...one, tunnels: one.tunnels.map((tunnel) => ({ ...tunnel, wish: 'lost' as const })) };
     const { connection, status, problem } = said(lost, [{ kind: 'engineEnded', detail: 'out of memory' }]);
