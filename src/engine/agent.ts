@@ -24,8 +24,6 @@ export interface Agent {
   keys(): Promise<AgentKey[]>;
   /** The signature's blob. Rejects with AgentRefused when the agent declines, or signs with another algorithm than asked. */
   sign(key: Buffer, data: Buffer, algorithm: string): Promise<Buffer>;
-  /** Tells it where what is signed goes; one that does not know how is left in peace. */
-  bind(binding: HostBinding): Promise<void>;
   close(): void;
 }
 
@@ -43,26 +41,58 @@ export function pageantPipe(names: readonly string[], user: string): string | un
   return name === undefined ? undefined : `${pipeFolder}${name}`;
 }
 
+/** How long an agent may take to be connected, to be told the host, and to list its keys, in milliseconds. */
+const promptMs = 5_000;
+
+export interface AgentOptions {
+  /** The user of this machine: Pageant's pipe has the name. */
+  user: string;
+  /** Closes it. */
+  ended: AbortSignal;
+  /** What it is told before anything is asked of it. */
+  binding?: HostBinding | undefined;
+  /** Instead of 5 s, in milliseconds. */
+  promptMs?: number;
+}
+
 /**
- * Connects to the agent at a socket or pipe; at Windows' own pipe Pageant takes its place where it does not run. `ended`
- * closes it. Rejects with the system's error. Nothing here has a time limit: a person may have to touch a key.
+ * Connects to the agent at a socket or pipe; at Windows' own pipe Pageant takes its place where it does not run. Rejects with
+ * the system's error, or with ETIMEDOUT. A signature alone has no time limit: a person may have to touch a key.
  */
-export async function openAgent(path: string, user: string, ended: AbortSignal): Promise<Agent> {
+export async function openAgent(path: string, options: AgentOptions): Promise<Agent> {
+  const { binding } = options;
+  const agent = await connectAgent(path, options);
+  if (!binding) return agent;
   try {
-    return agentOf(await connected(path, ended), ended);
-  } catch (error) {
-    const names = path === windowsAgentPipe && errorCode(error) === 'ENOENT' ? await readdir(pipeFolder).catch(() => []) : []; // prettier-ignore
-    const pageant = pageantPipe(names, user);
-    if (pageant === undefined) throw error;
-    return agentOf(await connected(pageant, ended), ended);
+    await agent.bind(binding);
+    return agent;
+  } catch {
+    // Windows' own agent hangs up at a request that it doesn't know; another one may not answer.
+    agent.close();
+    return connectAgent(path, options);
   }
 }
 
-function connected(path: string, ended: AbortSignal): Promise<Socket> {
+async function connectAgent(path: string, options: AgentOptions): Promise<BindableAgent> {
+  try {
+    return agentOf(await connected(path, options), options);
+  } catch (error) {
+    const names = path === windowsAgentPipe && errorCode(error) === 'ENOENT' ? await readdir(pipeFolder).catch(() => []) : []; // prettier-ignore
+    const pageant = pageantPipe(names, options.user);
+    if (pageant === undefined) throw error;
+    return agentOf(await connected(pageant, options), options);
+  }
+}
+
+function connected(path: string, { ended, promptMs: limit = promptMs }: AgentOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const stop = () => socket.destroy(new Error('ended'));
-    const settle = () => ended.removeEventListener('abort', stop);
+    const late = setTimeout(() => socket.destroy(timedOut()), limit);
+    const settle = () => {
+      clearTimeout(late);
+      ended.removeEventListener('abort', stop);
+    };
     socket.once('error', (error) => {
       settle();
       reject(error);
@@ -76,13 +106,22 @@ function connected(path: string, ended: AbortSignal): Promise<Socket> {
   });
 }
 
+function timedOut(): Error {
+  return Object.assign(new Error('the agent does not answer'), { code: 'ETIMEDOUT' });
+}
+
+interface BindableAgent extends Agent {
+  /** Tells it where what is signed goes. */
+  bind(binding: HostBinding): Promise<void>;
+}
+
 const message = { failure: 5, success: 6, list: 11, keys: 12, sign: 13, signature: 14, extension: 27 };
 
 /** Of one reply; OpenSSH's client takes no more. */
 const mostBytes = 262_144;
 const mostKeys = 2_048;
 
-function agentOf(socket: Socket, ended: AbortSignal): Agent {
+function agentOf(socket: Socket, { ended, promptMs: limit = promptMs }: AgentOptions): BindableAgent {
   /** Those who wait for a reply; the agent answers in order. */
   const waiting: { resolve(reply: Buffer): void; reject(error: Error): void }[] = [];
   let heard = Buffer.alloc(0);
@@ -120,10 +159,14 @@ function agentOf(socket: Socket, ended: AbortSignal): Agent {
       waiting.push({ resolve, reject });
       socket.write(wireStrings(request));
     });
+  const askSoon = async (request: Buffer) => {
+    const late = setTimeout(() => finish(timedOut()), limit);
+    return ask(request).finally(() => clearTimeout(late));
+  };
 
   return {
     async keys() {
-      const reply = await ask(Buffer.of(message.list));
+      const reply = await askSoon(Buffer.of(message.list));
       if (reply[0] !== message.keys) throw new AgentRefused('it did not list its keys');
       const keys = readWire(reply.subarray(1), (wire) => {
         const count = wire.uint32();
@@ -150,7 +193,7 @@ function agentOf(socket: Socket, ended: AbortSignal): Agent {
       const isForwarded = Buffer.of(0);
       const content = wireStrings('session-bind@openssh.com', hostKey, sessionId, signature);
       // Whatever it answers: one that does not know it signs all the same.
-      await ask(Buffer.concat([Buffer.of(message.extension), content, isForwarded]));
+      await askSoon(Buffer.concat([Buffer.of(message.extension), content, isForwarded]));
     },
     close: () => finish(new Error('closed')),
   };

@@ -152,8 +152,7 @@ function createAgentUse(
       if (identityAgent === undefined) return [];
       try {
         return await atLeisure(async () => {
-          agent = await openAgent(identityAgent, config.tokens['u'] ?? '', ended);
-          if (binding) await agent.bind(binding);
+          agent = await openAgent(identityAgent, { user: config.tokens['u'] ?? '', ended, binding });
           return usableKeys(await agent.keys());
         });
       } catch (error) {

@@ -106,7 +106,7 @@ async function agentOf(config: HostConfig, ended: AbortSignal): Promise<Explaine
   const path = config.identityAgent;
   if (path === undefined) return undefined;
   try {
-    const agent = await openAgent(path, config.tokens['u'] ?? '', ended);
+    const agent = await openAgent(path, { user: config.tokens['u'] ?? '', ended });
     try {
       const keys = await agent.keys();
       return {

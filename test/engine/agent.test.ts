@@ -11,7 +11,7 @@ describe('the client of an agent', () => {
   let agent: FakeAgent;
   let reply: (request: Buffer, socket: Socket) => void;
   const key = Buffer.from('a key');
-  const open = (ended = new AbortController().signal) => openAgent(agent.socketPath, 'ann', ended);
+  const open = (ended = new AbortController().signal) => openAgent(agent.socketPath, { user: 'ann', ended });
 
   before(async () => {
     heldBefore = heldResources();
@@ -58,20 +58,51 @@ describe('the client of an agent', () => {
     client.close();
   });
 
+  const binding = { hostKey: Buffer.from('host'), sessionId: Buffer.from('id'), signature: Buffer.from('s') };
+  const bound = (ended = new AbortController().signal) =>
+    openAgent(agent.socketPath, { user: 'ann', ended, binding, promptMs: 100 });
+
   it('tells it the host, and goes on whatever it says to that', async () => {
-    const binding = { hostKey: Buffer.from('host'), sessionId: Buffer.from('id'), signature: Buffer.from('s') };
     for (const answer of [5, 6, 28, 99]) {
+      agent.requests.length = 0;
       reply = (request, socket) => {
         if (request[0] !== 27) return socket.write(identitiesAnswer());
         const told = [string('session-bind@openssh.com'), string('host'), string('id'), string('s'), Buffer.of(0)];
         assert.deepEqual(request, Buffer.concat([Buffer.of(27), ...told]));
         return socket.write(framed(answer));
       };
-      const client = await open();
-      await client.bind(binding);
+      const client = await bound();
       assert.deepEqual(await client.keys(), []);
+      assert.deepEqual(agent.requests, [27, 11]);
       client.close();
     }
+  });
+
+  for (const [title, atBind] of [
+    ['hangs up', (socket: Socket) => void socket.end()],
+    ['breaks off', (socket: Socket) => void socket.destroy()],
+    ['says nothing', () => {}],
+    ['answers with nonsense', (socket: Socket) => void socket.write(uint32(0))],
+  ] as const)
+    it(`lists the keys of one that ${title} when it is told the host`, async () => {
+      reply = (request, socket) => {
+        if (request[0] === 27) atBind(socket);
+        else socket.write(identitiesAnswer(key));
+      };
+      const client = await bound();
+      assert.deepEqual(await client.keys(), [{ blob: key, comment: '' }]);
+      client.close();
+    });
+
+  it('does not wait for ever for a list, and waits for a signature, which a person may have to allow', async () => {
+    reply = (request, socket) => {
+      const signature = Buffer.concat([string('ssh-ed25519'), string('signed')]);
+      if (request[0] === 13) setTimeout(() => socket.write(framed(14, string(signature))), 250);
+    };
+    const client = await bound();
+    assert.equal((await client.sign(key, Buffer.alloc(1), 'ssh-ed25519')).length, 25);
+    await assert.rejects(client.keys(), { code: 'ETIMEDOUT' });
+    client.close();
   });
 
   const evil: [title: string, answer: Buffer][] = [
@@ -95,7 +126,7 @@ describe('the client of an agent', () => {
     const hungUp = await open();
     await assert.rejects(hungUp.keys(), { code: 'ECONNRESET' });
     await assert.rejects(hungUp.keys(), { code: 'ECONNRESET' });
-    await assert.rejects(openAgent(`${agent.socketPath}-gone`, 'ann', new AbortController().signal), {
+    await assert.rejects(openAgent(`${agent.socketPath}-gone`, { user: 'ann', ended: new AbortController().signal }), {
       code: 'ENOENT',
     });
     const abort = new AbortController();
