@@ -8,6 +8,7 @@ import { hostPort } from '../core/wording.js';
 import { channelSocket } from './channelSocket.js';
 import { createAuthentication, type Authentication, type Secrets } from './authentication.js';
 import { createHostKeyCheck, type AskUser } from './hostKeyCheck.js';
+import { createEnding } from './ending.js';
 import { createHops, type Hops, type Joined } from './hops.js';
 import { openProxyCommand, type ProxyCommand } from './proxyCommand.js';
 import { discard } from './pump.js';
@@ -121,7 +122,8 @@ async function joinHop(route: readonly HostConfig[], trip: Trip): Promise<Joined
     abort: dial.abort.signal,
     isOwn: () => isUnanswered,
     async open() {
-      const before = await joinHop(route.slice(0, -1), trip);
+      // With its question: one that is not answered on the way is a reason of this opener's alone, too.
+      const before = await joinHop(route.slice(0, -1), { ...trip, ask });
       try {
         const opened = await openBehind(before, config, { ...trip, ask, memory: noting(memory, given) });
         for (const [name, secret] of before?.shared.given.secrets ?? []) given.secrets.set(name, secret);
@@ -216,9 +218,8 @@ function linked(
   heardAt: () => number,
   before: Joined<JumpHost> | undefined,
 ): Omit<JumpHost, 'given'> {
-  const listeners = new Set<(end: SessionEnd | undefined) => void>();
+  const ending = createEnding<SessionEnd | undefined>();
   let closing: Promise<void> | undefined;
-  let isOver = false;
   const close = (first = Promise.resolve()) => {
     if (closing) return closing;
     const closed = first.then(() => own.close());
@@ -228,10 +229,8 @@ function linked(
     return closing;
   };
   const end = (found: SessionEnd | undefined) => {
-    if (isOver) return;
-    isOver = true;
     stopWatching?.();
-    for (const listener of listeners) listener(found);
+    ending.end(found);
     void close();
   };
   const stopWatching = before?.shared.session.onEnd((found) =>
@@ -240,10 +239,7 @@ function linked(
   own.onEnd((found) => end(found?.reason === 'keepalive' ? silentFirst(found, config, before?.shared) : found));
   const session: SshSession = {
     ...own,
-    onEnd(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onEnd: (listener) => ending.onEnd(listener),
     close: () => close(),
   };
   return {
@@ -288,7 +284,10 @@ async function dialOne(
   const giveUp = () => socket?.destroy();
   abort.signal.addEventListener('abort', giveUp);
   try {
-    const checking = createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log, abort.signal);
+    // Neither are the files and the user's own program that it looks into.
+    const checking = network.paused(() =>
+      createHostKeyCheck(config, askAndWait, memory.acceptedKeys, log, abort.signal),
+    );
     const hostKey = await orCancelled(checking, abort.signal);
     begin('connect');
     if (before) {
@@ -318,7 +317,7 @@ async function dialOne(
       algorithms: config.algorithms,
       verifyHostKey: (blob) => {
         begin('hostKey');
-        return hostKey.verify(blob, address);
+        return network.paused(() => hostKey.verify(blob, address));
       },
       hostKeyProven: () => void hostKey.proven(),
       hostKeysProved: (blobs) =>

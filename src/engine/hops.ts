@@ -1,6 +1,8 @@
 // Jump hosts are shared: several connections go through one session, which the first of them opens and the last closes.
 
-/** What can be shared: `onEnd` calls its listener once, when it is gone by itself. */
+import { FailureError } from '../core/failure.js';
+
+/** What can be shared: `onEnd` calls its listener once, when it is gone by itself, and also when it is gone already. */
 export interface Sharable {
   onEnd(listener: () => void): void;
   /** Begins when `first` is done. */
@@ -27,7 +29,7 @@ export interface Opening<T> {
 export interface Hops<T extends Sharable> {
   /**
    * Joins what is open under this key, waits for one that opens it now, or opens it. Throws what `open` threw, the one who
-   * waited too, unless it was the opener's alone.
+   * waited too, unless it was the opener's alone; a FailureError of kind cancelled when it is called off.
    */
   join(key: string, opening: Opening<T>): Promise<Joined<T>>;
 }
@@ -69,7 +71,7 @@ export function createHops<T extends Sharable>(): Hops<T> {
     async join(key, opening) {
       const { abort } = opening;
       for (;;) {
-        abort.throwIfAborted();
+        if (abort.aborted) throw new FailureError({ kind: 'cancelled' });
         const found = entries.get(key);
         const entry = found ?? start(key, opening);
         const user = {};

@@ -13,6 +13,7 @@ import {
 import { printable, printableLines } from '../core/printable.js';
 import type { Algorithms } from '../core/sshConfig.js';
 import { offeredAlgorithms, type NothingToOffer } from './algorithms.js';
+import { createEnding } from './ending.js';
 import { proveHostKeys } from './hostKeyProofs.js';
 import { isHostKey, keyExchangeHooks } from './keyExchange.js';
 import type { AuthAnswer, AuthTransport } from './userauth.js';
@@ -71,7 +72,10 @@ export interface SshSession {
   exec(command: string): Promise<{ code?: number; stdout: string }>;
   /** Whether the connection has enough to send for now; if so, `resume` is called once when it takes more. */
   hold(resume: () => void): boolean;
-  /** Called once when the connection is gone, before any channel ends; with undefined after `close`. Returns what undoes it. */
+  /**
+   * Called once when the connection is gone, before any channel ends; with undefined after `close`. When it is gone already,
+   * a little later. Returns what undoes it.
+   */
   onEnd(listener: (failure: SessionEnd | undefined) => void): () => void;
   /** Says goodbye and closes the socket; resolves when it is closed. */
   close(): Promise<void>;
@@ -207,7 +211,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
   return new Promise((resolve, reject) => {
     const client = new Client();
     const internals = client as unknown as Internals;
-    const endListeners = new Set<(end: SessionEnd | undefined) => void>();
+    const ending = createEnding<SessionEnd | undefined>();
     const waiting = new Set<() => void>();
     let phase: 'handshake' | 'authentication' | 'ready' | 'closing' | 'ended' = 'handshake';
     let verdict: { blob: Buffer } | { failure: Failure } | undefined;
@@ -225,7 +229,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       waiting.clear();
       if (was === 'handshake') reject(new DialError(earlyEnd(found)));
       else if (was === 'authentication') reject(new DialError({ kind: 'lost', end: found }));
-      else for (const listener of endListeners) listener(was === 'closing' ? undefined : found);
+      else ending.end(was === 'closing' ? undefined : found);
     };
     const earlyEnd = (found: SessionEnd): DialEnd => {
       if (verdict && 'failure' in verdict) return { kind: 'failure', failure: verdict.failure };
@@ -287,11 +291,10 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     const answerOf = <T>(ask: (answer: (given: T) => void) => void) =>
       new Promise<T | undefined>((resolve) => {
         const settle = (given?: T) => {
-          endListeners.delete(gone);
+          stopWaiting();
           resolve(given);
         };
-        const gone = () => settle();
-        endListeners.add(gone);
+        const stopWaiting = ending.onEnd(() => settle());
         try {
           ask(settle);
         } catch {
@@ -427,10 +430,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         waiting.add(resume);
         return true;
       },
-      onEnd(listener) {
-        endListeners.add(listener);
-        return () => endListeners.delete(listener);
-      },
+      onEnd: (listener) => ending.onEnd(listener),
       close: () =>
         new Promise((closed) => {
           if (socket.destroyed) return closed();
