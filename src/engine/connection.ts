@@ -1,5 +1,5 @@
 // One SSH connection and its forwards: dial, listen; dial again when it breaks.
-import { backoff } from '../core/backoff.js';
+import { attemptAfter, backoff } from '../core/backoff.js';
 import type { Client, EngineEvent, LogLevel, Reply } from '../core/engine.js';
 import { failureOf, innermost, type Failure } from '../core/failure.js';
 import type { PlannedConnection, PlannedForward } from '../core/plan.js';
@@ -48,7 +48,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   let session: SshSession | undefined;
   let config: HostConfig | undefined;
   let dialling: Dial | undefined;
-  let reaching: ReturnType<typeof dialHost> | undefined;
+  /** Dials under way, also those that were called off: what they have opened on the way still has to close. */
+  const dials = new Set<ReturnType<typeof dialHost>>();
   let retry: NodeJS.Timeout | undefined;
   let failed = false;
   let closed = false;
@@ -122,13 +123,13 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     await Promise.all([closeForwards(), dead?.close()]);
   };
 
-  /** The connection was up and is gone. */
-  const lost = (failure: Failure) => {
+  /** The connection is gone that came up at this attempt and held so long. */
+  const lost = (failure: Failure, attempt: number, upMs: number) => {
     session = undefined;
     for (const forward of [...forwards.values(), ...draining]) forward.detach();
     if (closed || failed) return;
     if (!planned.reconnect) void giveUp(failure);
-    else again(failure, 1);
+    else again(failure, attemptAfter(attempt, upMs));
   };
 
   const again = (failure: Failure, attempt: number) => {
@@ -158,7 +159,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       }
       return reply;
     };
-    reaching = dialHost(planned.host, dial, { ask, memory, log, serverSaid, hops: context.hops });
+    const reaching = dialHost(planned.host, dial, { ask, memory, log, serverSaid, hops: context.hops });
+    dials.add(reaching);
     reaching
       .then(
         async ({ session: opened, config: resolved }) => {
@@ -167,8 +169,9 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
           session = opened;
           config = resolved;
           everReady = true;
+          const since = performance.now();
           opened.onEnd((end) => {
-            if (end && session === opened) lost(lostFailure(end, host));
+            if (end && session === opened) lost(lostFailure(end, host), attempt, performance.now() - since);
           });
           emit({ kind: 'connected', connection: id, server: serverText(resolved) });
           for (const forward of forwards.values()) forward.attach(opened);
@@ -191,7 +194,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
           else await giveUp(failure);
         },
       )
-      .catch((error: unknown) => giveUp(failureOf(error)));
+      .catch((error: unknown) => giveUp(failureOf(error)))
+      .finally(() => dials.delete(reaching));
   };
 
   drainIdle(first.forwards);
@@ -245,17 +249,18 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     async close() {
       closed = true;
       clearTimeout(retry);
-      const abandoned = dialling;
+      dialling?.abort.abort();
       dialling = undefined;
-      abandoned?.abort.abort();
       const old = session;
       session = undefined;
       // Nothing on the server has to be cancelled one by one: it goes with the connection.
       for (const forward of forwards.values()) forward.detach();
-      // What it has opened on the way closes, too.
-      const leftOver = abandoned && reaching?.then((reached) => reached.session.close()).catch(() => {});
+      // What they have opened on the way closes, too.
+      const leftOver = [...dials].map((reaching) =>
+        reaching.then((reached) => reached.session.close()).catch(() => {}),
+      );
       // Together: a server that answers no more would keep the forwards waiting for it.
-      await Promise.all([closeForwards(), old?.close(), leftOver]);
+      await Promise.all([closeForwards(), old?.close(), ...leftOver]);
       memory.secrets.clear();
       memory.acceptedKeys.clear();
       emit({ kind: 'connectionClosed', connection: id });

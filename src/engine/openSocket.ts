@@ -3,14 +3,14 @@ import { lookup } from 'node:dns/promises';
 import type { LookupAddress } from 'node:dns';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FailureError, errorCode } from '../core/failure.js';
+import { FailureError, errorCode, type Failure } from '../core/failure.js';
 import type { HostConfig } from '../core/sshConfig.js';
 
-/** When the next address is tried besides, in milliseconds: the first one may be of a network that swallows everything. */
+/** When the next address is tried besides, in milliseconds at most: the first one may be of a network that swallows everything. */
 const nextAddressMs = 2500;
 const nextAttemptMs = 1000;
 
-/** A connected socket, with no-delay from the start. Throws a FailureError; each attempt may take ConnectTimeout. */
+/** A connected socket, with no-delay from the start. Throws a FailureError; each address may take ConnectTimeout, each time. */
 export async function openSocket(config: HostConfig, abort: AbortSignal): Promise<Socket> {
   const addresses = await findAddresses(config, abort);
   for (let attempt = 1; ; attempt++) {
@@ -78,6 +78,17 @@ async function findAddresses(config: HostConfig, abort: AbortSignal): Promise<re
 /** Says nothing about the host: another address may. */
 const noAnswer = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EINVAL'];
 
+/** Stands among the system's codes for an address that said nothing within ConnectTimeout. */
+const tooLate = 'ConnectTimeout';
+
+/** What the addresses came to, by the first that tells something of the host. */
+function connectFailure(codes: readonly string[], host: string, port: number, seconds: number): Failure {
+  const code = codes.find((one) => !noAnswer.includes(one)) ?? codes[0]!;
+  return code === tooLate
+    ? { kind: 'connectTimeout', host, port, seconds }
+    : { kind: 'connectFailed', host, port, code };
+}
+
 /** The first of the addresses that answers. */
 export function connectToAny(
   addresses: readonly Address[],
@@ -85,7 +96,8 @@ export function connectToAny(
   abort: AbortSignal,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const trying = new Set<Socket>();
+    /** Each with the timer that gives it up. */
+    const trying = new Map<Socket, NodeJS.Timeout>();
     const codes: string[] = [];
     const rest = [...addresses];
     let next: NodeJS.Timeout | undefined;
@@ -94,17 +106,15 @@ export function connectToAny(
       if (isSettled) return;
       isSettled = true;
       clearTimeout(next);
-      clearTimeout(late);
       abort.removeEventListener('abort', cancel);
-      for (const socket of trying) if (socket !== outcome) socket.destroy();
+      for (const [socket, late] of trying) {
+        clearTimeout(late);
+        if (socket !== outcome) socket.destroy();
+      }
       if (outcome instanceof FailureError) reject(outcome);
       else resolve(outcome);
     };
     const cancel = () => settle(new FailureError({ kind: 'cancelled' }));
-    const late = setTimeout(
-      () => settle(new FailureError({ kind: 'connectTimeout', host, port, seconds })),
-      seconds * 1000,
-    );
     const tryNext = () => {
       clearTimeout(next);
       const address = rest.shift();
@@ -118,17 +128,21 @@ export function connectToAny(
         // TCPKeepAlive, at the system's pace.
         keepAlive: true,
       });
-      trying.add(socket);
-      socket.on('error', (error) => {
+      const failed = (code: string) => {
+        clearTimeout(trying.get(socket));
         if (!trying.delete(socket)) return;
-        codes.push(errorCode(error));
-        const code = codes.find((one) => !noAnswer.includes(one)) ?? codes[0]!;
-        if (rest.length === 0 && trying.size === 0)
-          settle(new FailureError({ kind: 'connectFailed', host, port, code }));
-        else tryNext();
-      });
+        socket.destroy();
+        codes.push(code);
+        if (rest.length > 0) tryNext();
+        else if (trying.size === 0) settle(new FailureError(connectFailure(codes, host, port, seconds)));
+      };
+      trying.set(
+        socket,
+        setTimeout(() => failed(tooLate), seconds * 1000),
+      );
+      socket.on('error', (error) => failed(errorCode(error)));
       socket.once('connect', () => settle(socket));
-      if (rest.length > 0) next = setTimeout(tryNext, nextAddressMs);
+      if (rest.length > 0) next = setTimeout(tryNext, Math.min(nextAddressMs, seconds * 500));
     };
     if (abort.aborted) return cancel();
     abort.addEventListener('abort', cancel);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { backoff } from '../../src/core/backoff.js';
+import { attemptAfter, backoff } from '../../src/core/backoff.js';
 
 describe('backoff', () => {
   const attempts = fc.integer({ min: 1, max: 100_000 });
@@ -33,5 +33,9 @@ describe('backoff', () => {
       [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000],
     );
     assert.equal(backoff(1, 0.5), 375);
+  });
+
+  it('begins anew only behind a connection that held for half a minute', () => {
+    assert.deepEqual([attemptAfter(1, 0), attemptAfter(7, 29_999), attemptAfter(7, 30_000)], [1, 7, 1]);
   });
 });

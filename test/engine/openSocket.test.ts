@@ -148,12 +148,32 @@ describe('a connection to a server', () => {
       assert.equal(took >= 2990 && took < 4500, true, `${took} ms`);
     });
 
-    it('is made to the next address besides', async () => {
-      targets.push(await startTarget(() => {}, { host: '127.0.0.1', port }));
-      const addresses = ['127.0.0.2', '127.0.0.1'].map((address) => ({ address }));
-      const socket = await connectToAny(addresses, config(port), never);
-      assert.equal(socket.remoteAddress, '127.0.0.1');
-      socket.destroy();
+    for (const seconds of ['15', '2', '1'])
+      it(`is made to the next address besides, and in time (ConnectTimeout ${seconds})`, async () => {
+        targets.push(await startTarget(() => {}, { host: '127.0.0.1', port }));
+        const addresses = ['127.0.0.2', '127.0.0.1'].map((address) => ({ address }));
+        const socket = await connectToAny(addresses, config(port, { connecttimeout: seconds }), never);
+        assert.equal(socket.remoteAddress, '127.0.0.1');
+        socket.destroy();
+      });
+
+    it('has the whole ConnectTimeout for each address', async () => {
+      const addresses = ['127.0.0.2', '127.0.0.2', '127.0.0.2'].map((address) => ({ address }));
+      const since = performance.now();
+      assert.deepEqual(await failure(connectToAny(addresses, config(port, { connecttimeout: '1' }), never)), {
+        kind: 'connectTimeout',
+        host: '127.0.0.1',
+        port,
+        seconds: 1,
+      });
+      const took = performance.now() - since;
+      assert.equal(took >= 1990 && took < 2900, true, `${took} ms`);
+    });
+
+    it('says what another address answered before it says that this one is silent', async () => {
+      const addresses = ['127.0.0.2', '127.0.0.3'].map((address) => ({ address }));
+      const found = await failure(connectToAny(addresses, config(port, { connecttimeout: '1' }), never));
+      assert.equal(found.kind === 'connectFailed' && found.code, 'ECONNREFUSED');
     });
   });
 

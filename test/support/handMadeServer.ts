@@ -52,7 +52,8 @@ export interface HandMadeSession {
   sessionId: Buffer;
   /** The next message of the client; rejects when it is gone. */
   read(): Promise<Buffer>;
-  send(payload: Buffer): void;
+  /** Several at once go in one piece. */
+  send(...payloads: readonly Buffer[]): void;
 }
 
 export interface HandMadeServer {
@@ -207,7 +208,7 @@ async function talk(
   socket.write(Buffer.concat([...(lies.beforeKexInit ?? []), sentInit, ...(lies.afterKexInit ?? [])].map(packet)));
   const clientInit = Buffer.from(await read());
 
-  const send = (payload: Buffer) => socket.write(packet(payload));
+  const send = (...payloads: readonly Buffer[]) => socket.write(Buffer.concat(payloads.map(packet)));
   const { hash, fields, secret, answer, replyType } = await exchange(honest.kex, lies, read, send);
   const blob = lies.hostKey?.(honest.hostKey.blob) ?? honest.hostKey.blob;
   const exchangeHash = createHash(hash)
@@ -232,7 +233,7 @@ async function talk(
   socket.write(Buffer.concat([...last, ...(lies.afterNewKeys ?? []).map(packet)]));
   while ((await read())[0] !== newKeys);
   keys.inbound = { key: derived('C', 16), iv: Buffer.from(derived('A', 12)) };
-  await serve({ sessionId: exchangeHash, read, send: (payload) => void send(payload) });
+  await serve({ sessionId: exchangeHash, read, send: (...payloads) => void send(...payloads) });
 }
 
 async function exchange(
