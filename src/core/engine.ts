@@ -76,7 +76,10 @@ export interface HostKeyHint {
   line: number;
 }
 
-/** A question that only a person can answer. `attempt` counts from 1. */
+/**
+ * A question that only a person can answer. `attempt` is 1, and more where an answer to the same question was refused.
+ * `keepAs` is the name under which an answer may be kept, which tells no secret; absent: it must not be.
+ */
 export type Ask = { id: string; connection: ConnectionId } & (
   | {
       kind: 'hostKey';
@@ -96,15 +99,27 @@ export type Ask = { id: string; connection: ConnectionId } & (
       /** Where Accept and Remember will write; absent: it can't be remembered. */
       file?: string;
     }
-  | { kind: 'passphrase'; path: string; attempt: number }
-  | { kind: 'password'; user: string; host: string; port: number; attempt: number }
-  /** A round of keyboard-interactive (RFC 4256 section 3.2); at least one prompt. `attempt` counts how often it came up. */
+  /** An empty answer: go on without the key. */
+  | { kind: 'passphrase'; path: string; attempt: number; keepAs?: string }
+  | {
+      kind: 'password';
+      user: string;
+      host: string;
+      port: number;
+      /** The host of the way that it is for, as ssh_config calls it. */
+      alias?: string;
+      attempt: number;
+      keepAs?: string;
+    }
+  /** A round of keyboard-interactive (RFC 4256 section 3.2); 1 to 32 prompts. */
   | {
       kind: 'interactive';
       user: string;
       host: string;
       port: number;
+      alias?: string;
       attempt: number;
+      keepAs?: string;
       /** The server's own words; printable, of one line or more, may be empty. */
       name: string;
       instruction: string;
@@ -134,7 +149,14 @@ export type LogLevel = 'debug' | 'info' | 'warning' | 'error';
 /** Facts, in the past tense. */
 export type EngineEvent =
   | { kind: 'connecting'; connection: ConnectionId; attempt: number }
-  | { kind: 'connected'; connection: ConnectionId; /** `user@address:port` after ssh_config */ server: string }
+  | {
+      kind: 'connected';
+      connection: ConnectionId;
+      /** `user@address:port` after ssh_config */
+      server: string;
+      /** By `keepAs`: which secrets were right. */
+      proven?: readonly string[];
+    }
   | {
       kind: 'connectionLost';
       connection: ConnectionId;
@@ -164,7 +186,15 @@ export type EngineEvent =
   | { kind: 'channelOpened'; forward: ForwardId }
   | { kind: 'channelFailed'; forward: ForwardId; failure: Failure }
   /** The server told something while a person logs in (a banner, or a round without a prompt: "push sent"); printable, of one line or more. */
-  | { kind: 'serverSaid'; connection: ConnectionId; about: 'banner' | 'login'; text: string }
+  | {
+      kind: 'serverSaid';
+      connection: ConnectionId;
+      /** Which host of the way said it, as ssh_config calls it. */
+      host: string;
+      /** `login`: a person logs in now, and may have to do something elsewhere; the rest is for the log. */
+      about: 'banner' | 'login';
+      text: string;
+    }
   | { kind: 'asked'; ask: Ask }
   | { kind: 'askSettled'; id: string }
   | { kind: 'logged'; level: LogLevel; text: string }

@@ -37,7 +37,7 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
     case 'channelFailed':
       return { level: 'warning', text: `${event.forward}: ${failureText(event.failure)}` };
     case 'serverSaid':
-      return info(`${event.connection}: the server said: ${event.text.replaceAll('\n', '\n  ')}`);
+      return info(`${event.connection}: ${event.host} said: ${event.text.replaceAll('\n', '\n  ')}`);
     case 'asked':
       return info(`${event.ask.connection}: waiting for an answer (${event.ask.kind})`);
     case 'askSettled':

@@ -71,11 +71,14 @@ export function secretPrompt(ask: Ask & { kind: 'passphrase' | 'password' }): Pr
   const again = ask.attempt > 1 ? 'The last one was wrong. ' : '';
   switch (ask.kind) {
     case 'passphrase':
-      return { title: `Passphrase of ${ask.path}`, detail: `${again}Unlocks the key to connect to ${ask.connection}.` };
+      return {
+        title: `Passphrase of ${ask.path}`,
+        detail: `${again}Unlocks the key to connect to ${ask.connection}. Leave it empty to go on without this key.`,
+      };
     case 'password':
       return {
         title: `Password of ${ask.user} on ${hostPort(ask.host, ask.port)}`,
-        detail: `${again}Logs in to connect to ${ask.connection}.`,
+        detail: `${again}${loginPurpose(ask)}`,
       };
   }
 }
@@ -87,19 +90,34 @@ export interface RoundPrompt extends Prompt {
   isHidden: boolean;
 }
 
+/** Says to which of several hosts it logs in. */
+function loginPurpose({ connection, alias }: Ask & { kind: 'password' | 'interactive' }): string {
+  const which = alias === undefined || alias === connection ? '' : ` to ${alias}`;
+  return `Logs in${which} to connect to ${connection}.`;
+}
+
+/** Longer words of a server would push ours out of sight. */
+const mostQuoted = 300;
+
+/** A server's words in one line, which can’t end the quotation marks that they stand in. */
+export function quotable(text: string): string {
+  const line = text.split('\n').map((part) => part.trim()).filter((part) => part !== '').join(' '); // prettier-ignore
+  const plain = line.replace(/["“”„‟«»″＂❝❞〝〞〟]/g, '’');
+  return plain.length > mostQuoted ? `${plain.slice(0, mostQuoted - 1).replace(/[\uD800-\uDBFF]$/, '')}…` : plain;
+}
+
 /** One for each prompt of a round; what the server says is told apart from what we say. */
 export function roundPrompts(ask: Ask & { kind: 'interactive' }): RoundPrompt[] {
-  const { user, host, port, prompts, attempt, connection } = ask;
-  const inOneLine = (text: string) => text.split('\n').map((line) => line.trim()).filter((line) => line !== '').join(' '); // prettier-ignore
-  const words = [ask.name, ask.instruction].map(inOneLine).filter((text) => text !== '');
+  const { user, host, port, prompts, attempt } = ask;
   return prompts.map(({ text, echo }, index) => {
-    const question = inOneLine(text);
-    const said = [...words, ...(question === '' ? [] : [question])].join(' ');
-    const again = attempt > 1 ? 'It asks again: the last answer was not right. ' : '';
+    const question = quotable(text);
+    // The question is what matters most, and stands in the box as well.
+    const said = quotable([ask.name, ask.instruction, question].join('\n'));
+    const again = attempt > 1 ? 'It asks again: the last try was refused. ' : '';
     const count = prompts.length > 1 ? ` (${index + 1} of ${prompts.length})` : '';
     return {
       title: `Log in as ${user} on ${hostPort(host, port)}${count}`,
-      detail: `${again}The server says: “${said}” Logs in to connect to ${connection}.`,
+      detail: `${again}${loginPurpose(ask)} The server says: “${said}”`,
       question,
       isHidden: !echo,
     };

@@ -1,20 +1,23 @@
 // How a user logs in, in OpenSSH's order: none (to learn the methods), then as PreferredAuthentications says: keys, rounds
 // of questions, a password. What the server took in part is not offered again. A secret is asked for only when the server
 // has said that it would take what it opens.
+import { createHash } from 'node:crypto';
 import { FailureError, errorCode, type Failure } from '../core/failure.js';
 import { orderIdentities, type Identity } from '../core/identityOrder.js';
+import { fingerprint } from '../core/knownHosts.js';
 import { printable, printableLines } from '../core/printable.js';
-import { isPasswordRound, roundName } from '../core/secretKeeping.js';
+import { isPasswordRound, secretNames, type Login } from '../core/secretKeeping.js';
 import type { HostConfig } from '../core/sshConfig.js';
 import { isSecurityKey, readUserKey, signatureAlgorithm, type UserKey } from '../core/userKey.js';
 import { openAgent, type Agent } from './agent.js';
 import type { AskUser } from './hostKeyCheck.js';
-import { publicPart, readPrivateKey, type PrivateKey } from './privateKey.js';
+import { openPrivateKey } from './keyThread.js';
+import { publicPart, readPrivateKey, type PrivateKey, type PrivateKeyResult } from './privateKey.js';
 import { readKeyFile, readPublicText } from './sshFiles.js';
 import { createUserAuth, type AuthAnswer, type AuthTransport, type Round, type UserAuth } from './userauth.js';
 
-/** Secrets that were given in this run, by name; they live in memory only, for reconnects. */
-export type Secrets = Pick<Map<string, string>, 'get' | 'set' | 'delete'>;
+/** Secrets that were given in this run and were right, by name; they live in memory only, for reconnects. */
+export type Secrets = Pick<Map<string, string>, 'get' | 'set' | 'delete' | 'keys'>;
 
 export interface Authentication {
   /** Resolves when the server has let the user in, or when there is nothing left to try. Throws a FailureError. */
@@ -36,6 +39,8 @@ export interface AuthenticationContext {
   /** Hands on what the server tells without a question; printable. */
   serverSaid(text: string): void;
   secrets: Secrets;
+  /** Nobody is asked: nothing may begin that a person would notice elsewhere, such as a question on their phone. */
+  isUnattended: boolean;
   log(text: string): void;
 }
 
@@ -61,8 +66,9 @@ export function createAuthentication(context: AuthenticationContext): Authentica
     const keys = createKeys(context, transport, auth, agent, notes, trying);
     const methods = new Map<string, Method>([['publickey', keys.next]]);
     if (!config.batchMode) {
-      methods.set('password', passwordMethod(context, auth, trying));
-      methods.set('keyboard-interactive', interactiveMethod(context, auth, trying));
+      const login = loginOf(config, transport);
+      methods.set('password', passwordMethod(context, auth, login, trying));
+      methods.set('keyboard-interactive', interactiveMethod(context, auth, login, trying));
     }
     const exhausted = new Set<string>();
     try {
@@ -121,12 +127,19 @@ export function createAuthentication(context: AuthenticationContext): Authentica
 /** Steps of one login, rounds of one step: more than any server asks for. */
 const mostSteps = 16;
 const mostRounds = 64;
+const mostPrompts = 32;
+const mostSaid = 8;
 
-function unexpected(): FailureError {
-  return new FailureError({
-    kind: 'unexpected',
-    detail: 'the server’s answer while logging in was none to what was asked',
-  });
+function unexpected(detail = 'the server broke the rules of logging in'): FailureError {
+  return new FailureError({ kind: 'unexpected', detail });
+}
+
+/** Undefined: nothing may be kept, since nobody knows whose it would be. */
+function loginOf({ user, hostName: host, port }: HostConfig, { binding }: AuthTransport): Login | undefined {
+  if (!binding) return undefined;
+  // A certificate is made anew, its key stays.
+  const key = readUserKey(binding.hostKey)?.plain ?? binding.hostKey;
+  return { user, host, port, hostKey: fingerprint(key) };
 }
 
 function isRight(answer: AuthAnswer): boolean {
@@ -252,7 +265,7 @@ interface Keys {
 
 function createKeys(
   context: AuthenticationContext,
-  { serverAlgorithms }: AuthTransport,
+  { serverAlgorithms, ended }: AuthTransport,
   auth: UserAuth,
   agent: AgentUse,
   notes: Failure[],
@@ -273,7 +286,7 @@ function createKeys(
   const openFile = async (path: string): Promise<PrivateKey> => {
     const before = opened.get(path);
     if (before) return before;
-    const key = await readKey(path, context);
+    const key = await readKey(path, context, ended);
     opened.set(path, key);
     return key;
   };
@@ -390,35 +403,57 @@ function isDefault(path: string): boolean {
   return /[\\/]\.ssh[\\/]id_(rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)$/.test(path);
 }
 
-/** A file's private key; three tries for its passphrase. Throws a FailureError, `cancelled` where none is given. */
-async function readKey(path: string, { ask, secrets }: AuthenticationContext): Promise<PrivateKey> {
-  const text = await readKeyFile(path);
-  const read = readPrivateKey(text, undefined);
-  switch (read.kind) {
-    case 'key':
-      return read.key;
+function unreadableKey(path: string, result: Exclude<PrivateKeyResult, { kind: 'key' }>): Failure {
+  switch (result.kind) {
     case 'securityKey':
-      throw new FailureError({ kind: 'keyNeedsAgent', path });
-    case 'invalid':
-    case 'wrongPassphrase':
-      throw new FailureError({ kind: 'keyInvalid', path });
+      return { kind: 'keyNeedsAgent', path };
+    case 'cipherUnknown':
+      return { kind: 'keyCipherUnknown', path, cipher: result.name };
+    case 'tooMuchWork':
+      return { kind: 'keyTooMuchWork', path };
     case 'encrypted':
+    case 'wrongPassphrase':
+      return { kind: 'passphraseWrong', path };
+    case 'invalid':
+      return { kind: 'keyInvalid', path };
   }
-  const name = `passphrase:${path}`;
-  const remembered = secrets.get(name);
-  for (let attempt = 1; attempt <= 3; attempt++) {
-    const reply =
-      remembered !== undefined && attempt === 1 ? undefined : await ask({ kind: 'passphrase', path, attempt });
-    if (reply && reply.kind !== 'secret') throw new FailureError({ kind: 'cancelled' });
-    const passphrase = reply?.secret ?? remembered!;
-    const opened = readPrivateKey(text, passphrase);
+}
+
+/** A file's private key. Throws a FailureError, `cancelled` where no passphrase is given. */
+async function readKey(
+  path: string,
+  { config, ask, secrets, atLeisure }: AuthenticationContext,
+  ended: AbortSignal,
+): Promise<PrivateKey> {
+  const text = await readKeyFile(path);
+  // Opening it may take seconds, which a reconnect need not spend again.
+  const openedAs = `opened:${createHash('sha256').update(text).digest('hex')}`;
+  const read = readPrivateKey(secrets.get(openedAs) ?? text, undefined);
+  if (read.kind === 'key') return read.key;
+  if (read.kind !== 'encrypted') throw new FailureError(unreadableKey(path, read));
+  const keepAs = secretNames.passphrase(path);
+  let remembered = secrets.get(keepAs);
+  let attempt = 1;
+  for (let prompts = 0; remembered !== undefined || prompts < config.numberOfPasswordPrompts; attempt++) {
+    let passphrase = remembered;
+    remembered = undefined;
+    if (passphrase === undefined) {
+      prompts++;
+      const reply = await ask({ kind: 'passphrase', path, attempt, keepAs });
+      // As ssh: an empty one goes on to the next key.
+      if (reply.kind !== 'secret' || reply.secret === '') throw new FailureError({ kind: 'cancelled' });
+      passphrase = reply.secret;
+    }
+    const given = passphrase;
+    const opened = await atLeisure(() => openPrivateKey(text, given, ended));
     if (opened.kind === 'key') {
-      secrets.set(name, passphrase);
+      secrets.set(keepAs, passphrase);
+      secrets.set(openedAs, opened.key.pem());
       return opened.key;
     }
-    if (opened.kind === 'invalid') throw new FailureError({ kind: 'keyInvalid', path });
+    secrets.delete(keepAs);
+    if (opened.kind !== 'wrongPassphrase') throw new FailureError(unreadableKey(path, opened));
   }
-  secrets.delete(name);
   throw new FailureError({ kind: 'passphraseWrong', path });
 }
 
@@ -426,19 +461,22 @@ async function readKey(path: string, { ask, secrets }: AuthenticationContext): P
 function passwordMethod(
   { config, ask, secrets, atLeisure }: AuthenticationContext,
   auth: UserAuth,
+  login: Login | undefined,
   trying: (what: string) => void,
 ): Method {
-  const { user, hostName: host, port } = config;
-  const name = `password:${user}@${host}:${port}`;
-  let remembered = secrets.get(name);
-  let attempt = 0;
+  const { user, hostName: host, port, alias } = config;
+  let keepAs = login && secretNames.password(login);
+  let remembered = keepAs === undefined ? undefined : secrets.get(keepAs);
+  let prompts = 0;
+  let refused = 0;
   return async () => {
     let password = remembered;
     remembered = undefined;
     if (password === undefined) {
-      if (attempt >= config.numberOfPasswordPrompts) return undefined;
-      attempt++;
-      const reply = await ask({ kind: 'password', user, host, port, attempt });
+      if (prompts >= config.numberOfPasswordPrompts) return undefined;
+      prompts++;
+      const kept = keepAs === undefined ? {} : { keepAs };
+      const reply = await ask({ kind: 'password', user, host, port, alias, attempt: refused + 1, ...kept });
       if (reply.kind !== 'secret') return undefined;
       password = reply.secret;
     }
@@ -446,70 +484,120 @@ function passwordMethod(
     const given = password;
     // At leisure: a server may ask its user's phone before it answers.
     const answer = await atLeisure(() => auth.password(given));
-    if (answer.kind === 'passwordChange') throw new FailureError({ kind: 'passwordExpired', user, host: config.alias });
-    if (isRight(answer)) secrets.set(name, given);
-    else secrets.delete(name);
+    if (answer.kind === 'passwordChange') throw new FailureError({ kind: 'passwordExpired', user, host: alias });
+    if (isRight(answer)) {
+      if (keepAs !== undefined) secrets.set(keepAs, given);
+      // One that is wanted behind it is another one.
+      keepAs = undefined;
+      refused = 0;
+    } else {
+      if (keepAs !== undefined) secrets.delete(keepAs);
+      refused++;
+    }
     return answer;
   };
 }
 
 /** RFC 4256: as many logins as NumberOfPasswordPrompts, each with as many rounds as the server wants. */
 function interactiveMethod(
-  { config, ask, secrets, atLeisure, serverSaid }: AuthenticationContext,
+  { config, ask, secrets, atLeisure, serverSaid, isUnattended }: AuthenticationContext,
   auth: UserAuth,
+  login: Login | undefined,
   trying: (what: string) => void,
 ): Method {
-  const { user, hostName: host, port } = config;
-  /** How often each round came up. */
-  const seen = new Map<string, number>();
+  const { user, hostName: host, port, alias } = config;
+  const who = { kind: 'interactive', user, host, port, alias } as const;
+  /** How often a login was refused in which a round came up. */
+  const refused = new Map<string, number>();
+  /** Names of the passwords that were right in steps before. */
+  const passed = new Set<string>();
+  const said = new Set<string>();
   let logins = 0;
   let wasAsked = false;
 
-  /** Undefined: a person has to answer, and does not. */
-  const answersTo = async (round: Round, given: Map<string, string>): Promise<readonly string[] | undefined> => {
-    const [name, instruction] = [round.name, round.instruction].map(printableLines) as [string, string];
-    if (round.prompts.length === 0) {
-      const text = [name, instruction].filter((part) => part !== '').join('\n');
-      if (text !== '') serverSaid(text);
-      return [];
+  const tell = (text: string) => {
+    if (text === '' || said.has(text) || said.size >= mostSaid) return;
+    said.add(text);
+    serverSaid(text);
+  };
+  /** What was seen and given in one login: keys of rounds, names of passwords. */
+  interface Seen {
+    rounds: Set<string>;
+    passwords: Set<string>;
+    given: Map<string, string>;
+  }
+  /** The name to keep a round's answer under; undefined: it must not be kept. */
+  const nameFor = (round: Round, { passwords, given }: Seen): string | undefined => {
+    if (!login || !isPasswordRound(round)) return undefined;
+    const name = secretNames.round(login, round.prompts[0]!.text);
+    const isFirst = passed.size + passwords.size === 0;
+    if (passed.has(name) || passwords.has(name)) {
+      // The same question twice: one of them may be for a code, and nobody knows which.
+      given.delete(name);
+      secrets.delete(name);
     }
-    const prompts = round.prompts.map(({ text, echo }) => ({ text: printableLines(text), echo }));
+    passwords.add(name);
+    return isFirst ? name : undefined;
+  };
+  /** Undefined: a person has to answer, and does not. */
+  const answersTo = async (asked: Round, seen: Seen): Promise<readonly string[] | undefined> => {
+    if (asked.prompts.length > mostPrompts)
+      throw unexpected(`the server asked more than ${mostPrompts} questions at once`);
+    const [name, instruction] = [asked.name, asked.instruction].map(printableLines) as [string, string];
+    const prompts = asked.prompts.map(({ text, echo }) => ({ text: printableLines(text), echo }));
+    const round: Round = { name, instruction, prompts };
+    if (prompts.length === 0) {
+      const text = [name, instruction].filter((part) => part !== '').join('\n');
+      tell(text);
+      if (text === '' || !isUnattended) return [];
+      // It may wait for a person in another place.
+      await ask({ ...who, attempt: 1, ...round });
+      return undefined;
+    }
     const key = JSON.stringify([name, prompts]);
-    const attempt = (seen.get(key) ?? 0) + 1;
-    seen.set(key, attempt);
-    const secret = isPasswordRound(prompts) ? roundName({ user, host, port }, prompts[0]!.text) : undefined;
-    const remembered = secret !== undefined && attempt === 1 ? secrets.get(secret) : undefined;
+    const attempt = (refused.get(key) ?? 0) + 1;
+    seen.rounds.add(key);
+    const keepAs = nameFor(round, seen);
+    const remembered = keepAs !== undefined && attempt === 1 ? secrets.get(keepAs) : undefined;
     if (remembered !== undefined) {
-      given.set(secret!, remembered);
+      seen.given.set(keepAs!, remembered);
       return [remembered];
     }
-    const reply = await ask({ kind: 'interactive', user, host, port, attempt, name, instruction, prompts });
+    const reply = await ask({ ...who, attempt, ...round, ...(keepAs !== undefined && { keepAs }) });
     if (reply.kind !== 'answers' || reply.answers.length !== prompts.length) return undefined;
-    if (secret !== undefined) given.set(secret, reply.answers[0]!);
+    if (keepAs !== undefined) seen.given.set(keepAs, reply.answers[0]!);
     return reply.answers;
+  };
+  const isRemembered = () => {
+    const start = login && secretNames.rounds(login);
+    return start !== undefined && [...secrets.keys()].some((name) => name.startsWith(start));
   };
 
   return async () => {
     // As ssh: a server that had no question has no use for another try.
     if (logins >= config.numberOfPasswordPrompts || (logins > 0 && !wasAsked)) return undefined;
+    if (isUnattended && !isRemembered()) {
+      await ask({ ...who, attempt: 1, name: '', instruction: '', prompts: [] });
+      return undefined;
+    }
     logins++;
     trying('keyboard-interactive');
-    const given = new Map<string, string>();
+    const seen: Seen = { rounds: new Set(), passwords: new Set(), given: new Map() };
     // At leisure: a server may ask its user's phone before it answers.
     let answer = await atLeisure(() => auth.interactive());
     for (let round = 1; answer.kind === 'round'; round++) {
       wasAsked = true;
-      if (round > mostRounds) throw unexpected();
-      const answers = await answersTo(answer, given);
-      if (!answers) {
-        for (const name of given.keys()) secrets.delete(name);
-        return undefined;
-      }
+      if (round > mostRounds) throw unexpected(`the server asked more than ${mostRounds} times`);
+      const answers = await answersTo(answer, seen);
+      if (!answers) return undefined;
       answer = await atLeisure(() => auth.respond(answers));
     }
-    for (const [name, secret] of given) {
-      if (isRight(answer)) secrets.set(name, secret);
-      else secrets.delete(name);
+    if (isRight(answer)) {
+      for (const [name, secret] of seen.given) secrets.set(name, secret);
+      for (const name of seen.passwords) passed.add(name);
+    } else {
+      for (const name of seen.given.keys()) secrets.delete(name);
+      for (const key of seen.rounds) refused.set(key, (refused.get(key) ?? 0) + 1);
     }
     return answer;
   };

@@ -59,9 +59,6 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const running = (id: string) => [...draining, ...forwards.values()].filter((forward) => forward.planned.id === id);
   const log = (text: string, level: LogLevel = 'debug') => emit({ kind: 'logged', level, text: `${id}: ${text}` });
 
-  const serverSaid = (about: 'banner' | 'login', text: string) =>
-    emit({ kind: 'serverSaid', connection: id, about, text });
-
   const whileClosing = (work: Promise<void>, among = closings) => {
     const closing = work.finally(() => among.delete(closing));
     among.add(closing);
@@ -145,10 +142,15 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     const dial: Dial = { abort: new AbortController(), cancelled: false };
     dialling = dial;
     emit({ kind: 'connecting', connection: id, attempt });
+    const isUnattended = attempt > 1;
+    const serverSaid = (about: 'banner' | 'login', text: string, host: string) => {
+      // Nobody has asked for a login in the background: the log is enough.
+      emit({ kind: 'serverSaid', connection: id, host, about: isUnattended ? 'banner' : about, text });
+    };
     /** The first question that nobody could be asked. */
     let unasked: Question | undefined;
     const ask: AskUser = async (question) => {
-      if (attempt > 1) {
+      if (isUnattended) {
         unasked ??= question;
         return { kind: 'cancel' };
       }
@@ -159,7 +161,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       }
       return reply;
     };
-    const reaching = dialHost(planned.host, dial, { ask, memory, log, serverSaid, hops: context.hops });
+    const reaching = dialHost(planned.host, dial, { ask, memory, log, serverSaid, isUnattended, hops: context.hops });
     dials.add(reaching);
     reaching
       .then(
@@ -173,7 +175,14 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
           opened.onEnd((end) => {
             if (end && session === opened) lost(lostFailure(end, host), attempt, performance.now() - since);
           });
-          emit({ kind: 'connected', connection: id, server: serverText(resolved) });
+          // What is remembered was right.
+          const proven = [...memory.secrets.keys()];
+          emit({
+            kind: 'connected',
+            connection: id,
+            server: serverText(resolved),
+            ...(proven.length > 0 && { proven }),
+          });
           for (const forward of forwards.values()) forward.attach(opened);
           await Promise.all(planned.forwards.map(startForward));
           if (!resolved.exitOnForwardFailure) return;

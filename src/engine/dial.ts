@@ -45,8 +45,10 @@ export interface DialContext {
   ask: AskUser;
   memory: Memory;
   log(text: string): void;
-  /** What a server tells who logs in, without a question; printable. */
-  serverSaid?(about: 'banner' | 'login', text: string): void;
+  /** What a server tells who logs in, without a question; printable. `host` is its alias. */
+  serverSaid?(about: 'banner' | 'login', text: string, host: string): void;
+  /** Nobody is there: `ask` only notes what would be asked, and waits are shorter. */
+  isUnattended?: boolean;
   watch?: DialWatch;
   /** The options to dial a host of the way with, instead of its own. */
   adjust?(config: HostConfig): HostConfig;
@@ -149,6 +151,7 @@ async function joinHop(route: readonly HostConfig[], trip: Trip): Promise<Joined
 function noting({ secrets, acceptedKeys }: Memory, noted: { secrets: Secrets; acceptedKeys: Set<string> }): Memory {
   return {
     secrets: {
+      keys: () => secrets.keys(),
       get(name) {
         const secret = secrets.get(name);
         if (secret !== undefined) noted.secrets.set(name, secret);
@@ -202,6 +205,8 @@ async function openBehind(
   } catch (error) {
     // Its own end is none that counts.
     stopWatching?.();
+    // A program that is asked about its key runs on for nobody.
+    abort.abort();
     await before?.leave();
     if (signal.aborted) throw new FailureError({ kind: 'cancelled' });
     throw lost ? new FailureError(lostFailure(lost, '')) : error;
@@ -269,7 +274,7 @@ async function dialOne(
   config: HostConfig,
   before: JumpHost | undefined,
   abort: AbortController,
-  { ask, memory, log, watch, serverSaid }: Trip,
+  { ask, memory, log, watch, serverSaid, isUnattended = false }: Trip,
 ): Promise<{ session: SshSession; heardAt: () => number }> {
   const network = createNetworkWatch(config, abort);
   const begin = (phase: DialPhase) => watch?.(config.alias, phase);
@@ -301,9 +306,10 @@ async function dialOne(
     authentication = createAuthentication({
       config,
       ask: askAndWait,
-      atLeisure: (work) => network.paused(work),
-      serverSaid: (text) => serverSaid?.('login', text),
+      atLeisure: (work) => network.paused(work, isUnattended ? leisureSeconds.unattended : leisureSeconds.attended),
+      serverSaid: (text) => serverSaid?.('login', text, config.alias),
       secrets: memory.secrets,
+      isUnattended,
       log,
     });
     begin('handshake');
@@ -320,13 +326,13 @@ async function dialOne(
         return network.paused(() => hostKey.verify(blob, address));
       },
       hostKeyProven: () => void hostKey.proven(),
-      hostKeysProved: (blobs) =>
-        void hostKey.proved(blobs).catch((error: unknown) => log(`known_hosts: ${String(error)}`)),
+      hostKeysNamed: (blobs, prove) =>
+        void hostKey.named(blobs, prove).catch((error: unknown) => log(`known_hosts: ${String(error)}`)),
       authenticate: (transport) => {
         begin('authentication');
         return authentication!.run(transport);
       },
-      serverSaid: (text) => serverSaid?.('banner', text),
+      serverSaid: (text) => serverSaid?.('banner', text, config.alias),
       keepaliveSeconds: config.serverAliveInterval,
       keepaliveCount: config.serverAliveCountMax,
       log,
@@ -335,12 +341,12 @@ async function dialOne(
     return { session, heardAt: () => heardAt };
   } catch (error) {
     socket?.destroy();
-    if (network.expired)
+    if (network.expired !== undefined)
       throw new FailureError({
         kind: 'connectTimeout',
         host: config.hostName,
         port: config.port,
-        seconds: config.connectTimeout,
+        seconds: network.expired,
       });
     if (!(error instanceof DialError)) throw error;
     if (program && error.end.kind === 'closedEarly' && !abort.signal.aborted)
@@ -352,38 +358,46 @@ async function dialOne(
   }
 }
 
+/** How long a server or an agent may let wait that has a person to ask. A server mostly ends a login after 120. */
+const leisureSeconds = { attended: 300, unattended: 60 };
+
 interface NetworkWatch {
-  readonly expired: boolean;
-  /** Does not count the time of the work. */
-  paused<T>(work: () => Promise<T>): Promise<T>;
+  /** How many seconds were too few. */
+  readonly expired: number | undefined;
+  /** Does not count the time of the work, which ends the dial only when it takes longer than `mostSeconds`. */
+  paused<T>(work: () => Promise<T>, mostSeconds?: number): Promise<T>;
   end(): void;
 }
 
 /** Ends the dial when the network takes longer than ConnectTimeout between two answers of a person. */
 function createNetworkWatch({ connectTimeout }: HostConfig, abort: AbortController): NetworkWatch {
-  let expired = false;
+  let expired: number | undefined;
   let ended = false;
   let pauses = 0;
   let timer: NodeJS.Timeout | undefined;
+  const endAfter = (seconds: number) =>
+    setTimeout(() => {
+      expired = seconds;
+      abort.abort();
+    }, seconds * 1000);
   const run = () => {
     clearTimeout(timer);
     if (ended || pauses > 0) return;
-    timer = setTimeout(() => {
-      expired = true;
-      abort.abort();
-    }, connectTimeout * 1000);
+    timer = endAfter(connectTimeout);
   };
   run();
   return {
     get expired() {
       return expired;
     },
-    async paused(work) {
+    async paused(work, mostSeconds) {
       pauses++;
       clearTimeout(timer);
+      const late = mostSeconds === undefined ? undefined : endAfter(mostSeconds);
       try {
         return await work();
       } finally {
+        clearTimeout(late);
         pauses--;
         run();
       }

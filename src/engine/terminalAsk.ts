@@ -15,7 +15,7 @@ export async function askTerminal(ask: Ask): Promise<Reply> {
         : { kind: 'cancel' };
     }
     case 'passphrase':
-      return secretReply(await question(`Passphrase of ${ask.path}: `, false));
+      return secretReply(await question(`Passphrase of ${ask.path} (empty: go on without it): `, false));
     case 'password':
       return secretReply(await question(`Password of ${ask.user}@${ask.host}: `, false));
     case 'interactive': {

@@ -6,6 +6,7 @@ import {
   hostKeyPrompt,
   networkConsentKey,
   networkPrompt,
+  quotable,
   roundPrompts,
   secretPrompt,
   waitingText,
@@ -52,7 +53,7 @@ export function answerAsks(
         return networkReply(ask);
       case 'passphrase':
       case 'password':
-        return secretReply(ask);
+        return isSecretAsk(ask) ? secretReply(ask) : plainReply(ask);
       case 'interactive':
         return isSecretAsk(ask) ? secretReply(ask) : roundReply(ask);
     }
@@ -97,6 +98,12 @@ export function answerAsks(
     if (!given) return { kind: 'cancel' };
     secrets.keep(ask, { ...given, remember: given.remember === true });
     return replyWith(given.secret);
+  };
+
+  /** Of a secret that must not be kept. */
+  const plainReply = async (ask: Ask & { kind: 'passphrase' | 'password' }): Promise<Reply> => {
+    const given = await answerTo(ask, secretPrompt(ask), { isHidden: true });
+    return given ? { kind: 'secret', secret: given.secret } : { kind: 'cancel' };
   };
 
   /** One box for each prompt, in order; nothing of it is kept. */
@@ -144,7 +151,7 @@ export function answerAsks(
     if (event?.kind === 'asked') void answer(event.ask);
     // What the server waits for may be somewhere else: on the user's phone. Banners are in the log.
     else if (event?.kind === 'serverSaid' && event.about === 'login')
-      void messages.show('information', `${event.connection}: the server says: “${event.text.replaceAll('\n', ' ')}”`);
+      void messages.show('information', `${event.connection}: ${event.host} says: “${quotable(event.text)}”`);
     else if (event) settled.fire();
   });
   return vscode.Disposable.from({ dispose: stop }, settled, pictures);

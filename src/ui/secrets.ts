@@ -4,7 +4,6 @@ import {
   keepAnswer,
   lastTick,
   nothingKept,
-  secretName,
   type GivenSecret,
   type SecretAsk,
 } from '../core/secretKeeping.js';
@@ -55,11 +54,11 @@ export function createSecrets(
   });
   return {
     find: (ask) => {
-      const name = secretName(ask);
+      const name = ask.keepAs;
       return attempt(`${name} was not read`, async () => context.secrets.get(name), undefined);
     },
     drop: (ask) => {
-      const name = secretName(ask);
+      const name = ask.keepAs;
       const drop = async () => {
         const wasThere = (await context.secrets.get(name)) !== undefined;
         await context.secrets.delete(name);
