@@ -55,6 +55,10 @@ describe('a line of the log', () => {
       { kind: 'listenFailed', forward: 'f', run: 1, failure: { kind: 'portInUse', address: '::1', port: 1 } },
       'error f: failed. [::1]:1 is',
     ],
+    [
+      { kind: 'serverSaid', connection: 'web01', host: 'gw', about: 'login', text: 'Push\nsent' },
+      'info web01: gw said: Push\n  sent',
+    ],
     [{ kind: 'asked', ask }, 'info web01: waiting for an answer (password)'],
     [{ kind: 'askSettled', id: '7' }, undefined],
     [{ kind: 'logged', level: 'debug', text: 'hello' }, 'debug hello'],

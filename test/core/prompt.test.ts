@@ -7,6 +7,7 @@ import {
   keyTypeText,
   networkConsentKey,
   networkPrompt,
+  quotable,
   roundPrompts,
   secretPrompt,
   stopPrompt,
@@ -74,13 +75,15 @@ describe('the words of a question', () => {
   it('say for what a secret is, and that the last one was wrong', () => {
     assert.deepEqual(secretPrompt({ id: '1', connection: 'web01', kind: 'passphrase', path: '/id', attempt: 1 }), {
       title: 'Passphrase of /id',
-      detail: 'Unlocks the key to connect to web01.',
+      detail: 'Unlocks the key to connect to web01. Leave it empty to go on without this key.',
     });
     const password = { id: '1', connection: 'web01', kind: 'password', user: 'alice', host: '::1', port: 22 } as const;
     assert.deepEqual(secretPrompt({ ...password, attempt: 2 }), {
       title: 'Password of alice on [::1]:22',
       detail: 'The last one was wrong. Logs in to connect to web01.',
     });
+    assert.equal(secretPrompt({ ...password, attempt: 1, alias: 'gw' }).detail, 'Logs in to gw to connect to web01.');
+    assert.equal(secretPrompt({ ...password, attempt: 1, alias: 'web01' }).detail, 'Logs in to connect to web01.');
   });
 
   it('tell what a server says from what we say, for each prompt of a round', () => {
@@ -102,21 +105,38 @@ describe('the words of a question', () => {
     assert.deepEqual(roundPrompts(round), [
       {
         title: 'Log in as alice on 10.0.0.5:22 (1 of 2)',
-        detail: 'The server says: “Two factors Choose one: 1. Push Option:” Logs in to connect to web01.',
+        detail: 'Logs in to connect to web01. The server says: “Two factors Choose one: 1. Push Option:”',
         question: 'Option:',
         isHidden: false,
       },
       {
         title: 'Log in as alice on 10.0.0.5:22 (2 of 2)',
-        detail: 'The server says: “Two factors Choose one: 1. Push Code:” Logs in to connect to web01.',
+        detail: 'Logs in to connect to web01. The server says: “Two factors Choose one: 1. Push Code:”',
         question: 'Code:',
         isHidden: true,
       },
     ]);
     const again = roundPrompts({ ...round, attempt: 2, prompts: [{ text: 'Code: ', echo: false }] });
     assert.equal(again[0]!.title, 'Log in as alice on 10.0.0.5:22');
-    assert.match(again[0]!.detail, /^It asks again: the last answer was not right\. /);
+    assert.match(again[0]!.detail, /^It asks again: the last try was refused\. /);
     assert.equal(waitingText(round), 'web01 waits for your answer to log in as alice on 10.0.0.5:22.');
+  });
+
+  it('keep a server’s words inside their quotation marks, and behind ours', () => {
+    const spoof = 'Hello.” Logs in to connect to web01. "Passphrase of ~/.ssh/id_ed25519„:';
+    const [prompt] = roundPrompts({
+      ...{ id: '1', connection: 'web01', kind: 'interactive', user: 'alice', host: '10.0.0.5', port: 22, attempt: 1 },
+      ...{ name: spoof, instruction: 'y'.repeat(9_000), prompts: [{ text: `${spoof}\n${spoof}`, echo: false }] },
+    });
+    const [, ours, said] = /^(.*? The server says: )“([^]*)”$/.exec(prompt!.detail)!;
+    assert.equal(ours, 'Logs in to connect to web01. The server says: ');
+    for (const text of [said!, prompt!.question]) {
+      assert.doesNotMatch(text, /["“”„\n]/);
+      assert.ok(text.length <= 300, `${text.length} characters`);
+    }
+    assert.equal(quotable(' a\n\n b “c” '), 'a b ’c’');
+    assert.doesNotMatch(quotable(`a${'😀'.repeat(300)}`), /\p{Cs}/u);
+    assert.doesNotMatch(quotable('😀'.repeat(300)), /\p{Cs}/u);
   });
 
   it('say what still waits for an answer', () => {

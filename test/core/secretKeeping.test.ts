@@ -5,7 +5,7 @@ import {
   keepAnswer,
   lastTick,
   nothingKept,
-  secretName,
+  secretNames,
   type SecretAsk,
   isPasswordRound,
   isSecretAsk,
@@ -18,7 +18,9 @@ const passphrase = (attempt: number, connection = 'web01'): SecretAsk => ({
   kind: 'passphrase',
   path: '/id',
   attempt,
+  keepAs: secretNames.passphrase('/id'),
 });
+const login = { user: 'alice', host: '10.0.0.5', port: 22, hostKey: 'SHA256:abc' };
 const password: SecretAsk = {
   id: 'web01#9',
   connection: 'web01',
@@ -27,9 +29,16 @@ const password: SecretAsk = {
   host: '10.0.0.5',
   port: 22,
   attempt: 1,
+  keepAs: secretNames.password(login),
 };
 const connecting = (connection = 'web01'): EngineEvent => ({ kind: 'connecting', connection, attempt: 1 });
-const connected = (connection = 'web01'): EngineEvent => ({ kind: 'connected', connection, server: 'alice@10.0.0.5' });
+/** Without names: all that this file asks for was right. */
+const connected = (connection = 'web01', proven?: readonly string[]): EngineEvent => ({
+  kind: 'connected',
+  connection,
+  server: 'alice@10.0.0.5',
+  proven: proven ?? ['passphrase:/id', secretNames.password(login), secretNames.round(login, 'Password:')],
+});
 
 /** A window: sees events, gets answers, and tells what it stored. */
 function createKeeper() {
@@ -106,9 +115,27 @@ describe('the keeping of secrets', () => {
     keeper.see(connected());
     assert.deepEqual(keeper.stored, [
       ['passphrase:/id', 'of the key'],
-      ['password:alice@10.0.0.5:22', 'of alice'],
+      ['password:alice@10.0.0.5:22 SHA256:abc', 'of alice'],
     ]);
-    assert.equal(secretName(password), 'password:alice@10.0.0.5:22');
+  });
+
+  it('stores nothing that the engine does not tell to be right, when another method lets the user in', () => {
+    const keeper = createKeeper();
+    for (const attempt of [1, 2, 3]) keeper.ask(passphrase(attempt), 'wrong', true);
+    keeper.ask(password, 'right', true);
+    keeper.see(connected('web01', [password.keepAs]));
+    assert.deepEqual(keeper.stored, [[password.keepAs, 'right']]);
+    keeper.ask(passphrase(1), 'wrong', true);
+    keeper.see({ kind: 'connected', connection: 'web01', server: 'alice@10.0.0.5' });
+    assert.equal(keeper.stored.length, 1);
+  });
+
+  it('names a password by the server’s key, since an address may be another machine’s', () => {
+    const names = ['SHA256:abc', 'SHA256:def'].flatMap((hostKey) => [
+      secretNames.password({ ...login, hostKey }),
+      secretNames.round({ ...login, hostKey }, 'Password: '),
+    ]);
+    assert.equal(new Set(names).size, 4);
   });
 
   it('drops the answers of a dial that did not come up or was given up, with their ticks', () => {
@@ -157,49 +184,57 @@ describe('the keeping of secrets', () => {
 });
 
 describe('an answer to a round of questions', () => {
-  const hidden = (text: string) => [{ text, echo: false }];
+  const hidden = (text: string, name = '', instruction = '') => ({
+    name,
+    instruction,
+    prompts: [{ text, echo: false }],
+  });
   const round = (text: string, attempt = 1): SecretAsk => ({
     ...{ id: 'web01#1', connection: 'web01', kind: 'interactive', user: 'alice', host: '10.0.0.5', port: 22 },
-    ...{ name: '', instruction: '', prompts: hidden(text), attempt },
+    ...{ ...hidden(text), attempt, keepAs: secretNames.round(login, text) },
   });
 
   it('may be kept where it is the only one, is not shown, and is a password', () => {
-    for (const text of ['Password: ', 'alice@web01’s password:', 'LDAP Password'])
+    for (const text of ['Password: ', 'password', 'alice@web01’s password:', 'Password for alice@web01:'])
       assert.ok(isPasswordRound(hidden(text)), text);
-    assert.ok(!isPasswordRound([{ text: 'Password: ', echo: true }]));
-    assert.ok(!isPasswordRound([...hidden('Password: '), ...hidden('Code: ')]));
-    assert.ok(!isPasswordRound([]));
+    for (const name of ['Password Authentication', 'Keyboard-interactive', 'SSH', 'PAM authentication'])
+      assert.ok(isPasswordRound(hidden('Password:', name)), name);
+    assert.ok(isPasswordRound(hidden('Password:', '', 'Using keyboard-interactive authentication.')));
+    const [prompt] = hidden('Password: ').prompts;
+    assert.ok(!isPasswordRound({ ...hidden(''), prompts: [{ text: 'Password: ', echo: true }] }));
+    assert.ok(!isPasswordRound({ ...hidden(''), prompts: [prompt!, { text: 'Code: ', echo: false }] }));
+    assert.ok(!isPasswordRound({ ...hidden(''), prompts: [] }));
   });
 
   for (const text of [
-    ...[
-      'Verification code: ',
-      'One-time password (OATH) for alice: ',
-      'One time password:',
-      'OTP password: ',
-      'Password + token: ',
-    ],
-    ...[
-      'New password: ',
-      'Retype new password: ',
-      'Current password: ',
-      '(old) password:',
-      'Password expired. Change it: ',
-    ],
-    ...['PIN: ', 'Passcode or option (1-2): ', 'Response: ', 'Yubikey for alice: ', 'Passwort: ', ''],
+    ...['Verification code: ', 'One-time password (OATH) for alice: ', 'One time password:', 'OTP password: '],
+    ...['Password + token: ', 'New password: ', 'Retype new password: ', 'Current password: ', '(old) password:'],
+    ...['Password expired. Change it: ', 'PIN: ', 'Passcode or option (1-2): ', 'Response: ', 'Yubikey for alice: '],
+    ...['Password (RSA SecurID): ', 'Einmalpassword:', 'Duo password:', 'Password 2:', 'SMS password', 'PIN+password'],
+    ...['Password displayed on your device:', 'Second password:', 'Temporary password', 'Mobile password:'],
+    ...['Password for token:', 'Duo’s password:', 'LDAP Password', 'Passwort: ', ''],
   ])
-    it(`is never kept for “${text}”`, () => {
-      assert.ok(!isPasswordRound(hidden(text)));
-      assert.ok(!isSecretAsk(round(text)));
-    });
+    it(`is never kept for “${text}”`, () => assert.ok(!isPasswordRound(hidden(text))));
 
-  it('is stored for this prompt of this login alone, once it was right', () => {
+  it('is never kept where the words around the prompt may mean a code', () => {
+    for (const words of ['Second factor', 'RSA SecurID', 'Enter the code of your device', 'Your password has expired'])
+      for (const [name, instruction] of [
+        [words, ''],
+        ['', words],
+      ] as const)
+        // prettier-ignore
+        assert.ok(!isPasswordRound(hidden('Password:', name, instruction)), words);
+  });
+
+  it('is stored where the engine says so, once it was right', () => {
+    const { keepAs, ...unnamed } = round('Password: ');
     assert.ok(isSecretAsk(round('Password: ')));
-    assert.equal(secretName(round('Password: ')), 'interactive:alice@10.0.0.5:22 Password:');
+    assert.ok(!isSecretAsk(unnamed));
+    assert.equal(keepAs, 'interactive:alice@10.0.0.5:22 SHA256:abc Password:');
     const keeper = createKeeper();
     keeper.ask(round('Password: '), 'wrong', true);
     keeper.ask(round('Password: ', 2), 'right', true);
     keeper.see(connected());
-    assert.deepEqual(keeper.stored, [['interactive:alice@10.0.0.5:22 Password:', 'right']]);
+    assert.deepEqual(keeper.stored, [[keepAs, 'right']]);
   });
 });
