@@ -130,6 +130,23 @@ describe('the program of a ProxyCommand', function () {
       assert.deepEqual(await ended(), end);
     });
 
+  it('tells of its end its exit code and last words when it has taken nothing more before', async () => {
+    const { socket, ended } = open(`sh -c 'exec 0<&-; echo shut >&2; sleep 0.1; echo last >&2; exit 3'`);
+    await eventually(() => assert.deepEqual(logged, ['ProxyCommand: shut']));
+    socket.write('SSH-2.0-x\r\n');
+    await toEnd(socket);
+    assert.deepEqual(await ended(), { code: 3, said: 'last' });
+  });
+
+  it('is ended when it takes nothing more and goes on', async () => {
+    const { socket } = open(script('deaf.sh', 'exec 0<&-', 'echo shut >&2', 'sleep 1000', 'true'));
+    await eventually(() => assert.deepEqual(logged, ['ProxyCommand: shut']));
+    socket.write('SSH-2.0-x\r\n');
+    await assert.rejects(once(socket, 'close'), { code: 'EPIPE' });
+    await eventually(() => assert.equal(socket.closed, true));
+    assert.deepEqual(running(folder), []);
+  });
+
   it('tells of its end the shell’s words where there is no such program', async () => {
     const { socket, ended } = open('no-such-program-here');
     await toEnd(socket);
