@@ -64,6 +64,12 @@ export type ChannelRefusal = 'prohibited' | 'connectFailed' | 'unknownType' | 'r
 /** What two sides of a connection agree on, as in `Algorithms`. */
 export type AlgorithmUse = 'kex' | 'hostKey' | 'cipher' | 'mac';
 
+/** A line of known_hosts that holds for other hosts, too, and that `ssh-keygen -R` would take away all the same. */
+export interface SharedLine {
+  line: number;
+  hosts: string;
+}
+
 export type Failure =
   | { kind: 'badSpec'; text: string; at: number; problem: SpecProblem }
   | { kind: 'badDestination'; text: string; at: number; problem: DestinationProblem }
@@ -114,6 +120,7 @@ export type Failure =
       knownType: string;
       /** StrictHostKeyChecking no, with which ssh goes on without forwards. */
       lax: boolean;
+      shared?: SharedLine;
     }
   /** CheckHostIP: another key is known for the address of the host. */
   | {
@@ -124,6 +131,7 @@ export type Failure =
       fingerprint: string;
       file: string;
       line: number;
+      shared?: SharedLine;
     }
   /** By a line of known_hosts, or by RevokedHostKeys, which tells no line. */
   | {
@@ -135,7 +143,8 @@ export type Failure =
       file: string;
       line?: number;
     }
-  | { kind: 'hostKeyTooShort'; host: string; bits: number; least: number }
+  /** `isAsked`: by RequiredRSASize. */
+  | { kind: 'hostKeyTooShort'; host: string; bits: number; least: number; isAsked?: true }
   /** Times in ms since 1970. */
   | { kind: 'hostCertificateExpired'; host: string; until: number }
   | { kind: 'hostCertificateEarly'; host: string; from: number }
@@ -168,6 +177,10 @@ export type Failure =
   /** Others on this machine can read it; `mode` are its permission bits. */
   | { kind: 'keyUnprotected'; path: string; mode: number }
   | { kind: 'passphraseWrong'; path: string }
+  /** It is encrypted in a way that can't be undone here; `cipher` is printable and may be empty. */
+  | { kind: 'keyCipherUnknown'; path: string; cipher: string }
+  /** To make its passphrase into a key would take longer than anybody waits. */
+  | { kind: 'keyTooMuchWork'; path: string }
   /** The file only points to a security key (FIDO). */
   | { kind: 'keyNeedsAgent'; path: string }
   /** PubkeyAcceptedAlgorithms, or what the server takes, leaves no signature that it can make. */

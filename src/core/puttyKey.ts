@@ -1,6 +1,7 @@
 // PuTTY's private key files (.ppk), versions 2 and 3: "PuTTY documentation, appendix C".
 import { createDecipheriv, createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { argon2d, argon2i, argon2id } from '@noble/hashes/argon2.js';
+import { printable } from './printable.js';
 import { readUserKey } from './userKey.js';
 import { wireStrings } from './wire.js';
 
@@ -12,7 +13,14 @@ export interface PuttyKey {
 }
 
 export type PuttyKeyResult =
-  ({ kind: 'key' } & PuttyKey) | { kind: 'encrypted' } | { kind: 'wrongPassphrase' } | { kind: 'invalid' };
+  | ({ kind: 'key' } & PuttyKey)
+  | { kind: 'encrypted' }
+  | { kind: 'wrongPassphrase' }
+  /** Encrypted by what this doesn't know. */
+  | { kind: 'cipherUnknown'; name: string }
+  /** It asks for more memory or time than a key is worth. */
+  | { kind: 'tooMuchWork' }
+  | { kind: 'invalid' };
 
 const firstLine = /^PuTTY-User-Key-File-([23]): (\S+)$/;
 
@@ -64,16 +72,17 @@ export function puttyPublicBlob(text: string): Buffer | undefined {
   return readFile(text)?.publicBlob;
 }
 
-/** `encrypted` where a passphrase is needed and none was given. It takes some hundred milliseconds where the file is encrypted. */
+/** `encrypted` where a passphrase is needed and none was given. With one it can take seconds. */
 export function readPuttyKey(text: string, passphrase: string | undefined): PuttyKeyResult {
   const file = readFile(text);
   if (!file) return { kind: 'invalid' };
   const isEncrypted = file.encryption === 'aes256-cbc';
-  if (!isEncrypted && file.encryption !== 'none') return { kind: 'invalid' };
+  if (!isEncrypted && file.encryption !== 'none') return { kind: 'cipherUnknown', name: printable(file.encryption) };
   if (isEncrypted && (file.privateBlob.length === 0 || file.privateBlob.length % 16 !== 0)) return { kind: 'invalid' };
+  const derivation = isEncrypted && file.version === 3 ? readDerivation(file) : undefined;
+  if (derivation && !('derive' in derivation)) return derivation;
   if (isEncrypted && passphrase === undefined) return { kind: 'encrypted' };
-  const keys = file.version === 2 ? secondKeys(passphrase ?? '', isEncrypted) : thirdKeys(file, passphrase ?? '');
-  if (!keys) return { kind: 'invalid' };
+  const keys = file.version === 2 ? secondKeys(passphrase ?? '', isEncrypted) : thirdKeys(derivation, passphrase ?? '');
   const privateBlob = isEncrypted ? decrypt(file.privateBlob, keys) : file.privateBlob;
   const covered = wireStrings(file.type, file.encryption, file.comment, file.publicBlob, privateBlob);
   const mac = createHmac(file.version === 2 ? 'sha1' : 'sha256', keys.mac)
@@ -115,24 +124,33 @@ function secondKeys(passphrase: string, isEncrypted: boolean): FileKeys {
 const derivations = { Argon2d: argon2d, Argon2i: argon2i, Argon2id: argon2id };
 
 /** KiB; puttygen writes 8192. */
-const mostMemory = 262_144;
-const mostPasses = 10_000;
+const mostMemory = 65_536;
+/** KiB in all passes: some 10 s. puttygen writes what takes it a tenth of a second, up to 300 000. */
+const mostWork = 1_048_576;
 
-function thirdKeys({ headers, encryption }: File, passphrase: string): FileKeys | undefined {
-  if (encryption === 'none') return { cipher: Buffer.alloc(0), iv: Buffer.alloc(0), mac: Buffer.alloc(0) };
+interface Derivation {
+  derive: typeof argon2id;
+  salt: Buffer;
+  m: number;
+  t: number;
+  p: number;
+}
+
+function readDerivation({ headers }: File): Derivation | Exclude<PuttyKeyResult, { kind: 'key' }> {
   const name = headers.get('Key-Derivation') ?? '';
-  const derive = Object.hasOwn(derivations, name) ? derivations[name as keyof typeof derivations] : undefined;
-  const number = (keyword: string, most: number) => {
-    const text = headers.get(keyword) ?? '';
-    return /^[1-9]\d{0,6}$/.test(text) && Number(text) <= most ? Number(text) : undefined;
-  };
-  const m = number('Argon2-Memory', mostMemory);
-  const t = number('Argon2-Passes', mostPasses);
-  const p = number('Argon2-Parallelism', 64);
+  if (!Object.hasOwn(derivations, name)) return { kind: 'cipherUnknown', name: printable(name) };
+  const derive = derivations[name as keyof typeof derivations];
+  const number = (keyword: string) => Number(/^[1-9]\d{0,9}$/.exec(headers.get(keyword) ?? '')?.[0] ?? 0);
+  const [m, t, p] = [number('Argon2-Memory'), number('Argon2-Passes'), number('Argon2-Parallelism')];
   const salt = headers.get('Argon2-Salt') ?? '';
-  const isSalt = /^([0-9a-f]{2}){8,64}$/i.test(salt);
-  // A file that asks for hours of work, or for more memory than that in each lane, is no key of anybody.
-  if (!derive || !m || !t || !p || !isSalt || m < 8 * p || m * t > 16_777_216) return undefined;
-  const made = Buffer.from(derive(Buffer.from(passphrase, 'utf8'), Buffer.from(salt, 'hex'), { m, t, p, dkLen: 80 }));
+  if (!/^([0-9a-f]{2}){8,64}$/i.test(salt) || !t || !p || m < 8 * p) return { kind: 'invalid' };
+  if (m > mostMemory || m * t > mostWork) return { kind: 'tooMuchWork' };
+  return { derive, salt: Buffer.from(salt, 'hex'), m, t, p };
+}
+
+function thirdKeys(derivation: Derivation | undefined, passphrase: string): FileKeys {
+  if (!derivation) return { cipher: Buffer.alloc(0), iv: Buffer.alloc(0), mac: Buffer.alloc(0) };
+  const { derive, salt, m, t, p } = derivation;
+  const made = Buffer.from(derive(Buffer.from(passphrase, 'utf8'), salt, { m, t, p, dkLen: 80 }));
   return { cipher: made.subarray(0, 32), iv: made.subarray(32, 48), mac: made.subarray(48) };
 }

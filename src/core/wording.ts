@@ -188,11 +188,11 @@ export function failureText(failure: Failure, holder?: string): string {
     case 'hostKeyChanged':
       return changedText(failure);
     case 'hostAddressChanged':
-      return `The host key of ${failure.host} (${failure.keyType} ${failure.fingerprint}) is not the one that line ${failure.line} of ${failure.file} has for its address ${failure.address}, and CheckHostIP asks for the same. The name may lead to a wrong machine, or the address may have been given to another one. ${removalText(failure.address, failure.file)}`;
+      return `The host key of ${failure.host} (${failure.keyType} ${failure.fingerprint}) is not the one that line ${failure.line} of ${failure.file} has for its address ${failure.address}, and CheckHostIP asks for the same. The name may lead to a wrong machine, or the address may have been given to another one. ${removalText(failure.address, failure)}`;
     case 'hostKeyRevoked':
       return revokedText(failure);
     case 'hostKeyTooShort':
-      return `The host key of ${failure.host} is an RSA key of ${failure.bits} bits, which is not safe: at least ${failure.least} are needed. Ask who runs the server for a new one.`;
+      return `The host key of ${failure.host} is an RSA key of ${failure.bits} bits, ${failure.isAsked ? `and RequiredRSASize in ssh_config asks for at least ${failure.least}` : `which is not safe: at least ${failure.least} are needed`}. Ask who runs the server for a new one.`;
     case 'hostCertificateExpired':
       return `The certificate of ${failure.host} expired on ${dateText(failure.until)}. Ask who runs the server to renew it; if it should still be valid, check the clock of this machine.`;
     case 'hostCertificateEarly':
@@ -223,6 +223,10 @@ export function failureText(failure: Failure, holder?: string): string {
       return `The key file ${failure.path} can be read by others (mode ${failure.mode.toString(8).padStart(4, '0')}), so it is not used; “chmod 600 ${failure.path}” makes it yours alone.`;
     case 'passphraseWrong':
       return `The passphrase of ${failure.path} was wrong.`;
+    case 'keyCipherUnknown':
+      return `${failure.path} is encrypted ${failure.cipher ? `with ${failure.cipher}, which` : 'in a way that'} can’t be opened here. Add it to an SSH agent, or give it a passphrase anew with “ssh-keygen -p -f ${failure.path}”.`;
+    case 'keyTooMuchWork':
+      return `${failure.path} takes too long to open: its passphrase is made into a key with more work than is done here. Add it to an SSH agent, or save it anew with less.`;
     case 'keyNeedsAgent':
       return `${failure.path} points to a security key, which is used through an SSH agent alone: add it with “ssh-add ${failure.path}”.`;
     case 'keyNotAllowed':
@@ -314,12 +318,17 @@ function changedText(failure: Failure & { kind: 'hostKeyChanged' }): string {
   const lax = failure.lax
     ? ' With StrictHostKeyChecking no, ssh would connect without forwards, and forwards are all that is wanted here.'
     : '';
-  return `The host key of ${host} has changed: it shows ${keyType} ${fingerprint}, but line ${line} of ${file} has ${has}. Somebody may be listening in, or the server was set up anew or got a new key, or another machine has this name or address now.${lax} Ask who runs the server. ${removalText(host, file)}`;
+  return `The host key of ${host} has changed: it shows ${keyType} ${fingerprint}, but line ${line} of ${file} has ${has}. Somebody may be listening in, or the server was set up anew or got a new key, or another machine has this name or address now.${lax} Ask who runs the server. ${removalText(host, failure)}`;
 }
 
 /** How to forget a key that is known to be old. */
-function removalText(name: string, file: string): string {
+function removalText(
+  name: string,
+  { file, shared }: Failure & { kind: 'hostKeyChanged' | 'hostAddressChanged' },
+): string {
   if (file === knownHostsCommand) return 'The line is printed by KnownHostsCommand in ssh_config.';
+  if (shared)
+    return `If you know why it is another key, edit ${file} by hand: line ${shared.line} there holds for other hosts, too (${quoted(shared.hosts)}), and ssh-keygen -R would remove it for all; then connect again.`;
   const command = ['ssh-keygen', '-R', quoteShell(name), '-f', quoteShell(file)].join(' ');
   return `If you know why it is another key, “${command}” removes the old one; then connect again.`;
 }

@@ -1,6 +1,9 @@
 // Private keys from files: OpenSSH's own form, PEM (PKCS#1, SEC1, PKCS#8), PuTTY's .ppk; and signatures with them.
 import { createPrivateKey, sign, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { errorCode } from '../core/failure.js';
+import { printable } from '../core/printable.js';
 import { isPuttyKey, puttyPublicBlob, readPuttyKey } from '../core/puttyKey.js';
+import { bitLength, leastRsaBits } from '../core/publicKey.js';
 import { parsePublicLine, isSecurityKey, readUserKey, type UserKey } from '../core/userKey.js';
 import { openSshKeyPem } from './sshClient.js';
 import { readWire, wireMpint, wireStrings } from '../core/wire.js';
@@ -8,6 +11,8 @@ import { readWire, wireMpint, wireStrings } from '../core/wire.js';
 export interface PrivateKey {
   /** RFC 4253 section 6.6; made of the private half. */
   publicBlob: Buffer;
+  /** PKCS#8 without a passphrase. */
+  pem(): string;
   /** The signature's blob. Throws for an algorithm that is none of the key's. */
   sign(data: Buffer, algorithm: string): Buffer;
 }
@@ -18,11 +23,24 @@ export type PrivateKeyResult =
   | { kind: 'wrongPassphrase' }
   /** The file only points to a security key. */
   | { kind: 'securityKey' }
+  /** It is encrypted in a way that can't be undone here; `name` may be empty. */
+  | { kind: 'cipherUnknown'; name: string }
+  /** It takes longer to open than anybody waits. */
+  | { kind: 'tooMuchWork' }
   | { kind: 'invalid' };
 
 const openSshArmour = /-----BEGIN OPENSSH PRIVATE KEY-----([^-]+)-----END/;
 
-/** Reads a private key's file text; `encrypted` where a passphrase is needed and none was given. Never throws. */
+/** What its passphrase is made into a key with; 100 rounds take some 4 s, and ssh-keygen takes 16 or 24. */
+const mostRounds = 256;
+
+/** Those of ssh-keygen -Z, and of older ones, that ssh2 can undo. */
+const openSshCiphers = /^(none|3des-cbc|aes(128|192|256)-(cbc|ctr)|aes(128|256)-gcm@openssh\.com)$/;
+
+/**
+ * Reads a private key's file text; `encrypted` where a passphrase is needed and none was given. With one it can take
+ * seconds: keyThread's does it where nothing has to wait. Never throws.
+ */
 export function readPrivateKey(text: string, passphrase: string | undefined): PrivateKeyResult {
   try {
     const read = readKeyObject(text, passphrase);
@@ -32,7 +50,7 @@ export function readPrivateKey(text: string, passphrase: string | undefined): Pr
     // As ssh does: a file whose two halves don't belong together is offered as one key and signs with another.
     return read.publicBlob && !read.publicBlob.equals(key.publicBlob) ? { kind: 'invalid' } : { kind: 'key', key };
   } catch {
-    return { kind: passphrase === undefined ? 'invalid' : 'wrongPassphrase' };
+    return { kind: 'invalid' };
   }
 }
 
@@ -48,17 +66,29 @@ function readKeyObject(text: string, passphrase: string | undefined): KeyObjectR
     return { kind: 'key', object: createPrivateKey({ key: jwk, format: 'jwk' }), publicBlob: read.publicBlob };
   }
   if (openSshArmour.test(text)) {
-    const publicBlob = openPart(text);
+    const { publicBlob, cipher, derivation, rounds } = openPart(text) ?? {};
     const open = publicBlob && readUserKey(publicBlob);
     if (!open) return { kind: 'invalid' };
     if (isSecurityKey(open)) return { kind: 'securityKey' };
+    if (!openSshCiphers.test(cipher!)) return { kind: 'cipherUnknown', name: cipher! };
+    if (derivation !== (cipher === 'none' ? 'none' : 'bcrypt')) return { kind: 'cipherUnknown', name: derivation! };
+    if (rounds! > mostRounds) return { kind: 'tooMuchWork' };
+    // bcrypt takes no empty one.
+    if (cipher !== 'none' && passphrase === '') return { kind: 'wrongPassphrase' };
     const read = openSshKeyPem(text.replace(/\r\n?/g, '\n'), passphrase);
     return read.kind === 'key' ? { kind: 'key', object: createPrivateKey(read.pem), publicBlob } : read;
   }
   if (!/-----BEGIN (RSA |EC |ENCRYPTED )?PRIVATE KEY-----/.test(text)) return { kind: 'invalid' };
   const isEncrypted = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text);
   if (isEncrypted && passphrase === undefined) return { kind: 'encrypted' };
-  return { kind: 'key', object: createPrivateKey({ key: text, ...(isEncrypted && { passphrase }) }) };
+  try {
+    return { kind: 'key', object: createPrivateKey({ key: text, ...(isEncrypted && { passphrase }) }) };
+  } catch (error) {
+    if (!isEncrypted) return { kind: 'invalid' };
+    // OpenSSL's and BoringSSL's words for what they can't decrypt; for a wrong passphrase they have many.
+    const isUnknown = /EVP_UNSUPPORTED|UNKNOWN_ALGORITHM|UNSUPPORTED_(CIPHER|ENCRYPTION)/.test(errorCode(error));
+    return isUnknown ? { kind: 'cipherUnknown', name: '' } : { kind: 'wrongPassphrase' };
+  }
 }
 
 const base64url = (data: Buffer) => data.toString('base64url');
@@ -127,20 +157,19 @@ const curves: Readonly<Record<string, { jwk: string; name: string; bytes: number
   'ecdsa-sha2-nistp521': { jwk: 'P-521', name: 'nistp521', bytes: 66, hash: 'sha512' },
 };
 
-/** RequiredRSASize, as ssh has it when nobody sets it; bits. */
-const leastRsaBits = 1024;
-
 function privateKeyOf(object: KeyObject): PrivateKey | undefined {
   const jwk = object.export({ format: 'jwk' });
   const part = (name: 'n' | 'e' | 'x' | 'y') => Buffer.from(jwk[name] ?? '', 'base64url');
   const wrapped = (algorithm: string, signature: Buffer) => wireStrings(algorithm, signature);
+  const pem = () => object.export({ format: 'pem', type: 'pkcs8' }) as string;
   const refuse = (algorithm: string): never => {
     throw new Error(`the key does not sign with ${algorithm}`);
   };
   switch (jwk.kty) {
     case 'RSA': {
-      if (unsigned(part('n')).length * 8 < leastRsaBits) return undefined;
+      if (bitLength(part('n')) < leastRsaBits) return undefined;
       return {
+        pem,
         publicBlob: Buffer.concat([wireStrings('ssh-rsa'), wireMpint(part('e')), wireMpint(part('n'))]),
         sign(data, algorithm) {
           const [, hash] = /^rsa-sha2-(256|512)$/.exec(algorithm) ?? [];
@@ -152,6 +181,7 @@ function privateKeyOf(object: KeyObject): PrivateKey | undefined {
       if (jwk.crv !== 'Ed25519') return undefined;
       const type = 'ssh-ed25519';
       return {
+        pem,
         publicBlob: wireStrings(type, part('x')),
         sign: (data, algorithm) => (algorithm === type ? wrapped(type, sign(null, data, object)) : refuse(algorithm)),
       };
@@ -161,6 +191,7 @@ function privateKeyOf(object: KeyObject): PrivateKey | undefined {
       if (!type || !curve) return undefined;
       const point = Buffer.concat([Buffer.of(4), part('x'), part('y')]);
       return {
+        pem,
         publicBlob: wireStrings(type, curve.name, point),
         sign(data, algorithm) {
           if (algorithm !== type) return refuse(algorithm);
@@ -181,22 +212,37 @@ function privateKeyOf(object: KeyObject): PrivateKey | undefined {
  * .ppk; undefined where there is nothing.
  */
 export function publicPart(text: string): UserKey | undefined {
-  const blob = isPuttyKey(text) ? puttyPublicBlob(text) : openSshArmour.test(text) ? openPart(text) : undefined;
+  const blob = isPuttyKey(text)
+    ? puttyPublicBlob(text)
+    : openSshArmour.test(text)
+      ? openPart(text)?.publicBlob
+      : undefined;
   return blob ? readUserKey(blob) : parsePublicLine(text);
 }
 
+interface OpenPart {
+  publicBlob: Buffer;
+  /** Printable. */
+  cipher: string;
+  derivation: string;
+  /** 0 without a derivation that counts them. */
+  rounds: number;
+}
+
 /** OpenSSH PROTOCOL.key: magic, cipher, kdf, kdf options, number of keys, public key. */
-function openPart(text: string): Buffer | undefined {
+function openPart(text: string): OpenPart | undefined {
   const data = Buffer.from(openSshArmour.exec(text)?.[1] ?? '', 'base64');
   const magic = 'openssh-key-v1\0';
   if (data.toString('latin1', 0, magic.length) !== magic) return undefined;
   return readWire(data.subarray(magic.length), (wire) => {
-    for (let skipped = 0; skipped < 3; skipped++) wire.string();
-    if (wire.uint32() < 1) wire.refuse();
-    const blob = wire.string();
+    const [cipher, derivation] = [printable(wire.text()), printable(wire.text())];
+    const options = wire.string();
+    const rounds = derivation === 'bcrypt' ? readWire(options, (inner) => (inner.string(), inner.uint32())) : 0;
+    if (rounds === undefined || wire.uint32() < 1) return wire.refuse();
+    const publicBlob = wire.string();
     // The private half, and the tag of a cipher that has one.
     wire.string();
     while (wire.left > 0) wire.byte();
-    return blob;
+    return { publicBlob, cipher, derivation, rounds };
   });
 }

@@ -375,11 +375,11 @@ export async function readConfigForwards(configFile: string | undefined): Promis
   return { forwards, problems: [...problems.values()], files: [...new Set([top, ...files])] };
 }
 
-/** The text of a private key's file. Throws a FailureError; on Unix also for a file that others can read, as ssh does. */
+/** The text of a private key's file. Throws a FailureError; on Unix also for one's own that others can read, as ssh does. */
 export async function readKeyFile(path: string): Promise<string> {
   try {
-    const { mode } = await stat(path);
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+    const { mode, uid } = await stat(path);
+    if (uid === process.getuid?.() && (mode & 0o077) !== 0)
       throw new FailureError({ kind: 'keyUnprotected', path, mode: mode & 0o777 });
     return await readFile(path, 'utf8');
   } catch (error) {

@@ -1,45 +1,52 @@
-// The engine's thread: a busy extension host does not stall a tunnel, and a busy tunnel does not stall the editor.
-import { parentPort } from 'node:worker_threads';
+// The engine's thread: a busy extension host does not stall a tunnel, and a busy tunnel does not stall the editor. Or, when
+// the engine starts it once more, the thread in which an encrypted key is opened.
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { failureOf } from '../core/failure.js';
+import type { Engine } from '../core/engine.js';
+import { openHere } from './keyThread.js';
 import { createEngine } from './reconciler.js';
-import type { FromWorker, Question, ToWorker } from './workerMessage.js';
+import type { FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
-const port = parentPort;
-if (!port) throw new Error('worker.js runs in a worker thread only');
+if (!parentPort) throw new Error('worker.js runs in a worker thread only');
+const { key } = workerData as WorkerData;
+if (key) parentPort.postMessage(openHere(key));
+else runEngine(parentPort);
 
-const engine = createEngine();
-const send = (message: FromWorker) => port.postMessage(message);
-engine.onEvent((event) => send({ kind: 'event', event }));
+function runEngine(port: MessagePort): void {
+  const engine = createEngine();
+  const send = (message: FromWorker) => port.postMessage(message);
+  engine.onEvent((event) => send({ kind: 'event', event }));
 
-port.on('message', (message: ToWorker) => {
-  switch (message.kind) {
-    case 'apply':
-      engine.apply(message.plan);
-      break;
-    case 'answer':
-      engine.answer(message.askId, message.reply);
-      break;
-    case 'question': {
-      const { request, question } = message;
-      // Nothing that is asked on the side may end the tunnels.
-      answerTo(question).then(
-        (value) => send({ kind: 'answer', request, value }),
-        (error: unknown) => send({ kind: 'refused', request, failure: failureOf(error) }),
-      );
-      break;
+  port.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'apply':
+        engine.apply(message.plan);
+        break;
+      case 'answer':
+        engine.answer(message.askId, message.reply);
+        break;
+      case 'question': {
+        const { request, question } = message;
+        // Nothing that is asked on the side may end the tunnels.
+        answerTo(engine, question).then(
+          (value) => send({ kind: 'answer', request, value }),
+          (error: unknown) => send({ kind: 'refused', request, failure: failureOf(error) }),
+        );
+        break;
+      }
+      case 'disconnect':
+        engine.disconnect(message.forward, message.client);
+        break;
+      case 'close':
+        void engine.close().then(() => {
+          send({ kind: 'closed' });
+          port.close();
+        });
     }
-    case 'disconnect':
-      engine.disconnect(message.forward, message.client);
-      break;
-    case 'close':
-      void engine.close().then(() => {
-        send({ kind: 'closed' });
-        port.close();
-      });
-  }
-});
+  });
+}
 
-async function answerTo({ name, args }: Question): Promise<unknown> {
+async function answerTo(engine: Engine, { name, args }: Question): Promise<unknown> {
   const method = engine[name] as (...args: unknown[]) => Promise<unknown>;
   return method(...args);
 }

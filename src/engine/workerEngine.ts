@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Engine, EngineEvent } from '../core/engine.js';
 import { FailureError } from '../core/failure.js';
-import type { Answered, FromWorker, Question, ToWorker } from './workerMessage.js';
+import type { Answered, FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
 /** How long the thread may take to close everything, in milliseconds; VS Code gives a deactivation about five seconds. */
 const closeMs = 3000;
@@ -21,7 +21,8 @@ export function startWorkerEngine(workerPath: string): Engine {
 
   const started = (): Worker => {
     if (worker) return worker;
-    const thread = new Worker(workerPath, { name: 'ssh-tunnels' });
+    const data: WorkerData = { path: workerPath };
+    const thread = new Worker(workerPath, { name: 'ssh-tunnels', workerData: data });
     worker = thread;
     thread.on('message', (message: FromWorker) => {
       if (message.kind === 'event') emit(message.event);

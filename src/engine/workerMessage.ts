@@ -3,6 +3,14 @@ import type { Engine, EngineEvent, Reply } from '../core/engine.js';
 import type { Failure } from '../core/failure.js';
 import type { ForwardId, Plan } from '../core/plan.js';
 
+/** What a thread of dist/worker.js is started with. */
+export interface WorkerData {
+  /** Of dist/worker.js. */
+  path: string;
+  /** The thread opens this encrypted key, says what it found (`OpenedKey`), and ends; absent: it is the engine. */
+  key?: { text: string; passphrase: string };
+}
+
 export type ToWorker =
   | { kind: 'apply'; plan: Plan }
   | { kind: 'answer'; askId: string; reply: Reply }

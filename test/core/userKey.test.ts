@@ -178,7 +178,7 @@ describe('a key of PuTTY', () => {
     const whole = text('ed25519-3');
     for (const [found, instead] of [
       ['Comment: a', 'Comment: b'],
-      ['Encryption: none', 'Encryption: nine'],
+      ['Encryption: none', 'Encryption: aes256-cbc'],
       [/Private-MAC: .*/, 'Private-MAC: 00'],
       [/Private-MAC: .*/, ''],
       ['Private-Lines: 1', 'Private-Lines: 9999'],
@@ -191,10 +191,25 @@ describe('a key of PuTTY', () => {
     }
   });
 
-  it('is none where it asks for more memory or time than any key needs', () => {
+  it('is not opened where it asks for more memory or time than any key needs, or for what nobody knows', () => {
     const whole = text('nistp256-3-encrypted');
-    for (const [name, value] of [['Memory', '99999999'], ['Memory', '262145'], ['Passes', '10001'], ['Parallelism', '0'], ['Salt', 'xx']]) // prettier-ignore
-      assert.equal(readPuttyKey(whole.replace(new RegExp(`Argon2-${name}: .*`), `Argon2-${name}: ${value}`), 'open sesame').kind, 'invalid', name); // prettier-ignore
+    const rows = [
+      ['Argon2-Memory', '9999999999', { kind: 'tooMuchWork' }],
+      ['Argon2-Memory', '65537', { kind: 'tooMuchWork' }],
+      ['Argon2-Passes', '1048577', { kind: 'tooMuchWork' }],
+      ['Argon2-Parallelism', '0', { kind: 'invalid' }],
+      ['Argon2-Parallelism', '1025', { kind: 'invalid' }],
+      ['Argon2-Salt', 'xx', { kind: 'invalid' }],
+      ['Key-Derivation', 'Argon3', { kind: 'cipherUnknown', name: 'Argon3' }],
+      ['Encryption', 'aes512-cbc', { kind: 'cipherUnknown', name: 'aes512-cbc' }],
+    ] as const;
+    for (const [name, value, expected] of rows)
+      for (const passphrase of [undefined, 'open sesame'])
+        assert.deepEqual(
+          readPuttyKey(whole.replace(new RegExp(`^${name}: .*`, 'm'), `${name}: ${value}`), passphrase),
+          expected,
+          `${name} ${value}`,
+        );
   });
 
   it('never throws, whatever stands in it', () =>

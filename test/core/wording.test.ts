@@ -202,6 +202,11 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
   ],
   keyUnreadable: ['ENOENT', 'EACCES'].map((code) => [{ kind: 'keyUnreadable', path: '/k', code }, '/k']),
   keyInvalid: [[{ kind: 'keyInvalid', path: '/k' }, '/k']],
+  keyCipherUnknown: [
+    [{ kind: 'keyCipherUnknown', path: '/k', cipher: 'x@y' }, '/k', 'with x@y, which', 'ssh-keygen -p -f /k'],
+    [{ kind: 'keyCipherUnknown', path: '/k', cipher: '' }, '/k', 'in a way that can’t', 'SSH agent'],
+  ],
+  keyTooMuchWork: [[{ kind: 'keyTooMuchWork', path: '/k' }, '/k', 'too long', 'SSH agent']],
   keyUnprotected: [[{ kind: 'keyUnprotected', path: '/k', mode: 0o644 }, '/k', '0644', 'chmod 600 /k']],
   passphraseWrong: [[{ kind: 'passphraseWrong', path: '/k' }, '/k']],
   keyNeedsAgent: [[{ kind: 'keyNeedsAgent', path: '/k_sk' }, 'ssh-add /k_sk']],
