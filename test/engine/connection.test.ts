@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
@@ -20,6 +21,7 @@ import { failureText } from '../../src/core/wording.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
+import { startHandMadeServer, string, type HandMadeServer } from '../support/handMadeServer.js';
 import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
 import { echo, exchange, startTarget, type Target } from '../support/targets.js';
 
@@ -99,6 +101,51 @@ describe('a connection', () => {
     const length = sshd.log().length;
     return () => sshd.log().slice(length);
   };
+
+  describe('to a server that lets in and hangs up', () => {
+    const made: HandMadeServer[] = [];
+    afterEach(async () => {
+      for (const server of made.splice(0)) await server.close();
+    });
+    /** `after`: messages that come in one piece with the word that it lets in. */
+    async function reachStrange(...after: readonly Buffer[]): Promise<EngineProbe> {
+      const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+      const point = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
+      const hostKey = {
+        blob: Buffer.concat([string('ssh-ed25519'), string(point)]),
+        sign: (data: Buffer) => Buffer.concat([string('ssh-ed25519'), string(sign(null, data, privateKey))]),
+      };
+      const honest = { kex: 'curve25519-sha256', hostKeyAlgorithm: 'ssh-ed25519', hostKey };
+      const server = await startHandMadeServer(honest, {}, async (session) => {
+        for (;;) {
+          const [kind] = await session.read();
+          if (kind === 5) session.send(Buffer.concat([Buffer.of(6), string('ssh-userauth')]));
+          if (kind === 50) session.send(Buffer.of(52), ...after);
+        }
+      });
+      made.push(server);
+      writeFileSync(file('strange'), `* ssh-ed25519 ${hostKey.blob.toString('base64')}\n`);
+      const { engine } = await start(reach(['Port', String(server.port)], ['UserKnownHostsFile', file('strange')]));
+      return engine;
+    }
+    const disconnect = (reason: number) =>
+      Buffer.concat([Buffer.of(1, 0, 0, 0, reason), string('no room'), string('')]);
+
+    it('is lost though its end comes with the word that it is let in', async () => {
+      const engine = await reachStrange(disconnect(2));
+      const { failure } = await engine.next('connectionLost');
+      assert.deepEqual(engine.kinds().slice(0, 3), ['connecting', 'connected', 'connectionLost']);
+      assert.deepEqual(failure, { kind: 'connectionLost', host: 'web01', reason: 'disconnected', detail: 'no room' });
+    });
+
+    it('is tried again after longer and longer', async () => {
+      const engine = await reachStrange(disconnect(11));
+      const attempts: number[] = [];
+      for (let count = 0; count < 4; count++) attempts.push((await engine.next('connectionLost')).attempt);
+      assert.deepEqual(attempts, [1, 2, 3, 4]);
+      assert.equal(engine.kinds().filter((kind) => kind === 'connected').length, 4);
+    });
+  });
 
   describe('checks the host key', () => {
     it('and connects without a word when known_hosts has it', async () => {

@@ -5,10 +5,11 @@ import { connect, type AddressInfo, type Server as NetServer } from 'node:net';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import type { Ask, Reply } from '../../src/core/engine.js';
-import { innermost } from '../../src/core/failure.js';
+import { failureOf, innermost } from '../../src/core/failure.js';
 import { failureText } from '../../src/core/wording.js';
 import type { DialPhase } from '../../src/engine/dial.js';
-import { dialHost } from '../../src/engine/dial.js';
+import { dialHost, type JumpHosts } from '../../src/engine/dial.js';
+import type { AskUser } from '../../src/engine/hostKeyCheck.js';
 import { createHops, type Opening } from '../../src/engine/hops.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
@@ -133,7 +134,8 @@ describe('what several share', () => {
     const first = hops.join('a', opening());
     const other = hops.join('a', opening({ abort: abort.signal }));
     abort.abort();
-    await assert.rejects(other);
+    await assert.rejects(other, (error) => failureOf(error).kind === 'cancelled');
+    await assert.rejects(hops.join('a', opening({ abort: abort.signal })), (error) => failureOf(error).kind === 'cancelled'); // prettier-ignore
     await (await first).leave();
     assert.equal(opened[0]!.closed, 1);
   });
@@ -290,6 +292,40 @@ describe('connections behind the same jump host', function () {
     const { ports } = await comeUp(config(...blocks));
     assert.equal(await echoed(ports['db02']!, 'two'), 'two');
     assert.equal(logins(), 1);
+  });
+
+  it('are asked for themselves when nobody answers for another one, at the first of two hops', async () => {
+    const unknown = block('bastion').replace(/UserKnownHostsFile .*/, `UserKnownHostsFile ${file('known_of_none')}`);
+    const far = 'ProxyJump bastion,db01';
+    const configFile = config(block('db01'), block('db02', far), block('db02', far).replace('Host db02', 'Host db03'), unknown); // prettier-ignore
+    const real: JumpHosts = createHops();
+    let joins = 0;
+    const hops: JumpHosts = { join: (key, opening) => (joins++, real.join(key, opening)) };
+    const dial = (host: string, ask: AskUser) =>
+      dialHost(
+        planned(host, [], { configFile }).host,
+        { abort: new AbortController(), cancelled: false },
+        { ask, memory: { secrets: new Map(), acceptedKeys: new Set() }, log: () => {}, hops },
+      );
+    let asked = () => {};
+    const isAsked = new Promise<void>((resolve) => (asked = resolve));
+    let cancel = () => {};
+    const background = dial('db02', (): Promise<Reply> => {
+      asked();
+      return new Promise((reply) => (cancel = () => reply({ kind: 'cancel' })));
+    });
+    await isAsked;
+    const asks: string[] = [];
+    const foreground = dial('db03', ({ kind }): Promise<Reply> => {
+      asks.push(kind);
+      return Promise.resolve({ kind: 'hostKey', accept: 'once' });
+    });
+    // One for each hop of the first, and the second waits for the last of them.
+    await eventually(() => assert.equal(joins, 3));
+    cancel();
+    await assert.rejects(background);
+    await (await foreground).session.close();
+    assert.deepEqual(asks, ['hostKey']);
   });
 
   it('do not cut one another when one is started again', async () => {
