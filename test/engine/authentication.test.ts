@@ -447,7 +447,10 @@ describe('authentication', () => {
       ]);
       const said = engine.events.filter((event) => event.kind === 'serverSaid');
       assert.deepEqual(said, [
-        { kind: 'serverSaid', connection: 'web01', about: 'login', text: 'Push\nSent to your phone.\nLook there.?[2J' },
+        {
+          ...{ kind: 'serverSaid', connection: 'web01', host: 'web01', about: 'login' },
+          text: 'Push\nSent to your phone.\nLook there.?[2J',
+        },
       ]);
       assert.doesNotMatch(allSaid(engine), /hidden-/);
     });
