@@ -1,5 +1,5 @@
 // Certificates of hosts (OpenSSH PROTOCOL.certkeys): read strictly, and judged as ssh does, or stricter.
-import { readPublicKey, verifySignature } from './publicKey.js';
+import { blobType, plainBlob, readPublicKey, verifySignature } from './publicKey.js';
 import { readList, readWire, wireStrings } from './wire.js';
 
 export interface HostCertificate {
@@ -57,8 +57,7 @@ function keyParts(plainType: string): number {
 
 /** Whether a key's blob calls itself a certificate, of whatever type. */
 export function isCertificate(blob: Buffer): boolean {
-  const length = blob.length < 4 ? 0 : blob.readUInt32BE(0);
-  return length <= 64 && /-cert-v\d\d@/.test(blob.toString('latin1', 4, 4 + length));
+  return /-cert-v\d\d@/.test(blobType(blob));
 }
 
 /** As in OpenSSH. */
@@ -72,7 +71,7 @@ export function parseHostCertificate(blob: Buffer): HostCertificate | undefined 
     wire.string(); // the nonce
     const keyAt = blob.length - wire.left;
     for (let skipped = 0; skipped < keyParts(plainType); skipped++) wire.string();
-    const plainKey = Buffer.concat([wireStrings(plainType), blob.subarray(keyAt, blob.length - wire.left)]);
+    const plainKey = plainBlob(Buffer.concat([wireStrings(plainType), blob.subarray(keyAt, blob.length - wire.left)]));
     if (!readPublicKey(plainKey)) wire.refuse();
     const serial = wire.uint64();
     const role = wire.uint32();
@@ -84,7 +83,7 @@ export function parseHostCertificate(blob: Buffer): HostCertificate | undefined 
     const criticalOptions = readOptions(wire.string()) ?? wire.refuse();
     if (!readOptions(wire.string())) wire.refuse();
     wire.string(); // reserved
-    const authority = Buffer.from(wire.string());
+    const authority = plainBlob(Buffer.from(wire.string()));
     const signedTo = blob.length - wire.left;
     const signature = wire.string();
     const algorithm = readWire(signature, (parts) => [parts.text(), parts.string()] as const)?.[0] ?? '';

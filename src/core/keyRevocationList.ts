@@ -1,7 +1,7 @@
 // RevokedHostKeys: a text of public keys, or a key revocation list (OpenSSH PROTOCOL.krl).
 import { createHash } from 'node:crypto';
-import { isCertificate, parseHostCertificate, type HostCertificate } from './hostCertificate.js';
-import { blobType, isWholeKey } from './knownHosts.js';
+import type { HostCertificate } from './hostCertificate.js';
+import { readKeyText } from './knownHosts.js';
 import { readList, readWire, type Wire } from './wire.js';
 
 export interface RevokedKeys {
@@ -34,11 +34,9 @@ function parseText(text: string): RevokedKeys | undefined {
   for (const line of text.split(/\r?\n/)) {
     const [type, key] = line.replace(/^[ \t]+/, '').split(/[ \t]+/);
     if (!type || type.startsWith('#')) continue;
-    const blob = Buffer.from(key ?? '', 'base64');
-    if (blob.toString('base64') !== key || blobType(blob) !== type) return undefined;
-    const plain = isCertificate(blob) ? parseHostCertificate(blob)?.plainKey : blob;
-    if (!plain || !isWholeKey(plain)) return undefined;
-    keys.add(plain.toString('base64'));
+    const read = readKeyText(type, key ?? '');
+    if (!read) return undefined;
+    keys.add(read.plain.toString('base64'));
   }
   return { keys, sha1: new Set(), sha256: new Set(), certificates: [] };
 }

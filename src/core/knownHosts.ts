@@ -4,11 +4,12 @@ import {
   certificateProblem,
   certificateType,
   isCertificate,
-  parseHostCertificate,
   plainHostKey,
   type CertificateProblem,
   type HostCertificate,
 } from './hostCertificate.js';
+import type { SharedLine } from './failure.js';
+import { blobType, plainBlob, wholeStrings } from './publicKey.js';
 
 /** One entry; a line that can't be read makes none. */
 export interface KnownHost {
@@ -18,8 +19,9 @@ export interface KnownHost {
   marker?: 'revoked' | 'cert-authority';
   /** As written: a comma list of patterns, or `|1|salt|hash`. */
   hosts: string;
+  /** The plain key's, also where a line revokes a certificate: that is, its key. */
   keyType: string;
-  /** The key's blob in base64. */
+  /** The plain key's blob (see plainBlob) in base64. */
   key: string;
 }
 
@@ -41,17 +43,40 @@ export const knownHostsCommand = 'KnownHostsCommand’s output';
 
 /** Reads a file's text. Blank lines, comments and lines that are no entry are passed over, as in ssh. */
 export function parseKnownHosts(text: string, file: string): KnownHost[] {
-  return text.split(/\r?\n/).flatMap((line, index) => {
-    const words = line.replace(/^[ \t]+/, '').split(/[ \t]+/);
+  return text.split('\n').flatMap((line, index) => {
+    // To ssh a NUL ends a line, too.
+    const words = line
+      .replace(/\0.*|\r$/s, '')
+      .replace(/^[ \t]+/, '')
+      .split(/[ \t]+/);
     const marker = words[0]?.startsWith('@') ? words.shift()!.slice(1) : undefined;
     const [hosts, keyType, key] = words;
     if (!hosts || hosts.startsWith('#') || !keyType || !key) return [];
     if (marker !== undefined && marker !== 'revoked' && marker !== 'cert-authority') return [];
-    const blob = Buffer.from(key, 'base64');
-    if (blob.toString('base64') !== key || blobType(blob) !== keyType) return [];
-    if (isCertificate(blob) ? marker !== 'revoked' || !parseHostCertificate(blob) : !isWholeKey(blob)) return [];
-    return [{ file, line: index + 1, hosts, keyType, key, ...(marker && { marker }) }];
+    const read = readKeyText(keyType, key);
+    if (!read || (read.isCertificate && marker !== 'revoked')) return [];
+    const { plain } = read;
+    return [{ file, line: index + 1, hosts, keyType: blobType(plain), key: plain.toString('base64'), ...(marker && { marker }) }]; // prettier-ignore
   });
+}
+
+/** A type as written, or as a blob names it: that of RSA keys may be an algorithm of theirs. */
+function keyTypeOf(name: string): string {
+  return name.replace(/^rsa-sha2-(?:256|512)(?=$|-cert-v01@openssh\.com$)/, 'ssh-rsa');
+}
+
+/** A key as text, its type and base64, as loosely as ssh reads it: the plain key's blob, also of a certificate. */
+export function readKeyText(type: string, encoded: string): { plain: Buffer; isCertificate: boolean } | undefined {
+  const base64 = encoded.replace(/[\t-\r ]/g, '');
+  const blob = Buffer.from(base64, 'base64');
+  // What Buffer passes over, ssh refuses.
+  if (blob.toString('base64') !== base64 || keyTypeOf(blobType(blob)) !== keyTypeOf(type)) return undefined;
+  if (isCertificate(blob)) {
+    const plain = plainHostKey(blob);
+    return plain && { plain, isCertificate: true };
+  }
+  // A line cut off is no key.
+  return (wholeStrings(blob) ?? []).length > 1 ? { plain: plainBlob(blob), isCertificate: false } : undefined;
 }
 
 /** Whether an entry's host field names the host; `name` is as `knownHostsName` prints it. */
@@ -169,16 +194,9 @@ function revokedBy(
   const [key, authority] = [plain, certificate?.authority].map((blob) => blob?.toString('base64'));
   const entry = mine.find((one) => {
     if (one.marker !== 'revoked') return false;
-    const revoked = plainOf(one);
-    return revoked === key || revoked === authority;
+    return one.key === key || one.key === authority;
   });
-  return entry && { kind: 'revoked', entry, isAuthority: plainOf(entry) !== key };
-}
-
-/** A line can revoke a certificate: that is, its key. */
-function plainOf({ keyType, key }: KnownHost): string {
-  if (!keyType.includes('-cert-')) return key;
-  return plainHostKey(Buffer.from(key, 'base64'))?.toString('base64') ?? key;
+  return entry && { kind: 'revoked', entry, isAuthority: entry.key !== key };
 }
 
 /**
@@ -188,6 +206,34 @@ function plainOf({ keyType, key }: KnownHost): string {
 export function otherNamesOf(entries: readonly KnownHost[], plain: Buffer): KnownHost[] {
   const key = plain.toString('base64');
   return entries.filter((entry) => entry.marker === undefined && entry.key === key && !entry.hosts.startsWith('|'));
+}
+
+/** Those of the names that no line has the key for. */
+export function missingHosts(entries: readonly KnownHost[], names: readonly string[], plain: Buffer): string[] {
+  const key = keyOf(plain);
+  return names.filter((name) => !entriesOf(entries, name).some((one) => one.marker === undefined && one.key === key));
+}
+
+/**
+ * The first line of a file that `ssh-keygen -R name` would take away although it holds for other hosts, too; `address` is
+ * the host's own, which ssh writes beside its name.
+ */
+export function sharedLine(
+  entries: readonly KnownHost[],
+  name: string,
+  address: string | undefined,
+  file: string,
+): SharedLine | undefined {
+  const own = [name, address].map((text) => text?.toLowerCase());
+  const found = entriesOf(entries, name).find(
+    (one) => one.file === file && one.marker === undefined && !isOnlyFor(one.hosts, own),
+  );
+  return found && { line: found.line, hosts: found.hosts };
+}
+
+/** Whether an entry's host field names none but these, in lower case; a hashed one names one host. */
+function isOnlyFor(hosts: string, names: readonly (string | undefined)[]): boolean {
+  return hosts.startsWith('|') || hosts.toLowerCase().split(',').every((host) => names.includes(host)); // prettier-ignore
 }
 
 /** The types of keys and certificates that are offered, best first, where nothing is known. */
@@ -220,15 +266,20 @@ export function orderKeyTypes(
   ];
 }
 
-/** What a server's proved keys change in known_hosts; lines are of the file that was read, from 1. */
+function keyOf(blob: Buffer): string {
+  return plainBlob(blob).toString('base64');
+}
+
+/** What a server's keys change in known_hosts; lines are of the file that was read, from 1. */
 export interface HostKeyUpdate {
+  /** Still to be proved. */
   added: readonly Buffer[];
   removed: readonly KnownHost[];
 }
 
 /**
- * What UpdateHostKeys does for a host that is known by a plain key of a user's file: keys that the server proved to have
- * are added, and its lines with others removed. As in ssh nothing is done where lines have patterns or other names beside
+ * What UpdateHostKeys does for a host that is known by a plain key of a user's file: of the keys that the server `named`,
+ * those that are `wanted` and new are added, once they are proved; its lines with keys that were not named are removed. As in ssh nothing is done where lines have patterns or other names beside
  * it, where an authority or a revocation holds for it, or one of the keys is known by another name. `address` is the host's own
  * where CheckHostIP counts it in.
  */
@@ -236,27 +287,22 @@ export function planUpdate(
   entries: readonly KnownHost[],
   name: string,
   address: string | undefined,
-  proved: readonly Buffer[],
+  named: readonly Buffer[],
+  wanted: readonly Buffer[],
 ): HostKeyUpdate | undefined {
-  const keys = new Set(proved.map((blob) => blob.toString('base64')));
-  if (keys.size === 0) return undefined;
+  if (wanted.length === 0) return undefined;
+  const [keys, there] = [wanted, named].map((blobs) => new Set(blobs.map(keyOf))) as [Set<string>, Set<string>];
   const mine = entriesOf(entries, name);
   if (mine.length === 0 || mine.some(({ marker }) => marker !== undefined)) return undefined;
   const allowed = [name, address].map((text) => text?.toLowerCase());
-  const isSimple = ({ hosts }: KnownHost) =>
-    hosts.startsWith('|') ||
-    hosts
-      .toLowerCase()
-      .split(',')
-      .every((host) => allowed.includes(host));
-  if (!mine.every(isSimple)) return undefined;
+  if (!mine.every(({ hosts }) => isOnlyFor(hosts, allowed))) return undefined;
   // A type that can't be checked here may still be the server's.
-  const removed = mine.filter(({ key, keyType }) => !keys.has(key) && offeredTypes.some((type) => type === keyType));
+  const removed = mine.filter(({ key, keyType }) => !there.has(key) && offeredTypes.some((type) => type === keyType));
   const touched = new Set([...keys, ...removed.map(({ key }) => key)]);
   const isOurs = (entry: KnownHost) =>
     mine.includes(entry) || (address !== undefined && matchesHost(entry.hosts, address));
   if (entries.some((entry) => touched.has(entry.key) && !isOurs(entry))) return undefined;
-  const added = proved.filter((blob) => !mine.some(({ key }) => key === blob.toString('base64')));
+  const added = wanted.filter((blob) => !mine.some(({ key }) => key === keyOf(blob)));
   return added.length + removed.length > 0 ? { added, removed } : undefined;
 }
 
@@ -279,19 +325,4 @@ export function printKnownHost(name: string, blob: Buffer, salt?: Buffer): strin
 /** `SHA256:...` without padding, as `ssh-keygen -l` prints it. */
 export function fingerprint(blob: Buffer): string {
   return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
-}
-
-/** The type that a key's blob names in its first string, or `''` where it holds none. */
-export function blobType(blob: Buffer): string {
-  if (blob.length < 4) return '';
-  const length = blob.readUInt32BE(0);
-  return length <= 64 && blob.length >= 4 + length ? blob.toString('latin1', 4, 4 + length) : '';
-}
-
-/** Whether a key's blob consists of whole strings, the type and at least one more: a line cut off is no key. */
-export function isWholeKey(blob: Buffer): boolean {
-  let at = 0;
-  let strings = 0;
-  for (; at + 4 <= blob.length; strings++) at += 4 + blob.readUInt32BE(at);
-  return at === blob.length && strings > 1;
 }

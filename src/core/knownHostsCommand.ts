@@ -18,7 +18,8 @@ export function expandCommand(
   if (program === undefined) return { ok: false, detail: 'it is empty' };
   let detail: string | undefined;
   const expand = (word: string) =>
-    word.replace(/%(.?)|\$\{([^}]*)\}/gsu, (whole, token?: string, name?: string) => {
+    word.replace(/%(.?)|\$\{([^}]*)(\}?)/gsu, (whole, token?: string, name?: string, end?: string) => {
+      if (end === '') detail ??= `${whole} is not closed`;
       const value = token === undefined ? env[name!] : Object.hasOwn(tokens, token) ? tokens[token] : undefined;
       if (value === undefined) detail ??= `${whole} is not known`;
       return value ?? '';

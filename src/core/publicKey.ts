@@ -1,17 +1,17 @@
 // Public keys and signatures as SSH writes them (RFC 4253 section 6.6): read by bounds, so that bytes of strangers never throw.
 import { createPublicKey, verify, type KeyObject } from 'node:crypto';
-import { readList } from './wire.js';
+import { readList, readWire, unsignedNumber, wireMpint, wireStrings } from './wire.js';
 
 /** The strings that bytes consist of (RFC 4251 section 5); undefined when there is anything else among them. */
 export function wholeStrings(data: Buffer): readonly Buffer[] | undefined {
   return readList(data, (wire) => wire.string());
 }
 
-/** The bytes of a number that is not negative, without leading zeroes; undefined for another. RFC 4251 section 5, mpint. */
-export function unsignedNumber(mpint: Buffer): Buffer | undefined {
-  if (mpint.length > 0 && mpint[0]! & 0x80) return undefined;
-  const first = mpint.findIndex((byte) => byte !== 0);
-  return first < 0 ? Buffer.alloc(0) : mpint.subarray(first);
+/** The type that a key's blob names in its first string, or `''` where it holds none. */
+export function blobType(blob: Buffer): string {
+  if (blob.length < 4) return '';
+  const length = blob.readUInt32BE(0);
+  return length <= 64 && blob.length >= 4 + length ? blob.toString('latin1', 4, 4 + length) : '';
 }
 
 /** How many bits a number without leading zeroes has. */
@@ -40,8 +40,31 @@ const rsaHashes: Readonly<Record<string, string>> = {
   'ssh-rsa': 'sha1',
 };
 
-/** OpenSSH's RequiredRSASize, and the longest modulus that OpenSSL takes. */
-const rsaBits = { fewest: 1024, most: 16_384 };
+/** OpenSSH reads no RSA key that is shorter, whatever RequiredRSASize says. */
+export const leastRsaBits = 1024;
+/** The longest modulus that OpenSSL takes. */
+const mostRsaBits = 16_384;
+
+const rsaTypes = ['ssh-rsa', 'rsa-sha2-256', 'rsa-sha2-512'];
+
+function rsaParts(blob: Buffer): { e: Buffer; n: Buffer } | undefined {
+  return readWire(blob, (wire) => (rsaTypes.includes(wire.text()) ? { e: wire.mpint(), n: wire.mpint() } : wire.refuse())); // prettier-ignore
+}
+
+/** The length of a plain RSA key's modulus, of any length; undefined for what is none. */
+export function rsaBits(blob: Buffer): number | undefined {
+  const parts = rsaParts(blob);
+  return parts && bitLength(parts.n);
+}
+
+/**
+ * The one blob of a plain key that stands for all that say the same, as ssh compares keys: of RSA's, the type may be one of
+ * its algorithms, and numbers may have zeroes before them.
+ */
+export function plainBlob(blob: Buffer): Buffer {
+  const parts = rsaParts(blob);
+  return parts ? Buffer.concat([wireStrings('ssh-rsa'), wireMpint(parts.e), wireMpint(parts.n)]) : blob;
+}
 
 function ed25519Key(fields: readonly Buffer[]): KeyObject | undefined {
   const [point] = fields;
@@ -60,7 +83,7 @@ function rsaKey(fields: readonly Buffer[]): KeyObject | undefined {
   const [e, n] = fields.map(unsignedNumber);
   if (fields.length !== 2 || !e || !n) return undefined;
   const bits = bitLength(n);
-  if (bits < rsaBits.fewest || bits > rsaBits.most || e.length > 8) return undefined;
+  if (bits < leastRsaBits || bits > mostRsaBits || e.length > 8) return undefined;
   return createPublicKey({
     key: { kty: 'RSA', e: e.toString('base64url'), n: n.toString('base64url') },
     format: 'jwk',

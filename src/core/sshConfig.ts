@@ -39,6 +39,10 @@ export interface HostConfig {
   revokedHostKeysFile?: string;
   /** The key's picture is shown with the question whether to accept it. */
   visualHostKey: boolean;
+  /** RequiredRSASize: the fewest bits of an RSA key, of the host and of the user; shorter than 1024 none is taken anyway. */
+  requiredRsaBits: number;
+  /** NoHostAuthenticationForLocalhost: a host at a loopback address may have any key. */
+  trustsLocalhost: boolean;
   /** The address that was connected to must not be known with another key. */
   checkHostIp: boolean;
   /** Whether further keys that the server proves to have go to known_hosts. */
@@ -252,6 +256,8 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     ...(set('knownhostscommand') && { knownHostsCommand: one('knownhostscommand')! }),
     ...(set('revokedhostkeys') && { revokedHostKeysFile: path(unquote(one('revokedhostkeys')!)) }),
     visualHostKey: yes('visualhostkey', false),
+    requiredRsaBits: number('requiredrsasize', 1024),
+    trustsLocalhost: yes('nohostauthenticationforlocalhost', false),
     checkHostIp: yes('checkhostip', false),
     updateHostKeys: updating((one('updatehostkeys') ?? 'no').toLowerCase()),
     preferredAuthentications: (one('preferredauthentications') ?? 'publickey,keyboard-interactive,password')

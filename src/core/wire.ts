@@ -41,10 +41,7 @@ export function readWire<T>(data: Buffer, read: (wire: Wire) => T): T | undefine
       return bytes.includes(0) ? refuse() : bytes.toString('utf8');
     },
     mpint() {
-      const bytes = wire.string();
-      if (bytes.length > 0 && bytes[0]! >= 0x80) return refuse();
-      const start = bytes.findIndex((byte) => byte !== 0);
-      return start < 0 ? bytes.subarray(bytes.length) : bytes.subarray(start);
+      return unsignedNumber(wire.string()) ?? refuse();
     },
     refuse,
   };
@@ -55,6 +52,13 @@ export function readWire<T>(data: Buffer, read: (wire: Wire) => T): T | undefine
     if (error instanceof Malformed) return undefined;
     throw error;
   }
+}
+
+/** The bytes of a number that is not negative, without leading zeroes; undefined for another. RFC 4251 section 5, mpint. */
+export function unsignedNumber(mpint: Buffer): Buffer | undefined {
+  if (mpint.length > 0 && mpint[0]! >= 0x80) return undefined;
+  const first = mpint.findIndex((byte) => byte !== 0);
+  return first < 0 ? Buffer.alloc(0) : mpint.subarray(first);
 }
 
 /** The items that fill the bytes; undefined as for `readWire`. */
@@ -86,7 +90,6 @@ export function wireUint32(value: number): Buffer {
 
 /** A number that is not negative, from its bytes, the highest first. */
 export function wireMpint(number: Buffer): Buffer {
-  const first = number.findIndex((byte) => byte !== 0);
-  const bytes = first < 0 ? Buffer.alloc(0) : number.subarray(first);
+  const bytes = unsignedNumber(Buffer.concat([Buffer.of(0), number]))!;
   return wireStrings(bytes.length > 0 && bytes[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), bytes]) : bytes);
 }

@@ -6,24 +6,26 @@ import { FailureError, errorCode, type Failure } from '../core/failure.js';
 import { isCertificate, parseHostCertificate, type CertificateProblem } from '../core/hostCertificate.js';
 import { revocationOf } from '../core/keyRevocationList.js';
 import {
-  blobType,
   fingerprint,
   judgeHostKey,
   knownHostsCommand,
+  missingHosts,
   orderKeyTypes,
   otherNamesOf,
   parseKnownHosts,
   planUpdate,
   printKnownHost,
+  sharedLine,
   withoutLines,
+  type HostKeyUpdate,
   type HostNames,
   type KnownHost,
   type ShownKey,
 } from '../core/knownHosts.js';
-import { bitLength, readPublicKey } from '../core/publicKey.js';
+import { blobType, leastRsaBits, plainBlob, readPublicKey, rsaBits } from '../core/publicKey.js';
 import { randomArt } from '../core/randomArt.js';
 import { knownHostsName, type HostConfig } from '../core/sshConfig.js';
-import { readWire } from '../core/wire.js';
+import { provableKeys } from './hostKeyProofs.js';
 import { askKnownHostsCommand } from './knownHostsCommand.js';
 import { appendLines, readKnownHosts, readRevokedKeys, rewriteFile } from './knownHostsFiles.js';
 
@@ -40,12 +42,12 @@ export interface HostKeyCheck {
   verify(blob: Buffer, address?: string): Promise<void>;
   /** The server has shown by its signature that the accepted key is its own: stores what is to be. */
   proven(): Promise<void>;
-  /** Keys that the server has proved to have over the accepted connection (hostkeys-prove-00@openssh.com): UpdateHostKeys. */
-  proved(blobs: readonly Buffer[]): Promise<void>;
+  /** What the server names as its keys over the accepted connection (hostkeys-00@openssh.com): UpdateHostKeys. */
+  named(blobs: readonly Buffer[], prove: ProveKeys): Promise<void>;
 }
 
-/** OpenSSH's RequiredRSASize. */
-const leastRsaBits = 1024;
+/** Resolves with those of the keys that the server proves to have (hostkeys-prove-00@openssh.com). Never rejects. */
+export type ProveKeys = (blobs: readonly Buffer[]) => Promise<readonly Buffer[]>;
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8);
@@ -70,7 +72,7 @@ export async function createHostKeyCheck(
   // ssh writes to the first one; /dev/null there means: remember nothing.
   const file = userFiles[0] === '/dev/null' ? undefined : userFiles[0];
   const revoked = config.revokedHostKeysFile === undefined ? undefined : await readRevokedKeys(config.revokedHostKeysFile); // prettier-ignore
-  const entries = await readKnownHosts([...userFiles, ...config.globalKnownHostsFiles]);
+  const readEntries = () => readKnownHosts([...userFiles, ...config.globalKnownHostsFiles]);
   const printed = async (reason: 'ORDER' | 'HOSTNAME' | 'ADDRESS', searched: string, blob?: Buffer) => {
     if (config.knownHostsCommand === undefined) return [];
     const tokens = {
@@ -83,22 +85,13 @@ export async function createHostKeyCheck(
     };
     return askKnownHostsCommand(config.knownHostsCommand, tokens, signal, log);
   };
-  const knownKeyTypes = orderKeyTypes([...entries, ...(await printed('ORDER', name))], names);
+  const knownKeyTypes = orderKeyTypes([...(await readEntries()), ...(await printed('ORDER', name))], names);
 
   /** What was accepted, until it is proved; `hosts` are the names to remember it by. */
   let shown: { plain: Buffer; identity?: string; hosts: readonly string[] } | undefined;
   let isUpdatable = false;
   let addressName: string | undefined;
 
-  const store = async (lines: string, what: string) => {
-    if (file === undefined) return;
-    try {
-      await appendLines(file, lines);
-    } catch (error) {
-      // As in ssh: the connection was allowed, the file is for the next time.
-      log(`${file} could not be written (${errorCode(error)}): ${what} is not remembered.`);
-    }
-  };
   const printLines = (hosts: readonly string[], blob: Buffer) =>
     config.hashKnownHosts
       ? hosts.map((host) => printKnownHost(host, blob, randomBytes(20))).join('')
@@ -110,11 +103,18 @@ export async function createHostKeyCheck(
       shown = undefined;
       const key = plainOf(blob, name);
       const facts = { host: name, keyType: blobType(key.plain), fingerprint: fingerprint(key.plain) };
-      checkKey(name, key.plain);
+      checkKey(name, key.plain, config.requiredRsaBits);
       const what = revoked && revocationOf(revoked, key.plain, key.certificate);
       if (what) throw new FailureError({ kind: 'hostKeyRevoked', what, ...factsOf(what, key, facts), file: config.revokedHostKeysFile! }); // prettier-ignore
 
+      if (config.trustsLocalhost && address !== undefined && isLoopback(address)) {
+        log(`The key of ${name} is taken as it is: it is at ${address}, and NoHostAuthenticationForLocalhost is set.`);
+        return;
+      }
+
       const lines = await printed('HOSTNAME', name, blob);
+      // Another connection may have learnt it since this one began.
+      const entries = await readEntries();
       const verdict = judgeHostKey(entries, names, key, Date.now(), config.algorithms.caSignature, lines);
       const lax = config.strictHostKeyChecking === 'no';
       if (verdict.kind === 'revoked') {
@@ -124,7 +124,8 @@ export async function createHostKeyCheck(
       }
       if (verdict.kind === 'changed') {
         const { file, line, keyType: knownType } = verdict.entry;
-        throw new FailureError({ kind: 'hostKeyChanged', ...facts, file, line, knownType, lax });
+        const shared = sharedLine(entries, name, address && withPort(address, config.port), file);
+        throw new FailureError({ kind: 'hostKeyChanged', ...facts, file, line, knownType, lax, ...(shared && { shared }) }); // prettier-ignore
       }
       if (verdict.kind === 'certificateRefused')
         throw new FailureError(certificateFailure(names.principal, verdict.problem));
@@ -137,7 +138,11 @@ export async function createHostKeyCheck(
       const isNewAddress = addressState?.kind === 'unknown';
       addressName = isNewAddress || addressState?.kind === 'known' ? wanted : undefined;
       const other = addressState?.kind === 'changed' ? addressState.entry : undefined;
-      const conflict = (): Failure => ({ kind: 'hostAddressChanged', ...facts, address: wanted!, file: other!.file, line: other!.line }); // prettier-ignore
+      const conflict = (): Failure => {
+        const { file, line } = other!;
+        const shared = sharedLine(entries, wanted!, undefined, file);
+        return { kind: 'hostAddressChanged', ...facts, address: wanted!, file, line, ...(shared && { shared }) };
+      };
       if (other && (config.strictHostKeyChecking === 'yes' || config.strictHostKeyChecking === 'accept-new'))
         throw new FailureError(conflict());
       if (other && lax) log(`The key of ${name} is not the one that line ${other.line} of ${other.file} has for ${wanted}.`); // prettier-ignore
@@ -151,10 +156,10 @@ export async function createHostKeyCheck(
       }
       const hosts = verdict.kind === 'known' ? [] : [name, ...(isNewAddress ? [wanted!] : [])];
       const identity = `${name} ${key.plain.toString('base64')}${other ? ` ${wanted}` : ''}`;
+      if (verdict.kind === 'unknown' && config.strictHostKeyChecking === 'yes')
+        throw new FailureError({ kind: 'hostKeyUnknown', ...facts, because: 'strict' });
       if (accepted.has(identity)) return;
       if (verdict.kind === 'unknown') {
-        if (config.strictHostKeyChecking === 'yes')
-          throw new FailureError({ kind: 'hostKeyUnknown', ...facts, because: 'strict' });
         if (lax || config.strictHostKeyChecking === 'accept-new') {
           shown = { plain: key.plain, hosts };
           return;
@@ -187,33 +192,48 @@ export async function createHostKeyCheck(
       const { plain, identity, hosts } = shown;
       shown = undefined;
       if (identity !== undefined) accepted.add(identity);
-      if (hosts.length > 0) await store(printLines(hosts, plain), `the key of ${hosts.join(' and ')}`);
+      if (hosts.length === 0 || file === undefined) return;
+      try {
+        await appendLines(file, async () => {
+          const left = missingHosts(await readKnownHosts([file]), hosts, plain);
+          return left.length > 0 ? printLines(left, plain) : '';
+        });
+      } catch (error) {
+        // As in ssh: the connection was allowed, the file is for the next time.
+        log(`${file} could not be written (${errorCode(error)}): the key of ${hosts.join(' and ')} is not remembered.`);
+      }
     },
 
-    async proved(blobs) {
+    async named(blobs, prove) {
       if (!isUpdatable || file === undefined || config.updateHostKeys === 'no') return;
       isUpdatable = false;
-      const keys = blobs.filter((blob) => readPublicKey(blob) && isAllowed(blob, config.algorithms.hostKey));
+      const keys = provableKeys(blobs).filter(
+        (blob) => isAllowed(blob, config.algorithms.hostKey) && !isTooShort(blob, config.requiredRsaBits),
+      );
       const now = await readKnownHosts(userFiles);
-      const update = planUpdate(now, name, addressName, keys);
+      const update = planUpdate(now, name, addressName, blobs, keys);
       if (!update) return;
-      const { added, removed } = update;
+      const { added, removed } = await provenOf(update, prove);
+      if (added.length + removed.length === 0) return;
       if (config.updateHostKeys === 'ask') {
         log(`${name} has other keys than ${file}: ${added.length} new, ${removed.length} gone. With UpdateHostKeys ask nothing is changed here; connect once with ssh for it.`); // prettier-ignore
         return;
       }
-      const lines = added
-        .map((blob) => printLines([name, ...(addressName === undefined ? [] : [addressName])], blob))
-        .join('');
+      const hosts = [name, ...(addressName === undefined ? [] : [addressName])];
+      const linesBeside = (now: readonly KnownHost[]) =>
+        added
+          .filter((blob) => missingHosts(now, [name], blob).length > 0)
+          .map((blob) => printLines(hosts, blob))
+          .join('');
       try {
-        if (removed.length === 0) await appendLines(file, lines);
+        if (removed.length === 0) await appendLines(file, async () => linesBeside(await readKnownHosts([file])));
         else
           for (const one of new Set([file, ...removed.map((entry) => entry.file)])) {
             const gone = removed.filter((entry) => entry.file === one);
             await rewriteFile(one, (text) => {
               const found = stillThere(text, one, gone);
               const rest = withoutLines(text, new Set(found));
-              return one === file ? withLines(rest, lines) : rest;
+              return one === file ? withLines(rest, linesBeside(parseKnownHosts(text, one))) : rest;
             });
           }
       } catch (error) {
@@ -225,6 +245,13 @@ export async function createHostKeyCheck(
         log(`Old key of ${name} removed from ${entry.file}: ${entry.keyType} ${fingerprint(Buffer.from(entry.key, 'base64'))}`); // prettier-ignore
     },
   };
+}
+
+/** What is left of an update when the server has been asked for proofs: as in ssh, nothing goes where one is missing. */
+async function provenOf({ added, removed }: HostKeyUpdate, prove: ProveKeys): Promise<HostKeyUpdate> {
+  if (added.length === 0) return { added, removed };
+  const proved = await prove(added);
+  return { added: proved, removed: proved.length === added.length ? removed : [] };
 }
 
 /** The lines, from 1, of those entries that the text still has where they were read or elsewhere. */
@@ -242,7 +269,7 @@ function withLines(text: string, lines: string): string {
 
 /** A certificate with its key, or a plain key. Throws a FailureError for a certificate that no authority can have made. */
 function plainOf(blob: Buffer, host = ''): ShownKey {
-  if (!isCertificate(blob)) return { plain: blob };
+  if (!isCertificate(blob)) return { plain: plainBlob(blob) };
   const certificate = parseHostCertificate(blob);
   if (certificate?.isSigned) return { plain: certificate.plainKey, certificate };
   const reason = certificate ? 'signature' : 'malformed';
@@ -250,15 +277,19 @@ function plainOf(blob: Buffer, host = ''): ShownKey {
 }
 
 /** Throws a FailureError for what is no key, or none that is safe. */
-function checkKey(host: string, plain: Buffer): void {
-  if (readPublicKey(plain)) return;
-  const modulus = readWire(plain, (wire) =>
-    wire.text() === 'ssh-rsa' ? [wire.mpint(), wire.mpint()] : wire.refuse(),
-  )?.[1];
-  const bits = modulus && bitLength(modulus);
+function checkKey(host: string, plain: Buffer, requiredRsaBits: number): void {
+  const bits = rsaBits(plain);
   if (bits !== undefined && bits < leastRsaBits)
     throw new FailureError({ kind: 'hostKeyTooShort', host, bits, least: leastRsaBits });
-  throw new FailureError({ kind: 'handshakeFailed', host, detail: 'the host key can’t be read' });
+  if (bits !== undefined && isTooShort(plain, requiredRsaBits))
+    throw new FailureError({ kind: 'hostKeyTooShort', host, bits, least: requiredRsaBits, isAsked: true });
+  if (!readPublicKey(plain))
+    throw new FailureError({ kind: 'handshakeFailed', host, detail: 'the host key can’t be read' });
+}
+
+function isTooShort(plain: Buffer, requiredRsaBits: number): boolean {
+  const bits = rsaBits(plain);
+  return bits !== undefined && bits < requiredRsaBits;
 }
 
 function factsOf<F extends { keyType: string; fingerprint: string }>(
@@ -288,6 +319,22 @@ function certificateFailure(host: string, problem: CertificateProblem): Failure 
   }
 }
 
+function isLoopback(address: string): boolean {
+  const plain = withoutMapping(address);
+  return loopback.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
+}
+
+/** An IPv4 address that is written as one of IPv6. */
+function withoutMapping(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '');
+}
+
+/** An address as known_hosts has it. */
+function withPort(address: string, port: number): string {
+  const plain = withoutMapping(address);
+  return port === 22 ? plain : `[${plain}]:${port}`;
+}
+
 /** The name under which CheckHostIP looks the address up; undefined where it doesn't: as in ssh. */
 function addressOf(
   { checkHostIp, port }: HostConfig,
@@ -296,9 +343,8 @@ function addressOf(
   { certificate }: ShownKey,
 ): string | undefined {
   if (!checkHostIp || address === undefined || certificate) return undefined;
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  if (loopback.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')) return undefined;
-  const written = port === 22 ? plain : `[${plain}]:${port}`;
+  if (isLoopback(address)) return undefined;
+  const written = withPort(address, port);
   return written === name ? undefined : written;
 }
 

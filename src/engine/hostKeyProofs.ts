@@ -1,5 +1,5 @@
 // The host keys that a server says it has (OpenSSH PROTOCOL section 2.5), and which of them it proves.
-import { readPublicKey, verifySignature, wholeStrings } from '../core/publicKey.js';
+import { plainBlob, readPublicKey, verifySignature, wholeStrings } from '../core/publicKey.js';
 import { wireStrings } from '../core/wire.js';
 
 export interface ProofContext {
@@ -12,33 +12,32 @@ export interface ProofContext {
 const mostKeys = 64;
 
 /**
- * Calls `proved` with the keys that the server has signed this session with, unless there is none. Certificates, damaged
- * keys and types that can't be checked here are not asked for; a list that names a key twice is not taken, as in ssh.
+ * Of the blobs that a server named as its keys, those that it can be asked to prove: no certificates, damaged keys and types
+ * that can't be checked here. None of a list that names one twice, as in ssh.
  */
-export function proveHostKeys(
-  named: readonly Buffer[],
-  proved: (blobs: readonly Buffer[]) => void,
-  { sessionId, ask }: ProofContext,
-): void {
-  const blobs = named
-    .slice(0, mostKeys)
-    .filter((blob) => readPublicKey(blob) !== undefined)
-    .map((blob) => Buffer.from(blob));
-  const isTwice = new Set(blobs.map((blob) => blob.toString('base64'))).size < blobs.length;
-  if (blobs.length === 0 || isTwice) return;
+export function provableKeys(named: readonly Buffer[]): readonly Buffer[] {
+  const blobs = named.slice(0, mostKeys).filter((blob) => readPublicKey(blob) !== undefined);
+  const isTwice = new Set(blobs.map((blob) => plainBlob(blob).toString('base64'))).size < blobs.length;
+  return isTwice ? [] : blobs;
+}
+
+/** Resolves with those of the keys that the server has signed this session with; none when it does not answer to all. */
+export function proveHostKeys(blobs: readonly Buffer[], { sessionId, ask }: ProofContext): Promise<readonly Buffer[]> {
   const session = Buffer.from(sessionId);
-  ask(blobs, (answer) => {
-    const proofs = answer && wholeStrings(answer);
-    if (proofs?.length !== blobs.length) return;
-    const sound = blobs.filter((blob, index) => {
-      const data = wireStrings('hostkeys-prove-00@openssh.com', session, blob);
-      return algorithmsOf(blob).some((algorithm) => verifySignature(blob, algorithm, data, proofs[index]!));
+  return new Promise((resolve) => {
+    ask(blobs, (answer) => {
+      const proofs = answer && wholeStrings(answer);
+      if (proofs?.length !== blobs.length) return resolve([]);
+      const sound = blobs.filter((blob, index) => {
+        const data = wireStrings('hostkeys-prove-00@openssh.com', session, blob);
+        return algorithmsOf(blob).some((algorithm) => verifySignature(blob, algorithm, data, proofs[index]!));
+      });
+      resolve(sound);
     });
-    if (sound.length > 0) proved(sound);
   });
 }
 
 function algorithmsOf(blob: Buffer): readonly string[] {
-  const { type } = readPublicKey(blob)!;
-  return type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type];
+  const type = readPublicKey(blob)?.type;
+  return type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : type === undefined ? [] : [type];
 }

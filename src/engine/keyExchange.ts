@@ -2,7 +2,8 @@
 import { createHash, createPublicKey, diffieHellman, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { plainHostKey } from '../core/hostCertificate.js';
-import { bitLength, readPublicKey, unsignedNumber, verifySignature } from '../core/publicKey.js';
+import { bitLength, readPublicKey, verifySignature } from '../core/publicKey.js';
+import { unsignedNumber } from '../core/wire.js';
 
 const certificate = '-cert-v01@openssh.com';
 

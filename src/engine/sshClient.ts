@@ -14,6 +14,7 @@ import { printable, printableLines } from '../core/printable.js';
 import type { Algorithms } from '../core/sshConfig.js';
 import { offeredAlgorithms, type NothingToOffer } from './algorithms.js';
 import { createEnding } from './ending.js';
+import type { ProveKeys } from './hostKeyCheck.js';
 import { proveHostKeys } from './hostKeyProofs.js';
 import { isHostKey, keyExchangeHooks } from './keyExchange.js';
 import type { AuthAnswer, AuthTransport } from './userauth.js';
@@ -38,8 +39,11 @@ export interface SshOptions {
   verifyHostKey(blob: Buffer): Promise<void>;
   /** The server has signed the first key exchange with the key that was said yes to; called once, before any secret is sent. */
   hostKeyProven?(): void;
-  /** Further keys that the server has proved to have, and no others (hostkeys-prove-00@openssh.com); after it is ready, if at all. */
-  hostKeysProved?(blobs: readonly Buffer[]): void;
+  /**
+   * The server names its host keys (hostkeys-00@openssh.com), which may be any bytes; called once after it is ready, if at
+   * all. `prove` resolves with those of the given ones that it proves to have.
+   */
+  hostKeysNamed?(blobs: readonly Buffer[], prove: ProveKeys): void;
   /** Logs in; resolves when that is done, or nothing is left to try. Throws a FailureError. */
   authenticate(transport: AuthTransport): Promise<void>;
   /** Hands on what the server tells who logs in (RFC 4252 section 5.4); printable. */
@@ -196,6 +200,8 @@ interface AuthProtocol {
 
 interface SshError extends Error {
   level?: string;
+  /** Of the server's own goodbye (RFC 4253 section 11.1); a string is the system's. */
+  code?: number | string;
   reason?: number;
 }
 
@@ -217,6 +223,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     let verdict: { blob: Buffer } | { failure: Failure } | undefined;
     let heard: string | undefined;
     let compared: Compared | undefined;
+    let debugs = 0;
     let hostSignature: Buffer | undefined;
     let authentication: { end(): void } = { end() {} };
 
@@ -269,9 +276,10 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       if (verdict && 'failure' in verdict) fail({ kind: 'failure', failure: verdict.failure });
       else if (error.level === 'client-timeout') end({ reason: 'keepalive' });
       else if (error.level === 'client-socket') end({ reason: 'reset', detail: errorCode(error) });
-      // The server's own goodbye, which ssh2 hands on with the disconnect code and no level.
-      else if (phase === 'authentication') fail({ kind: 'denied', detail: said });
       else if (phase === 'handshake') fail(handshakeEnd(said));
+      // All others are ssh2's own words for what it can't read.
+      else if (typeof error.code !== 'number') end({ reason: 'reset', detail: said });
+      else if (phase === 'authentication') fail({ kind: 'denied', detail: said });
       else end({ reason: 'disconnected', detail: said });
     });
     client.on('handshake', () => {
@@ -462,8 +470,10 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         if (phase === 'handshake') compared = comparedLists(text, compared);
         const [, said] = /^Debug output from server: (.*)$/s.exec(text) ?? [];
         if (said === undefined) return;
+        if (phase === 'handshake') return;
         if (notes.length < mostNotes) notes.push(said);
-        options.log(printable(text));
+        if (debugs++ < mostDebugs) options.log(printable(text));
+        if (debugs === mostDebugs) options.log('What else the server says for debugging is left out');
       },
     });
     authentication = takeAuthentication(internals._protocol, options, {
@@ -475,15 +485,19 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     let wereKeysNamed = false;
     // ssh2 proves them by looser rules, and ends with an error at a key that it doesn't know.
     handlers.GLOBAL_REQUEST = (_protocol, name, wantReply, data) => {
-      if (name === 'hostkeys-00@openssh.com' && phase === 'ready' && !wereKeysNamed && options.hostKeysProved) {
+      if (name === 'hostkeys-00@openssh.com' && phase === 'ready' && !wereKeysNamed) {
         wereKeysNamed = true;
-        proveHostKeys(data as readonly Buffer[], options.hostKeysProved, {
-          sessionId: internals._protocol._kex.sessionID,
-          ask(blobs, answer) {
-            internals._callbacks.push((hasFailed, proofs) => answer(hasFailed || !proofs ? undefined : proofs));
-            internals._protocol.openssh_hostKeysProve(blobs.map((blob) => ({ getPublicSSH: () => blob })));
-          },
-        });
+        const named = (data as readonly Buffer[]).map((blob) => Buffer.from(blob));
+        options.hostKeysNamed?.(named, (asked) =>
+          proveHostKeys(asked, {
+            sessionId: internals._protocol._kex.sessionID,
+            ask(blobs, answer) {
+              if (phase !== 'ready') return answer(undefined);
+              internals._callbacks.push((hasFailed, proofs) => answer(hasFailed || !proofs ? undefined : proofs));
+              internals._protocol.openssh_hostKeysProve(blobs.map((blob) => ({ getPublicSSH: () => blob })));
+            },
+          }),
+        );
       }
       if (wantReply) internals._protocol.requestFailure();
     };
@@ -600,6 +614,9 @@ const cancelMs = 2_000;
 
 /** What the server says between two answers: one that never stops must not fill the memory. */
 const mostNotes = 20;
+
+/** Of a server's SSH_MSG_DEBUG in a session, for the log. */
+const mostDebugs = 100;
 
 /** Of a server's list that are kept, and of a name (RFC 4250 section 4.6.1). */
 const mostNames = 100;
@@ -751,7 +768,7 @@ export function openSshKeyPem(text: string, passphrase: string | undefined): Ope
   if (key instanceof Error) {
     // ssh2 tells these apart by its message alone.
     if (/no passphrase given/i.test(key.message)) return { kind: 'encrypted' };
-    return { kind: passphrase === undefined ? 'invalid' : 'wrongPassphrase' };
+    return { kind: /integrity check failed -- bad|unable to authenticate data/.test(key.message) ? 'wrongPassphrase' : 'invalid' }; // prettier-ignore
   }
   return key.isPrivateKey() ? { kind: 'key', pem: key.getPrivatePEM() } : { kind: 'invalid' };
 }

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import {
-  blobType,
   fingerprint,
   judgeHostKey,
   knownHostsCommand,
@@ -14,9 +13,11 @@ import {
   parseKnownHosts,
   planUpdate,
   printKnownHost,
+  sharedLine,
   withoutLines,
   type KnownHost,
 } from '../../src/core/knownHosts.js';
+import { blobType } from '../../src/core/publicKey.js';
 import { askEach, hasOpenSsh, run } from '../support/openSsh.js';
 
 /** A key's blob as on the wire: its strings, the type first. */
@@ -59,6 +60,27 @@ describe('parseKnownHosts', () => {
   for (const [what, text, found] of table)
     it(`reads ${what}`, () =>
       assert.deepEqual(parseKnownHosts(`\n${text}\n`, 'f'), found ? [{ ...entry, line: 2, ...found }] : []));
+
+  it('reads RSA keys by the names of their algorithms, and numbers with zeroes before them, as ssh does', () => {
+    const padded = blobOf('ssh-rsa', Buffer.from([0, 1, 0, 1]), Buffer.concat([Buffer.of(0, 0), Buffer.alloc(257, 7)]));
+    for (const [type, blob] of [
+      ['rsa-sha2-256', rsa],
+      ['rsa-sha2-512', rsa],
+      ['ssh-rsa', padded],
+      ['ssh-rsa', blobOf('rsa-sha2-512', Buffer.from([1, 0, 1]), Buffer.alloc(257, 7))],
+    ] as const)
+      for (const marker of ['', '@revoked ', '@cert-authority '])
+        assert.deepEqual(
+          parseKnownHosts(`${marker}web01 ${type} ${blob.toString('base64')}`, 'f').map(({ keyType, key }) => [keyType, key]),
+          [['ssh-rsa', rsa.toString('base64')]],
+        ); // prettier-ignore
+    assert.deepEqual(parseKnownHosts(`web01 rsa-sha2-512 ${key}`, 'f'), []);
+  });
+
+  it('passes over blanks that are none to the words of a line, as ssh does', () => {
+    for (const text of [`${key}\v`, `${key.slice(0, 9)}\f${key.slice(9)}`, `${key.slice(0, 9)}\r${key.slice(9)}`, `${key}\0A`])
+      assert.deepEqual(parseKnownHosts(`@revoked web01 ssh-ed25519 ${text}`, 'f'), [{ ...entry, line: 1, marker: 'revoked' }]); // prettier-ignore
+  });
 
   it('counts every line', () => {
     const text = ['# known', line('a', ed25519(1)), 'garbage', line('b', rsa)].join('\r\n');
@@ -233,8 +255,8 @@ describe('orderKeyTypes', () => {
 
 describe('UpdateHostKeys', () => {
   const [old, kept, fresh] = [ed25519(1), rsa, ed25519(3)];
-  const plan = (text: string, proved: Buffer[], name = 'web01', address?: string) =>
-    planUpdate(parseKnownHosts(text, 'f'), name, address, proved);
+  const plan = (text: string, wanted: Buffer[], name = 'web01', address?: string, named = wanted) =>
+    planUpdate(parseKnownHosts(text, 'f'), name, address, named, wanted);
   const text = [line('web01', old), line('web01', kept), line('db', ed25519(9))].join('\n');
 
   it('adds what is new and removes what is gone', () => {
@@ -246,9 +268,15 @@ describe('UpdateHostKeys', () => {
     );
   });
 
+  it('keeps what the server named, though it is not wanted', () => {
+    const update = plan(text, [fresh], 'web01', undefined, [old, kept, fresh]);
+    assert.deepEqual(update, { added: [fresh], removed: [] });
+    assert.equal(plan(text, [kept], 'web01', undefined, [old, kept, fresh]), undefined);
+  });
+
   const untouched: [string, string, Buffer[], string?][] = [
     ['nothing is new', text, [old, kept]],
-    ['nothing was proved', text, []],
+    ['nothing is wanted', text, []],
     ['the host is not known', text, [fresh], 'other'],
     ['a line has a pattern', `${line('web*', old)}`, [fresh]],
     ['a line has another name', `${line('web01,db', old)}`, [fresh]],
@@ -263,6 +291,19 @@ describe('UpdateHostKeys', () => {
   it('takes the address beside the name, where CheckHostIP counts it in', () => {
     assert.equal(plan(line('web01,192.0.2.7', old), [fresh]), undefined);
     assert.equal(plan(line('web01,192.0.2.7', old), [fresh], 'web01', '192.0.2.7')?.removed.length, 1);
+  });
+
+  it('tells which line ssh-keygen -R would take from other hosts, too', () => {
+    const found = (text: string, address?: string) => sharedLine(parseKnownHosts(text, 'f'), 'web01', address, 'f');
+    assert.deepEqual(found(`${line('web01', old)}\n${line('web*', kept)}`), { line: 2, hosts: 'web*' });
+    assert.deepEqual(found(line('WEB01,db', old)), { line: 1, hosts: 'WEB01,db' });
+    assert.deepEqual(found(line('web01,192.0.2.7', old)), { line: 1, hosts: 'web01,192.0.2.7' });
+    assert.equal(found(line('WEB01,192.0.2.7', old), '192.0.2.7'), undefined);
+    assert.equal(
+      found(`@revoked ${line('*', old)}\n@cert-authority ${line('*', old)}\n${line('db*', old)}`),
+      undefined,
+    );
+    assert.equal(found(printKnownHost('web01', old, Buffer.alloc(20, 1))), undefined);
   });
 
   it('takes lines out and leaves the rest byte for byte', () => {
@@ -327,14 +368,17 @@ describe('known_hosts beside ssh-keygen', () => {
       .array(fc.tuple(fc.constantFrom('', '', '', '!'), pattern), { minLength: 1, maxLength: 3 })
       .map((patterns) => patterns.map((parts) => parts.join('')).join(','));
     const publicKey = fc.constantFrom(...publicKeys);
-    const damaged = fc.tuple(publicKey, fc.nat(100), fc.constantFrom('', '!', ' ', '=', 'A')).map(([key, at, put]) => {
-      const cut = key.length - 9 - 1 - at;
-      return put === '' ? key.slice(0, cut) : key.slice(0, cut) + put + key.slice(cut);
-    });
+    const damaged = fc
+      .tuple(publicKey, fc.nat(100), fc.constantFrom('', '!', ' ', '=', 'A', '\v', '\f'))
+      .map(([key, at, put]) => {
+        const cut = key.length - 9 - 1 - at;
+        return put === '' ? key.slice(0, cut) : key.slice(0, cut) + put + key.slice(cut);
+      });
     const key = fc.oneof(
       { weight: 6, arbitrary: publicKey },
       { weight: 1, arbitrary: damaged },
       { weight: 1, arbitrary: publicKey.map((text) => text.replace(/^\S+/, 'ssh-rsa')) },
+      { weight: 1, arbitrary: publicKey.map((text) => text.replace(/^\S+/, 'rsa-sha2-512')) },
       { weight: 1, arbitrary: fc.constantFrom('', 'ssh-ed25519', 'ssh-ed25519 AAAA', '1024 35 123456789') },
     );
     const marker = fc.constantFrom('', '', '', '', '', '@revoked ', '@cert-authority ', '@revoked  ', '@other ', '@');

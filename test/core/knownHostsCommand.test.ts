@@ -15,6 +15,9 @@ describe('KnownHostsCommand', () => {
     ['/usr/bin/keys %x', '%x is not known'],
     ['/usr/bin/keys %', '% is not known'],
     ['/usr/bin/keys ${NOBODY}', '${NOBODY} is not known'],
+    ['/usr/bin/keys ${WHO', '${WHO is not closed'],
+    ['/usr/bin/keys ${WHO%h', '${WHO%h is not closed'],
+    ['/usr/bin/keys ${}', '${} is not known'],
     ['/usr/bin/keys "a', 'a quote is not closed'],
     ['  ', 'it is empty'],
   ];

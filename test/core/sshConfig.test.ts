@@ -142,6 +142,12 @@ describe('the options that ssh -G prints', () => {
       config: 'ProxyJump ssh://ann@gw.example.com:2022',
       expected: { proxyJump: [{ host: 'gw.example.com', user: 'ann', port: 2022 }] },
     },
+    { title: 'the length of RSA keys', config: 'RequiredRSASize 3072', expected: { requiredRsaBits: 3072 } },
+    {
+      title: 'trust in localhost',
+      config: 'NoHostAuthenticationForLocalhost yes',
+      expected: { trustsLocalhost: true },
+    },
     { title: 'a host key’s alias', config: 'HostKeyAlias web', expected: { hostKeyAlias: 'web' } },
     ...(
       [
@@ -191,6 +197,8 @@ describe('the options that ssh -G prints', () => {
       strictHostKeyChecking: 'ask',
       hashKnownHosts: false,
       visualHostKey: false,
+      requiredRsaBits: 1024,
+      trustsLocalhost: false,
       checkHostIp: false,
       updateHostKeys: 'yes',
       preferredAuthentications: ['publickey', 'keyboard-interactive', 'password'],
@@ -252,6 +260,8 @@ describe('hostConfig', () => {
       strictHostKeyChecking: 'ask',
       hashKnownHosts: false,
       visualHostKey: false,
+      requiredRsaBits: 1024,
+      trustsLocalhost: false,
       checkHostIp: false,
       updateHostKeys: 'no',
       preferredAuthentications: ['publickey', 'keyboard-interactive', 'password'],

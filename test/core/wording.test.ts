@@ -132,6 +132,18 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
       { kind: 'hostKeyChanged', ...key, file: knownHostsCommand, line: 1, knownType: 'ssh-rsa', lax: false },
       'KnownHostsCommand',
     ],
+    [
+      {
+        kind: 'hostKeyChanged',
+        ...key,
+        ...place,
+        knownType: 'ssh-rsa',
+        lax: false,
+        shared: { line: 5, hosts: '*.lan' },
+      },
+      `edit ${place.file} by hand: line 5`,
+      '“*.lan”',
+    ],
   ],
   hostAddressChanged: [
     [
@@ -151,7 +163,15 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     ]),
     [{ kind: 'hostKeyRevoked', what: 'key', ...key, file: '/etc/ssh/revoked' }, '[web01]:2222', '/etc/ssh/revoked'],
   ],
-  hostKeyTooShort: [[{ kind: 'hostKeyTooShort', host: 'web01', bits: 768, least: 1024 }, 'web01', '768', '1024']],
+  hostKeyTooShort: [
+    [{ kind: 'hostKeyTooShort', host: 'web01', bits: 768, least: 1024 }, 'web01', '768', 'not safe', '1024'],
+    [
+      { kind: 'hostKeyTooShort', host: 'web01', bits: 2048, least: 3072, isAsked: true },
+      '2048',
+      'RequiredRSASize',
+      '3072',
+    ],
+  ],
   hostCertificateExpired: [
     [{ kind: 'hostCertificateExpired', host: 'web01', until: Date.UTC(2026, 2, 5, 14, 30) }, 'web01', '5 March 2026, 14:30 UTC'], // prettier-ignore
   ],

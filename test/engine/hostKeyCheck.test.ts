@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import type { Reply } from '../../src/core/engine.js';
 import { failureOf, type Failure } from '../../src/core/failure.js';
 import { hostConfig, parseOptionLines } from '../../src/core/sshConfig.js';
-import { createHostKeyCheck, type HostKeyCheck, type Question } from '../../src/engine/hostKeyCheck.js';
+import { wholeStrings } from '../../src/core/publicKey.js';
+import { wireStrings } from '../../src/core/wire.js';
+import { createHostKeyCheck, type HostKeyCheck, type ProveKeys, type Question } from '../../src/engine/hostKeyCheck.js';
 import { keygen, publicKey } from '../support/sshd.js';
 
 // An address that is not of loopback can't be connected to in a test; ssh leaves CheckHostIP out for all others.
@@ -60,6 +62,7 @@ describe('a check of a host’s key', () => {
       () => undefined,
       (error: unknown): Failure => failureOf(error),
     );
+  const proveAll = (blobs: readonly Buffer[]) => Promise.resolve(blobs);
   const line = (hosts: string, name = 'shown') => `${hosts} ${keys[name]!.line}\n`;
 
   describe('with CheckHostIP', () => {
@@ -190,12 +193,13 @@ describe('a check of a host’s key', () => {
     writeFileSync(file('global'), line('web01'));
     const system = await check('', [update]);
     assert.equal(await verdict(system), undefined);
-    await system.proved([keys['shown']!.blob, keys['third']!.blob]);
+    const both = [keys['shown']!.blob, keys['third']!.blob];
+    await system.named(both, proveAll);
     rmSync(file('global'));
     const stranger = await check('', [update, 'stricthostkeychecking accept-new']);
     assert.equal(await verdict(stranger), undefined);
     await stranger.proven();
-    await stranger.proved([keys['shown']!.blob, keys['third']!.blob]);
+    await stranger.named(both, proveAll);
     assert.equal(known(), line('web01'));
   });
 
@@ -212,11 +216,159 @@ describe('a check of a host’s key', () => {
       const made = await check(undefined, [`updatehostkeys ${update}`], reply);
       assert.equal(await verdict(made), undefined);
       await made.proven();
-      await made.proved(both);
+      await made.named(both, proveAll);
       assert.equal(known(), lines);
     }
     assert.ok(logged.some((text) => text.includes('UpdateHostKeys ask')));
     assert.equal(asked.length, 3);
+  });
+
+  describe('with UpdateHostKeys', () => {
+    const [shown, other, third] = ['shown', 'other', 'third'].map((name) => () => keys[name]!.blob) as [() => Buffer, () => Buffer, () => Buffer]; // prettier-ignore
+    /** What the server was asked to prove, and known_hosts then. */
+    const update = async (
+      named: readonly Buffer[],
+      prove: ProveKeys,
+      text = line('web01') + line('web01', 'other'),
+    ) => {
+      const made = await check(text, ['updatehostkeys yes']);
+      assert.equal(await verdict(made), undefined);
+      const proofs: Buffer[] = [];
+      await made.named(named, (blobs) => (proofs.push(...blobs), prove(blobs)));
+      return { proofs, known: known() };
+    };
+    const proveNone = () => Promise.resolve([]);
+
+    it('asks for a proof of what is new alone, and keeps what the server named', async () => {
+      assert.deepEqual(await update([shown(), other(), third()], proveAll), {
+        proofs: [third()],
+        known: line('web01') + line('web01', 'other') + line('web01', 'third'),
+      });
+      assert.deepEqual(await update([shown(), other()], proveNone), {
+        proofs: [],
+        known: line('web01') + line('web01', 'other'),
+      });
+    });
+
+    it('removes what the server does not name, without a proof of the rest', async () =>
+      assert.deepEqual(await update([shown()], proveNone), { proofs: [], known: line('web01') }));
+
+    it('removes nothing where a proof is missing, but takes what was proved', async () => {
+      const before = line('web01') + line('web01', 'other');
+      assert.deepEqual(await update([shown(), third()], proveNone), { proofs: [third()], known: before });
+      keygen(file('fourth'));
+      const fourth = publicKey(file('fourth.pub'));
+      const half = (blobs: readonly Buffer[]) => Promise.resolve(blobs.filter((blob) => blob.equals(third())));
+      const named = [shown(), third(), Buffer.from(fourth.split(' ')[1]!, 'base64')];
+      assert.equal((await update(named, half)).known, before + line('web01', 'third'));
+    });
+
+    it('keeps the line of a key that the server names twice, or that is not allowed here', async () => {
+      const before = line('web01') + line('web01', 'other');
+      assert.equal((await update([shown(), shown()], proveAll)).known, before);
+      execFileSync('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', file('rsa')]);
+      const rsa = publicKey(file('rsa.pub'));
+      const blob = Buffer.from(rsa.split(' ')[1]!, 'base64');
+      const text = `${line('web01')}web01 ${rsa}\n`;
+      for (const option of ['hostkeyalgorithms ssh-ed25519', 'requiredrsasize 3072'])
+        for (const lines of [text, line('web01')]) {
+          const made = await check(lines, ['updatehostkeys yes', option]);
+          assert.equal(await verdict(made), undefined);
+          await made.named([shown(), blob], proveAll);
+          assert.equal(known(), lines);
+        }
+    });
+
+    it('writes a key once where two connections learn it', async () => {
+      const both = await Promise.all([check(line('web01'), ['updatehostkeys yes']), check(undefined, ['updatehostkeys yes'])]); // prettier-ignore
+      for (const made of both) assert.equal(await verdict(made), undefined);
+      await Promise.all(both.map((made) => made.named([shown(), third()], proveAll)));
+      assert.equal(known(), line('web01') + line('web01', 'third'));
+    });
+  });
+
+  it('asks once, and writes once, for two connections to the same new host', async () => {
+    const reply = { kind: 'hostKey', accept: 'remember' } as const;
+    const [one, later, beside] = [await check(undefined, [], reply), await check(undefined, [], reply), await check(undefined, [], reply)]; // prettier-ignore
+    accepted = new Set();
+    assert.equal(await verdict(beside), undefined);
+    assert.equal(await verdict(one), undefined);
+    await one.proven();
+    await beside.proven();
+    assert.equal(asked.length, 2);
+    assert.equal(await verdict(later), undefined);
+    await later.proven();
+    assert.equal(asked.length, 2);
+    assert.equal(known(), line('web01'));
+  });
+
+  it('lets StrictHostKeyChecking yes count more than what was accepted before', async () => {
+    const once = await check('', [], { kind: 'hostKey', accept: 'once' });
+    assert.equal(await verdict(once), undefined);
+    await once.proven();
+    assert.equal(await verdict(await check('')), undefined);
+    const failure = await verdict(await check('', ['stricthostkeychecking yes']));
+    assert.ok(failure?.kind === 'hostKeyUnknown' && failure.because === 'strict');
+  });
+
+  it('names the line that ssh-keygen -R would take from other hosts, too', async () => {
+    for (const [text, shared] of [
+      [line('web01', 'other'), undefined],
+      [line('web01', 'other') + line('*', 'third'), { line: 2, hosts: '*' }],
+      [line(`web01,${address}`, 'other'), undefined],
+      [line(`web01,db01`, 'other'), { line: 1, hosts: 'web01,db01' }],
+    ] as const) {
+      const failure = await verdict(await check(text));
+      assert.ok(failure?.kind === 'hostKeyChanged');
+      assert.deepEqual(failure.shared, shared);
+    }
+    const made = await check(line('web01') + line(`${address},db01`, 'other'), ['checkhostip yes', 'stricthostkeychecking yes']); // prettier-ignore
+    const failure = await verdict(made);
+    assert.ok(failure?.kind === 'hostAddressChanged');
+    assert.deepEqual(failure.shared, { line: 2, hosts: `${address},db01` });
+  });
+
+  it('takes any key at a loopback address where NoHostAuthenticationForLocalhost is set, but none that is revoked', async () => {
+    const options = ['nohostauthenticationforlocalhost yes', 'updatehostkeys yes'];
+    const text = line('web01', 'other');
+    for (const at of ['127.0.0.1', '127.8.9.1', '::1', '::ffff:127.0.0.1']) {
+      const made = await check(text, options);
+      assert.equal(await verdict(made, keys['shown']!.blob, at), undefined);
+      await made.proven();
+      await made.named([keys['shown']!.blob], proveAll);
+    }
+    assert.equal(known(), text);
+    assert.deepEqual(asked, []);
+    assert.equal((await verdict(await check(text, options)))?.kind, 'hostKeyChanged');
+    const through = await check(text, options);
+    await assert.rejects(through.verify(keys['shown']!.blob, undefined));
+    writeFileSync(file('revoked'), `${keys['shown']!.line}\n`);
+    const made = await check(text, [...options, `revokedhostkeys ${file('revoked')}`]);
+    assert.equal((await verdict(made, keys['shown']!.blob, '127.0.0.1'))?.kind, 'hostKeyRevoked');
+  });
+
+  it('refuses a revoked RSA key whose numbers are written otherwise', async () => {
+    execFileSync('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', file('revokedRsa')]);
+    const [, encoded] = publicKey(file('revokedRsa.pub')).split(' ');
+    const [type, e, n] = wholeStrings(Buffer.from(encoded!, 'base64'))!;
+    const padded = wireStrings(type!, e!, Buffer.concat([Buffer.of(0), n!]));
+    const made = await check(`@revoked * rsa-sha2-512 ${encoded}\n`, ['stricthostkeychecking no']);
+    assert.equal((await verdict(made, padded))?.kind, 'hostKeyRevoked');
+  });
+
+  it('refuses an RSA key that is shorter than RequiredRSASize asks', async () => {
+    execFileSync('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', file('short')]);
+    const shortKey = publicKey(file('short.pub'));
+    const blob = Buffer.from(shortKey.split(' ')[1]!, 'base64');
+    const text = `web01 ${shortKey}\n`;
+    assert.equal(await verdict(await check(text, ['requiredrsasize 2048']), blob), undefined);
+    assert.deepEqual(await verdict(await check(text, ['requiredrsasize 2049']), blob), {
+      kind: 'hostKeyTooShort',
+      host: 'web01',
+      bits: 2048,
+      least: 2049,
+      isAsked: true,
+    });
   });
 
   it('refuses an RSA key that is too short', async () => {

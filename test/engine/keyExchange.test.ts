@@ -15,6 +15,8 @@ import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import fc from 'fast-check';
 import { FailureError } from '../../src/core/failure.js';
 import type { Algorithms } from '../../src/core/sshConfig.js';
+import type { ProveKeys } from '../../src/engine/hostKeyCheck.js';
+import { provableKeys } from '../../src/engine/hostKeyProofs.js';
 import { checkAnswer, checkGroup, groupHalf, namedGroupHalf, startHybrid } from '../../src/engine/keyExchange.js';
 import { DialError, openSession, type DialEnd, type SshSession } from '../../src/engine/sshClient.js';
 import { createUserAuth } from '../../src/engine/userauth.js';
@@ -79,9 +81,9 @@ describe('a key exchange', function () {
     known?: readonly string[];
     /** What was shown as the host's key, and whether it is accepted. */
     verify?(blob: Buffer): Promise<void>;
-    hostKeysProved?(blobs: readonly Buffer[]): void;
+    hostKeysNamed?(blobs: readonly Buffer[], prove: ProveKeys): void;
   }
-  const open = async (port: number, { algorithms = {}, known = [], verify = async () => {}, hostKeysProved }: Try) => {
+  const open = async (port: number, { algorithms = {}, known = [], verify = async () => {}, hostKeysNamed }: Try) => {
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     const verified: Buffer[] = [];
@@ -101,7 +103,7 @@ describe('a key exchange', function () {
           await createUserAuth(transport).none();
         },
         serverSaid() {},
-        ...(hostKeysProved && { hostKeysProved }),
+        ...(hostKeysNamed && { hostKeysNamed }),
         keepaliveSeconds: 0,
         keepaliveCount: 3,
         log() {},
@@ -451,7 +453,12 @@ describe('a key exchange', function () {
       const server = await startHandMadeServer({ ...curve, hostKey }, {}, serve);
       servers.push(server);
       const proved: Buffer[][] = [];
-      const { session } = await open(server.port, { hostKeysProved: (blobs) => proved.push([...blobs]) });
+      const { session } = await open(server.port, {
+        hostKeysNamed: (blobs, prove) => {
+          const asked = provableKeys(blobs);
+          if (asked.length > 0) void prove(asked).then((sound) => sound.length > 0 && proved.push([...sound]));
+        },
+      });
       assert.ok(session);
       await eventually(() => until(proved));
       return { proved, session };

@@ -2,16 +2,22 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   lstatSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
+import fsPromises, { type FileHandle } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -73,7 +79,6 @@ describe('a known_hosts file', () => {
     writeFileSync(file, 'a\n');
     const { ino } = statSync(file);
     await rewriteFile(file, (text) => text);
-    await rewriteFile(file, () => undefined);
     assert.equal(statSync(file).ino, ino);
     const interrupted = rewriteFile(file, (text) => {
       writeFileSync(file, `${text}b\n`);
@@ -87,6 +92,72 @@ describe('a known_hosts file', () => {
       { code: 'ENOENT' },
     );
     assert.equal(existsSync(join(folder, 'none')), false);
+  });
+
+  it('keeps what another program appends to the old one while it is replaced', async function () {
+    if (process.platform === 'win32') this.skip();
+    writeFileSync(file, 'gone\na\n');
+    const other = openSync(file, 'a');
+    const { rename } = fsPromises;
+    // Behind the comparison, so that the new file can't have it.
+    fsPromises.rename = (from, to) => {
+      writeSync(other, 'b\n');
+      return rename(from, to);
+    };
+    syncBuiltinESMExports();
+    try {
+      await rewriteFile(file, (text) => text.replace('gone\n', ''));
+    } finally {
+      fsPromises.rename = rename;
+      syncBuiltinESMExports();
+      closeSync(other);
+    }
+    assert.equal(readFileSync(file, 'utf8'), 'a\nb\n');
+  });
+
+  it('gets its lines also where another program replaces it at that moment', async function () {
+    if (process.platform === 'win32') this.skip();
+    writeFileSync(file, 'a\n');
+    let isReplaced = false;
+    await whileWriting(
+      file,
+      (write) => {
+        if (isReplaced) return write();
+        isReplaced = true;
+        writeFileSync(`${file}.new`, 'a\nb\n');
+        renameSync(`${file}.new`, file);
+        return write();
+      },
+      () => appendLines(file, 'c\n'),
+    );
+    assert.equal(readFileSync(file, 'utf8'), 'a\nb\nc\n');
+  });
+
+  it('keeps a line that another program appends while there is no room for ours', async () => {
+    writeFileSync(file, 'a\n');
+    const full = Object.assign(new Error('no room'), { code: 'ENOSPC' });
+    let calls = 0;
+    const failing = whileWriting(
+      file,
+      (write) => {
+        if (calls++ > 0) return Promise.reject(full);
+        writeFileSync(file, 'theirs\n', { flag: 'a' });
+        return write(3);
+      },
+      () => appendLines(file, 'ours is longer\n'),
+    );
+    await assert.rejects(failing, { code: 'ENOSPC' });
+    assert.match(readFileSync(file, 'utf8'), /^a\ntheirs\n/);
+    // Alone, it leaves nothing behind.
+    writeFileSync(file, 'a\n');
+    calls = 0;
+    const alone = whileWriting(
+      file,
+      (write) => (calls++ > 0 ? Promise.reject(full) : write(3)),
+      () => appendLines(file, 'ours is longer\n'),
+    );
+    await assert.rejects(alone, { code: 'ENOSPC' });
+    assert.equal(readFileSync(file, 'utf8'), 'a\n');
   });
 
   it('stays as it was when there is no room for the change', async function () {
@@ -119,3 +190,23 @@ describe('a known_hosts file', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['fill.mts', 'known_hosts']);
   });
 });
+
+/** Runs work in which `write` stands in for each write to an open file; it gets the true one, of so many bytes at most. */
+async function whileWriting(
+  file: string,
+  write: (write: (most?: number) => Promise<{ bytesWritten: number }>) => Promise<{ bytesWritten: number }>,
+  work: () => Promise<void>,
+): Promise<void> {
+  const handle = await fsPromises.open(file, 'r');
+  const handles = Object.getPrototypeOf(handle) as { write: unknown };
+  await handle.close();
+  const real = handles.write as (data: Buffer, offset?: number, length?: number) => Promise<{ bytesWritten: number }>;
+  handles.write = function (this: FileHandle, data: Buffer, offset = 0) {
+    return write((most = data.length) => real.call(this, data, offset, Math.min(most, data.length - offset)));
+  };
+  try {
+    await work();
+  } finally {
+    handles.write = real;
+  }
+}
