@@ -144,6 +144,15 @@ const hooks = {};`,
   },
   {
     file: 'handlers.misc.js',
+    why: 'a server that claims millions of questions would get the memory for them; each takes 5 bytes at least',
+    from: `        if (numPrompts !== undefined) {
+          prompts = new Array(numPrompts);`,
+    to: `        if (numPrompts !== undefined
+            && numPrompts <= bufferParser.avail() / 5) {
+          prompts = new Array(numPrompts);`,
+  },
+  {
+    file: 'handlers.misc.js',
     why: 'ssh2 would read anything as a key, private ones and whole files too; and it would forget those it does not know',
     from: `            const key = parseKey(keyRaw);
             if (!(key instanceof Error))
