@@ -158,26 +158,31 @@ function ownerInNetstat(text: string): PortOwner[] {
 const mostPorts = 100;
 const mostOwnPorts = 20;
 const mostSockets = 30;
+/** Of each kind that is looked at: no honest server has as many, and another could keep this machine busy. */
+const mostFound = 2000;
 
 function tcpPorts(found: readonly Found[]): (ServerPort & { kind: 'tcp' })[] {
   const ports = found
     .flatMap((one) => (one.kind === 'tcp' ? [one] : []))
+    .slice(0, mostFound)
     .map((one) => ({ ...one, address: normalise(one.address) }))
     // A link-local address is none without its interface.
     .filter(({ address, port }) => port >= 1 && port <= 65535 && !/^fe[89ab]/i.test(address))
     .map((one) => ({ ...one, address: isWildcard(one.address) ? '*' : one.address }))
     .toSorted((a, b) => nearness(a.address) - nearness(b.address) || Number(!a.owner) - Number(!b.owner));
-  const kept: typeof ports = [];
+  const kept = new Map<number, typeof ports>();
   for (const one of ports) {
     const isSame = (other: (typeof ports)[number]) =>
-      other.port === one.port &&
       // One program that listens at several addresses, or that can't be seen at one of them, is reached at the first.
-      (other.owner?.program === one.owner?.program ||
-        !one.owner ||
-        (isAtLocalhost(one.address) && isAtLocalhost(other.address)));
-    if (!kept.some(isSame)) kept.push(one);
+      other.owner?.program === one.owner?.program ||
+      !one.owner ||
+      (isAtLocalhost(one.address) && isAtLocalhost(other.address));
+    const known = kept.get(one.port) ?? [];
+    if (!known.some(isSame)) known.push(one);
+    kept.set(one.port, known);
   }
-  return kept
+  return [...kept.values()]
+    .flat()
     .toSorted((a, b) => a.port - b.port)
     .map(({ address, port, owner }) => ({ kind: 'tcp' as const, address, port, ...owner }))
     .filter((one) => forwardOf(one) !== undefined);
@@ -220,12 +225,14 @@ function unixPorts(found: readonly Found[]): ServerPort[] {
     const at = wellKnown.findIndex((pattern) => pattern.test(path));
     return at < 0 ? wellKnown.length : at;
   };
-  const sockets = found.flatMap((one) => (one.kind === 'unix' ? [one] : []));
+  const sockets = new Map<string, Found & { kind: 'unix' }>();
+  for (const one of found) {
+    if (one.kind !== 'unix' || sockets.size >= mostFound) continue;
+    const known = sockets.get(realPath(one.path));
+    if (!known || (!known.owner && one.owner)) sockets.set(realPath(one.path), one);
+  }
   return (
-    sockets
-      .toSorted((a, b) => Number(!a.owner) - Number(!b.owner))
-      // /var/run is /run.
-      .filter(({ path }, at, all) => all.findIndex((other) => realPath(other.path) === realPath(path)) === at)
+    [...sockets.values()]
       // A mark that ssh or a shell reads in its own way would name another socket.
       .filter(({ path }) => !new RegExp(unseen, 'u').test(path) && !/[\s%$\\~"']/.test(path))
       .filter(({ path }) => rank(path) < wellKnown.length || !workings.test(path))
@@ -236,6 +243,7 @@ function unixPorts(found: readonly Found[]): ServerPort[] {
   );
 }
 
+/** /var/run is /run. */
 function realPath(path: string): string {
   return path.replace(/^\/var\/run\//, '/run/');
 }

@@ -245,8 +245,10 @@ fffff80003a4b000 stream      0      0 fffff80003c1d000                0         
     );
   });
 
-  it('is read in no time however long a line is', () => {
+  it('is read in no time however long a line is, and however many there are', () => {
     const long = 250_000;
+    const lines = (count: number, make: (at: number) => string) =>
+      Array.from({ length: count }, (_, at) => make(at)).join('\n');
     for (const output of [
       `= ss-unix\nu_str LISTEN 0 1 /a${' '.repeat(long)}`,
       `= netstat\nunix 2 [ ACC ] STREAM LISTENING 1 1/${' /'.repeat(long / 2)}`,
@@ -254,6 +256,9 @@ fffff80003a4b000 stream      0      0 fffff80003c1d000                0         
       `= lsof-unix\np1\ncx\nn/${' type='.repeat(long / 6)}`,
       `= ss\n${'LISTEN 0 1 127.0.0.1:80 \n'.repeat(long / 25)}`,
       '= ss\n'.repeat(long / 5),
+      `= lsof-unix\np1\ncx\n${lines(40_000, (at) => `n/${at.toString(36)}`)}`,
+      `= ss-unix\n${lines(6500, (at) => `u_str LISTEN 0 1 /srv/${at}.sock ${at + 9} * 0`)}`,
+      `= netstat\n${lines(9000, (at) => `tcp 0 0 1.0.${at >> 8}.${at & 255}:80 * LISTEN 1/p${at}`)}`,
     ]) {
       const started = performance.now();
       readServerPorts(output);
