@@ -208,6 +208,13 @@ describe('a connection', () => {
       assert.doesNotMatch(log(), /userauth-request for user|Accepted/);
     });
 
+    it('and does not take the time of a KnownHostsCommand for the network’s', async () => {
+      const path = file('slow-command');
+      writeFileSync(path, `#!/bin/sh\nsleep 1.2\ncat ${sshd.knownHostsPath}\n`, { mode: 0o700 });
+      const options: Options = [['ConnectTimeout', '1'], ['KnownHostsCommand', path], ['UserKnownHostsFile', file('none')]]; // prettier-ignore
+      assert.deepEqual(asksOf(await comesUp(reach(...options))), []);
+    });
+
     it('and refuses a revoked key', async () => {
       const mine = readFileSync(sshd.knownHostsPath, 'utf8');
       writeFileSync(file('revoked'), `${mine}@revoked * ${mine.split(' ').slice(1).join(' ')}`);

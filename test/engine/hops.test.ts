@@ -349,6 +349,30 @@ describe('connections behind the same jump host', function () {
     assert.equal(logins(), 2);
   });
 
+  it('are closed only when a dial is that was called off before', async () => {
+    const mute = await startTarget(() => {});
+    const held = heldResources();
+    const line = `Port ${mute.port}`;
+    const { engine, apply } = await start(config(block('db01', jump, line), block('bastion')), { db01: 0 });
+    try {
+      await eventually(() => assert.equal(mute.accepted, 1));
+      const stopped = hosts.bastion.sessions();
+      for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+      try {
+        apply({ db01: 1 });
+        apply({});
+        await engine.next('connectionClosed');
+        // It said goodbye to the jump host, which does not answer.
+        const ofTarget = [...mute.sockets].map(() => 'TCPSocketWrap');
+        assert.deepEqual(heldBeyond([...held, ...ofTarget]), []);
+      } finally {
+        for (const pid of stopped) process.kill(pid, 'SIGCONT');
+      }
+    } finally {
+      await mute.close();
+    }
+  });
+
   it('say who is gone when it dies, and come back by a new one that they share', async () => {
     const { engine, ports } = await comeUp(both());
     const clients = [await client(ports['db01']!), await client(ports['db02']!)];
