@@ -146,6 +146,11 @@ describe('the key of a host', () => {
     'that is revoked': { on: 'plain', known: (sshd) => `${own(sshd)}@revoked * ${hostKey(sshd)}\n`, ours: 'hostKeyRevoked' }, // prettier-ignore
     'that is revoked for another host': { on: 'plain', known: (sshd) => `${own(sshd)}@revoked db01 ${hostKey(sshd)}\n` }, // prettier-ignore
     'that is revoked and nothing else': { on: 'plain', known: (sshd) => `@revoked * ${hostKey(sshd)}\n`, options: ['StrictHostKeyChecking no'], ours: 'hostKeyRevoked' }, // prettier-ignore
+    'that is revoked by the name of an algorithm': { on: 'rsa', known: (sshd) => `${named(sshd)} ${hostKey(sshd, 'rsa')}\n@revoked * ${hostKey(sshd, 'rsa').replace('ssh-rsa', 'rsa-sha2-512')}\n`, ours: 'hostKeyRevoked' }, // prettier-ignore
+    'that is known by the name of an algorithm': { on: 'rsa', known: (sshd) => `${named(sshd)} ${hostKey(sshd, 'rsa').replace('ssh-rsa', 'rsa-sha2-256')}\n` }, // prettier-ignore
+    'that is revoked with a blank in it': { on: 'plain', known: (sshd) => `${own(sshd)}@revoked * ${hostKey(sshd).replace('AAAA', 'AAAA\f')}\v\n`, ours: 'hostKeyRevoked' }, // prettier-ignore
+    'that is shorter than RequiredRSASize asks': { on: 'rsa', known: (sshd) => `${named(sshd)} ${hostKey(sshd, 'rsa')}\n`, options: ['RequiredRSASize 4096'], ours: 'hostKeyTooShort' }, // prettier-ignore
+    'that has changed, where none of localhost counts': { on: 'plain', known: other, options: ['NoHostAuthenticationForLocalhost yes'] }, // prettier-ignore
     'by its alias': { on: 'plain', known: (sshd) => `the-web ${hostKey(sshd)}\n`, options: ['HostKeyAlias the-web'] },
     'by its own name where it has an alias': { on: 'plain', known: own, options: ['HostKeyAlias the-web'], ours: 'hostKeyUnknown' }, // prettier-ignore
     'that an unreadable line has': { on: 'plain', known: (sshd) => own(sshd).slice(0, -10), ours: 'hostKeyUnknown' },
