@@ -42,7 +42,7 @@ export function localUser(): LocalUser {
   return {
     name: userName(),
     ...(uid !== undefined && { uid }),
-    home: homedir(),
+    home: userHome(),
     hostName: hostname(),
     env: process.env,
     windows: process.platform === 'win32',
@@ -55,6 +55,15 @@ function userName(): string {
     return userInfo().username;
   } catch {
     return process.env['USER'] ?? String(process.getuid?.() ?? '');
+  }
+}
+
+/** The home that ssh goes by, which is not $HOME. Without an entry in the password database there is no other. */
+function userHome(): string {
+  try {
+    return userInfo().homedir || homedir();
+  } catch {
+    return homedir();
   }
 }
 
@@ -76,8 +85,8 @@ const ownResolver = 'SSH_TUNNELS_NO_SSH';
 
 /**
  * The options of a host as `ssh -G` makes them of the request, which has the first word, and of the config files; without
- * an ssh program our own resolver does. What a workspace asks for runs no program of a `Match exec`. `forwards` are the
- * request's own. Throws a FailureError.
+ * an ssh program our own resolver does. What a workspace asks for runs no program of a `Match exec`, and is not put to ssh,
+ * which might read other files than those that were looked at. `forwards` are the request's own. Throws a FailureError.
  */
 export async function resolveOptions(
   request: HostRequest,
@@ -99,12 +108,11 @@ export async function resolveOptions(
   if (request.fromWorkspace) {
     const resolved = await ask(query, createConfigWorld(user));
     const [first] = resolved.programs;
-    if (first) {
+    if (first)
       log(`${host} comes from a workspace: Match exec (${first.file} line ${first.line}) counts as not matched.`);
-      return ownOptions(resolved);
-    }
+    return ownOptions(resolved);
   }
-  const programs = request.fromWorkspace ? undefined : { abort };
+  const programs = { abort };
   if (process.env[ownResolver] === '1') return resolveHere(programs);
   const printed = await askSsh(host, options, configFile, abort);
   const defaults = printed === undefined ? undefined : await sshDefaults(abort);

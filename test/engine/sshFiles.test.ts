@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parseDestination } from '../../src/core/destination.js';
 import { printSpec } from '../../src/core/forwardSpec.js';
 import type { HostRequest } from '../../src/core/plan.js';
-import { explainOptions, readConfigForwards, resolveOptions, resolveRoute } from '../../src/engine/sshFiles.js';
+import {
+  explainOptions,
+  localUser,
+  readConfigForwards,
+  resolveOptions,
+  resolveRoute,
+} from '../../src/engine/sshFiles.js';
 import { hasOpenSsh } from '../support/openSsh.js';
 
 const ended = new AbortController().signal;
@@ -115,7 +121,11 @@ for (const withSsh of [true, false])
 
     it('are the same for a workspace where there is no Match exec', async () => {
       const config = 'Host web*\n  Port 7\n  LocalForward 8080 db:80\n';
-      assert.deepEqual(await resolve(config, { fromWorkspace: true }), await resolve(config));
+      const facts = async (more: Partial<HostRequest>) => {
+        const { options, forwards } = await resolve(config, more);
+        return [options.get('port'), options.get('hostname'), forwards];
+      };
+      assert.deepEqual(await facts({ fromWorkspace: true }), await facts({}));
       assert.deepEqual(log, []);
     });
 
@@ -163,6 +173,42 @@ for (const withSsh of [true, false])
       });
     });
   });
+
+describe('localUser', () => {
+  it('has the home that ssh goes by, whatever HOME says', () => {
+    const { HOME } = process.env;
+    process.env['HOME'] = join(tmpdir(), 'elsewhere');
+    try {
+      assert.equal(localUser().home, userInfo().homedir);
+    } finally {
+      if (HOME === undefined) delete process.env['HOME'];
+      else process.env['HOME'] = HOME;
+    }
+  });
+});
+
+describe('what a workspace asks for', () => {
+  it('is not put to ssh, which may read other files', async function () {
+    if (process.platform === 'win32') this.skip();
+    const folder = mkdtempSync(join(tmpdir(), 'ssh-tunnels-'));
+    const ran = join(folder, 'ran');
+    writeFileSync(join(folder, 'ssh'), `#!/bin/sh\ntouch ${ran}\necho host web01\n`, { mode: 0o755 });
+    writeFileSync(join(folder, 'config'), 'Port 7\n');
+    const { PATH } = process.env;
+    process.env['PATH'] = `${folder}:${PATH ?? ''}`;
+    try {
+      const request = { destination: { host: 'web01' }, options: [], configFile: join(folder, 'config') };
+      const { options } = await resolveOptions({ ...request, fromWorkspace: true }, ended, () => {});
+      assert.deepEqual(options.get('port'), ['7']);
+      assert.equal(existsSync(ran), false);
+      await resolveOptions(request, ended, () => {});
+      assert.equal(existsSync(ran), true);
+    } finally {
+      process.env['PATH'] = PATH;
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
 
 describe('readConfigForwards', () => {
   let folder: string;
