@@ -23,14 +23,14 @@ export interface Engine {
   configForwards(configFile: string | undefined): Promise<ConfigForwards>;
   /**
    * How a host is reached and why so, with a try to connect that changes nothing; secrets left out. It asks no person:
-   * where one would be asked, the try ends there and says so.
+   * where one would be asked, the try ends there and says so. Called off, it rejects with `cancelled`.
    */
-  explain(host: HostRequest): Promise<Explanation>;
+  explain(host: HostRequest, calledOff?: AbortSignal): Promise<Explanation>;
   /**
    * What listens on the server, as its own tools tell it over a connection that is up, or one made for it. Asks no person
-   * and rejects with a FailureError where it can't be known.
+   * and rejects with a FailureError where it can't be known. Called off, it rejects with `cancelled`.
    */
-  serverPorts(host: HostRequest): Promise<readonly ServerPort[]>;
+  serverPorts(host: HostRequest, calledOff?: AbortSignal): Promise<readonly ServerPort[]>;
   /** Who is connected through a forward now, the oldest first; nobody for an id that isn't there. */
   clients(forward: ForwardId): Promise<readonly Client[]>;
   /** Resets one client of a forward; one that has gone is ignored. */

@@ -3,7 +3,7 @@ import type { ConfigForward, Origin } from './configForward.js';
 import type { Ask } from './engine.js';
 import type { Failure } from './failure.js';
 import { printSpec } from './forwardSpec.js';
-import { printable } from './printable.js';
+import { printable, unseen } from './printable.js';
 import { failureText } from './wording.js';
 
 /** Where an effective value comes from. */
@@ -83,13 +83,17 @@ export function questionText(
 /** Keywords whose values may hold what nobody else is to read: only the beginning is told. */
 const programs = ['proxycommand', 'knownhostscommand', 'localcommand', 'remotecommand'];
 
-/** The value as it may be shown: of a command its program, of variables their names. */
+/** The value as it may be shown: of a command its program, if that is plain to see, and of variables their names. */
 export function shownValue(keyword: string, value: string): string {
-  const [first = '', ...rest] = value.trim().split(/\s+/);
-  if (keyword === 'setenv') return `${first.replace(/=.*$/s, '')}=…`;
-  if (programs.includes(keyword) && rest.length > 0 && first.toLowerCase() !== 'none') return `${first} …`;
-  return printable(value);
+  if (keyword === 'setenv') return `${printable(value.trim().replace(/[=\s].*$/s, ''))}=…`;
+  if (!programs.includes(keyword)) return printable(value);
+  const [, program, rest] = commandShape.exec(value) ?? [];
+  if (program === undefined) return '…';
+  return rest ? `${program} …` : program;
 }
+
+/** Variables that are set for the program alone, its name or path, and the rest; whatever a shell would read more into is none. */
+const commandShape = /^\s*(?:\w+=[\w.,:/@%+-]*\s+)*((?:[a-z]:[\w.\\/+-]*|[\w./~+-]+))(?:\s+(.*))?$/is;
 
 const phaseNames: Readonly<Record<ExplainedPhase, string>> = {
   resolve: 'read ssh_config',
@@ -105,7 +109,7 @@ export function printExplanation(explanation: Explanation, about: string): strin
   const { host, hosts, forwards } = explanation;
   return (
     [
-      `# ${host}`,
+      `# ${heading(host)}`,
       summary(explanation),
       ...hosts.flatMap((one, index) => hostText(one, index, explanation)),
       `## Forwards in ssh_config`,
@@ -118,23 +122,23 @@ export function printExplanation(explanation: Explanation, about: string): strin
 }
 
 function summary({ hosts, failure, resolved }: Explanation): string {
-  if (hosts.length === 0) return failure ? failureText(failure) : 'Nothing is known of this host.';
-  const way = hosts.map(({ server }) => `\`${server}\``).join(' → ');
+  if (hosts.length === 0) return failure ? block([failureText(failure)]) : 'Nothing is known of this host.';
+  const way = hosts.map(({ server }) => code(server)).join(' → ');
   const took = [...hosts.flatMap(({ phases }) => phases.map(({ ms }) => ms)), resolved ?? 0].reduce((a, b) => a + b, 0);
-  const end = failure ? failureText(failure) : `Connected in ${duration(took)}.`;
-  return `${way}\n\n**${failure ? 'Not reached' : 'Reached'}.** ${end}`;
+  if (!failure) return `${way}\n\n**Reached.** Connected in ${duration(took)}.`;
+  return `${way}\n\n**Not reached.**\n\n${block([failureText(failure)])}`;
 }
 
 function hostText(host: ExplainedHost, index: number, { hosts, resolved, failure }: Explanation): string[] {
   const isLast = index === hosts.length - 1;
   const isEnd = failure !== undefined && !hosts[index + 1]?.phases.length;
   return [
-    `## ${isLast ? host.name : `Jump host ${index + 1}: ${host.name}`}`,
+    `## ${isLast ? '' : `Jump host ${index + 1}: `}${heading(host.name)}`,
     '### Options',
     optionsText(host),
     '### Identities, in the order in which they are offered',
     identitiesText(host),
-    ...(host.notes.length > 0 ? [list(host.notes.map((note) => failureText(note)))] : []),
+    ...(host.notes.length > 0 ? [block(host.notes.map((note) => failureText(note)))] : []),
     '### Agent',
     agentText(host),
     '### Known host keys',
@@ -176,9 +180,7 @@ function keyCells({ name, keyType, fingerprint }: ExplainedKey): string[] {
 
 function identitiesText({ identities, missing }: ExplainedHost): string {
   const found = identities.length === 0 ? 'None.' : table(identities.map(identityCells));
-  return missing.length === 0
-    ? found
-    : `${found}\n\nNot there: ${missing.map((path) => `\`${printable(path)}\``).join(', ')}.`;
+  return missing.length === 0 ? found : `${found}\n\nNot there: ${missing.map(code).join(', ')}.`;
 }
 
 function identityCells(identity: ExplainedKey & { note?: string }): string[] {
@@ -187,21 +189,21 @@ function identityCells(identity: ExplainedKey & { note?: string }): string[] {
 
 function agentText({ agent }: ExplainedHost): string {
   if (!agent) return 'None.';
-  if ('failure' in agent) return failureText(agent.failure);
-  const where = `\`${agent.path}\``;
+  if ('failure' in agent) return block([failureText(agent.failure)]);
+  const where = code(agent.path);
   return agent.keys.length === 0 ? `${where} has no keys.` : `${where}\n\n${table(agent.keys.map(keyCells))}`;
 }
 
 function knownText({ knownHosts: { name, lines, failure } }: ExplainedHost): string {
-  if (failure) return failureText(failure);
-  if (lines.length === 0) return `None for \`${name}\`.`;
+  if (failure) return block([failureText(failure)]);
+  if (lines.length === 0) return `None for ${code(name)}.`;
   const rows = lines.map((line) => [
     placeText(line),
     line.keyType,
     line.fingerprint,
     line.marker === undefined ? '' : `@${line.marker}`,
   ]);
-  return `For \`${name}\`:\n\n${table(rows)}`;
+  return `For ${code(name)}:\n\n${table(rows)}`;
 }
 
 /** `isEnd`: the way ends here, and not as wanted. */
@@ -217,15 +219,39 @@ function tryText({ phases, asked, said }: ExplainedHost, resolved: number | unde
     ...asked.map((what) => `A person would be asked ${what}.`),
     ...said.map((text) => `The server says: ${text}`),
   ];
-  return [table(rows), ...(notes.length > 0 ? [list(notes)] : [])].join('\n\n');
+  return [table(rows), ...(notes.length > 0 ? [block(notes)] : [])].join('\n\n');
 }
 
 function duration(ms: number): string {
   return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-function list(lines: readonly string[]): string {
-  return lines.map((line) => `- ${line}`).join('\n');
+// Servers, files and agents have a say in these texts, and the document is made to be pasted into an issue: nothing of them
+// may be read as Markdown, which an indented block and a code span leave as it is.
+
+/** Texts in an indented block, each from a line of its own. */
+function block(texts: readonly string[]): string {
+  return texts
+    .flatMap((text) => text.slice(0, longestText).split(/\r\n|\n|\r/))
+    .flatMap((line) => line.replace(new RegExp(unseen, 'gu'), '?').match(/\S.{0,99}(?=\s|$)|\S+/gu) ?? [])
+    .map((line) => `    ${line.trimEnd()}`)
+    .join('\n');
+}
+
+/** UTF-16 units of one text. */
+const longestText = 4000;
+
+/** A code span that the text can't end. */
+function code(text: string): string {
+  const shown = printable(text) || ' ';
+  const fence = '`'.repeat(1 + Math.max(0, ...(shown.match(/`+/g) ?? []).map(({ length }) => length)));
+  const edge = /^`|`$/.test(shown) ? ' ' : '';
+  return `${fence}${edge}${shown}${edge}${fence}`;
+}
+
+/** `user@host:port` as it is; what no host would be called as code. */
+function heading(name: string): string {
+  return /^(?:\w(?:[\w.-]*\w)?@)?(?:\w[\w.:%-]*|\[[\w.:%-]+\](?::\d+)?)$/.test(name) ? name : code(name);
 }
 
 /** Columns in an indented block, which Markdown leaves as it is. */

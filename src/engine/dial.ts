@@ -50,6 +50,8 @@ export interface DialContext {
   /** Nobody is there: `ask` only notes what would be asked, and waits are shorter. */
   isUnattended?: boolean;
   watch?: DialWatch;
+  /** The hosts of the way, where they are known already; absent: ssh_config is asked. */
+  route?: readonly HostConfig[];
   /** The options to dial a host of the way with, instead of its own. */
   adjust?(config: HostConfig): HostConfig;
   /** Jump hosts that others come by, too; absent: all are for this dial alone. */
@@ -90,7 +92,8 @@ export async function dialHost(request: HostRequest, dial: Dial, context: DialCo
   const { log, watch } = context;
   const { host } = request.destination;
   watch?.(host, 'resolve');
-  const resolved = await orCancelled(resolveRoute(request, dial.abort.signal, log), dial.abort.signal);
+  const resolved =
+    context.route ?? (await orCancelled(resolveRoute(request, dial.abort.signal, log), dial.abort.signal));
   const route = resolved.map((config) => context.adjust?.(config) ?? config);
   const trip: Trip = { ...context, dial, hops: context.hops ?? createHops() };
   try {
@@ -450,6 +453,8 @@ function dialFailure({ end }: DialError, config: HostConfig, authentication: Aut
         offered,
         notes,
         ...(end.detail !== undefined && { detail: end.detail }),
+        ...(end.detail !== undefined && authentication?.isUnfinished && { isUnfinished: true }),
+        ...(config.batchMode && { isBatch: true }),
       };
     }
     case 'lost':

@@ -33,7 +33,12 @@ export async function explain(request: HostRequest, abort: AbortController, log:
   const resolved = performance.now() - started;
   const forwards = await forwardsOf(request);
   const hosts = await Promise.all(way.map(({ request, config }) => explainHost(request, config, abort.signal, log)));
-  const { tries, failure } = await tryToConnect(request, way.length, abort, log);
+  const { tries, failure } = await tryToConnect(
+    request,
+    way.map(({ config }) => config),
+    abort,
+    log,
+  );
   abort.signal.throwIfAborted();
   return withoutHome({
     host,
@@ -148,11 +153,11 @@ type Try = Pick<ExplainedHost, 'phases' | 'asked' | 'said'>;
 /** One for each host of the way. */
 async function tryToConnect(
   request: HostRequest,
-  hops: number,
+  route: readonly HostConfig[],
   abort: AbortController,
   log: Log,
 ): Promise<{ tries: readonly Try[]; failure?: Failure }> {
-  const tries = Array.from({ length: hops }, () => ({
+  const tries = route.map(() => ({
     phases: [] as { phase: ExplainedPhase; ms: number }[],
     asked: [] as string[],
     said: [] as string[],
@@ -177,6 +182,7 @@ async function tryToConnect(
         ask,
         memory: { secrets: new Map(), acceptedKeys: new Set() },
         log,
+        route,
         serverSaid: (_about, text) => tries[at]?.said.push(text),
         watch: (_host, phase) => {
           next(phase);

@@ -1,6 +1,7 @@
 // The engine: makes what runs equal to the plan, and carries events and asks.
 import { printDestination } from '../core/destination.js';
 import type { Engine, EngineEvent, Reply } from '../core/engine.js';
+import { FailureError } from '../core/failure.js';
 import type { HostRequest, Plan, PlannedConnection } from '../core/plan.js';
 import { openConnection, type Connection, type ConnectionContext } from './connection.js';
 import type { JumpHosts } from './dial.js';
@@ -72,9 +73,20 @@ export function createEngine(): Engine {
 
   /** Tries to connect that are no part of the plan. */
   const asides = new Map<AbortController, Promise<unknown>>();
-  const aside = <T>(work: (abort: AbortController) => Promise<T>): Promise<T> => {
+  const aside = <T>(calledOff: AbortSignal | undefined, work: (abort: AbortController) => Promise<T>): Promise<T> => {
     const abort = new AbortController();
-    const working = work(abort).finally(() => asides.delete(abort));
+    const callOff = () => abort.abort();
+    if (calledOff?.aborted) callOff();
+    calledOff?.addEventListener('abort', callOff);
+    const ended = () => {
+      asides.delete(abort);
+      calledOff?.removeEventListener('abort', callOff);
+    };
+    const working = work(abort)
+      .finally(ended)
+      .finally(() => {
+        if (calledOff?.aborted) throw new FailureError({ kind: 'cancelled' });
+      });
     asides.set(abort, working);
     return working;
   };
@@ -97,13 +109,14 @@ export function createEngine(): Engine {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    hosts: readHosts,
-    configForwards: readConfigForwards,
-    explain: (host) => aside((abort) => explain(host, abort, logOf(host))),
-    serverPorts(host) {
+    hosts: (configFile) => readHosts(configFile),
+    configForwards: (configFile) => readConfigForwards(configFile),
+    explain: (host, calledOff) => aside(calledOff, (abort) => explain(host, abort, logOf(host))),
+    serverPorts(host, calledOff) {
       const log = logOf(host);
       const up = [...connections.values()].find(({ planned }) => isSameRequest(planned.host, host))?.session;
-      return up ? listServerPorts(up, log) : aside((abort) => dialServerPorts(host, abort, hops, log));
+      // Over one that is up it is a matter of seconds, and its answer is left alone.
+      return up ? listServerPorts(up, log) : aside(calledOff, (abort) => dialServerPorts(host, abort, hops, log));
     },
     clients(forward) {
       const found = [...connections.values()].map((connection) => connection.clients(forward)).find((list) => list);

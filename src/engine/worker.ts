@@ -15,6 +15,7 @@ else runEngine(parentPort);
 function runEngine(port: MessagePort): void {
   const engine = createEngine();
   const send = (message: FromWorker) => port.postMessage(message);
+  const asked = new Map<number, AbortController>();
   engine.onEvent((event) => send({ kind: 'event', event }));
 
   port.on('message', (message: ToWorker) => {
@@ -27,13 +28,20 @@ function runEngine(port: MessagePort): void {
         break;
       case 'question': {
         const { request, question } = message;
+        const abort = new AbortController();
+        asked.set(request, abort);
         // Nothing that is asked on the side may end the tunnels.
-        answerTo(engine, question).then(
-          (value) => send({ kind: 'answer', request, value }),
-          (error: unknown) => send({ kind: 'refused', request, failure: failureOf(error) }),
-        );
+        void answerTo(engine, question, abort.signal)
+          .then(
+            (value) => send({ kind: 'answer', request, value }),
+            (error: unknown) => send({ kind: 'refused', request, failure: failureOf(error) }),
+          )
+          .finally(() => asked.delete(request));
         break;
       }
+      case 'callOff':
+        asked.get(message.request)?.abort();
+        break;
       case 'disconnect':
         engine.disconnect(message.forward, message.client);
         break;
@@ -46,7 +54,7 @@ function runEngine(port: MessagePort): void {
   });
 }
 
-async function answerTo(engine: Engine, { name, args }: Question): Promise<unknown> {
-  const method = engine[name] as (...args: unknown[]) => Promise<unknown>;
-  return method(...args);
+async function answerTo(engine: Engine, { name, arg }: Question, calledOff: AbortSignal): Promise<unknown> {
+  const method = engine[name] as (arg: unknown, calledOff: AbortSignal) => Promise<unknown>;
+  return method(arg, calledOff);
 }

@@ -45,13 +45,27 @@ export function startWorkerEngine(workerPath: string): Engine {
     return thread;
   };
   const send = (message: ToWorker) => started().postMessage(message);
-  /** Rejects with a FailureError: the engine's own, or that the thread has ended before it answered. */
-  const ask = <Name extends Answered>(name: Name, ...args: Parameters<Engine[Name]>): ReturnType<Engine[Name]> => {
+  /** Rejects with a FailureError: the engine's own, that it was called off, or that the thread has ended before it answered. */
+  const ask = <Name extends Answered>(
+    name: Name,
+    arg: Parameters<Engine[Name]>[0],
+    calledOff?: AbortSignal,
+  ): ReturnType<Engine[Name]> => {
     const answer = new Promise((resolve, reject) => {
-      if (closing) return reject(new FailureError({ kind: 'cancelled' }));
+      if (closing || calledOff?.aborted) return reject(new FailureError({ kind: 'cancelled' }));
       const request = ++requests;
-      waiting.set(request, { resolve, reject });
-      send({ kind: 'question', request, question: { name, args } as Question });
+      const callOff = () => {
+        if (!waiting.delete(request)) return;
+        worker?.postMessage({ kind: 'callOff', request } satisfies ToWorker);
+        reject(new FailureError({ kind: 'cancelled' }));
+      };
+      calledOff?.addEventListener('abort', callOff, { once: true });
+      const done = () => calledOff?.removeEventListener('abort', callOff);
+      waiting.set(request, {
+        resolve: (value) => (done(), resolve(value)),
+        reject: (error) => (done(), reject(error)),
+      });
+      send({ kind: 'question', request, question: { name, arg } as Question });
     });
     return answer as ReturnType<Engine[Name]>;
   };
@@ -71,8 +85,8 @@ export function startWorkerEngine(workerPath: string): Engine {
     hosts: (configFile) => ask('hosts', configFile).catch(() => []),
     configForwards: (configFile) => ask('configForwards', configFile),
     clients: async (forward) => (worker ? ask('clients', forward).catch(() => []) : []),
-    explain: (host) => ask('explain', host),
-    serverPorts: (host) => ask('serverPorts', host),
+    explain: (host, calledOff) => ask('explain', host, calledOff),
+    serverPorts: (host, calledOff) => ask('serverPorts', host, calledOff),
     disconnect(forward, client) {
       if (worker) send({ kind: 'disconnect', forward, client });
     },

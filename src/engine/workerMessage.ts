@@ -15,6 +15,8 @@ export type ToWorker =
   | { kind: 'apply'; plan: Plan }
   | { kind: 'answer'; askId: string; reply: Reply }
   | { kind: 'question'; request: number; question: Question }
+  /** Nobody waits for the answer any more. */
+  | { kind: 'callOff'; request: number }
   | { kind: 'disconnect'; forward: ForwardId; client: number }
   | { kind: 'close' };
 
@@ -28,5 +30,7 @@ export type FromWorker =
 /** The methods of the engine that are answered. */
 export type Answered = 'hosts' | 'configForwards' | 'clients' | 'explain' | 'serverPorts';
 
-/** A call of one of them. */
-export type Question = { [Name in Answered]: { name: Name; args: Parameters<Engine[Name]> } }[Answered];
+/** A call of one of them; what calls it off is told by a message of its own. */
+export type Question = {
+  [Name in Answered]: { name: Name; arg: Parameters<Engine[Name]>[0] };
+}[Answered];

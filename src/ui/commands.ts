@@ -90,7 +90,8 @@ export function registerCommands({
   const wizardHosts: WizardHosts = {
     configured: () => engine.hosts(configFile()),
     recent: () => context.globalState.get<readonly string[]>(recentKey, []),
-    ports: async (destination) => (findsServerPorts() ? engine.serverPorts(requestFor(destination)) : []),
+    ports: async (destination, calledOff) =>
+      findsServerPorts() ? engine.serverPorts(requestFor(destination), calledOff) : [],
   };
   const rememberHosts = async (tunnels: readonly NewTunnel[]): Promise<void> => {
     const names = [...new Set(tunnels.map(connectionOf))];

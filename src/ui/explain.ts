@@ -31,11 +31,17 @@ export function createExplanations(engine: Pick<Engine, 'explain'>, messages: Me
   return {
     async show(host) {
       const name = printDestination(host.destination);
-      const options = { location: vscode.ProgressLocation.Notification, title: `Finding out how ${name} is reached` };
-      const explanation = await vscode.window.withProgress(options, () =>
-        engine.explain(host).catch((error: unknown) => failureOf(error)),
-      );
-      if ('kind' in explanation) return void messages.show('error', failureText(explanation));
+      const location = vscode.ProgressLocation.Notification;
+      const options = { location, title: `Finding out how ${name} is reached`, cancellable: true };
+      const explanation = await vscode.window.withProgress(options, (_progress, cancelled) => {
+        const abort = new AbortController();
+        cancelled.onCancellationRequested(() => abort.abort());
+        return engine.explain(host, abort.signal).catch((error: unknown) => failureOf(error));
+      });
+      if ('kind' in explanation) {
+        if (explanation.kind !== 'cancelled') void messages.show('error', failureText(explanation));
+        return;
+      }
       const uri = vscode.Uri.from({ scheme, path: `/Explain ${name.replaceAll('/', '∕')}` });
       texts.set(uri.toString(), printExplanation(explanation, about));
       changed.fire(uri);

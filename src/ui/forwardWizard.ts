@@ -27,8 +27,8 @@ export interface WizardHosts {
   configured(): Promise<readonly string[]>;
   /** Those used last, the latest first. */
   recent(): readonly string[];
-  /** What listens on a server; rejects where that can't be known. */
-  ports(destination: Destination): Promise<readonly ServerPort[]>;
+  /** What listens on a server; rejects where that can't be known, or it is called off. */
+  ports(destination: Destination, calledOff: AbortSignal): Promise<readonly ServerPort[]>;
 }
 
 const title = 'Forward Port';
@@ -246,9 +246,11 @@ function askTunnels(
   pick.value = answers.forward;
   pick.busy = true;
   show();
-  void findPorts(destination)
+  const search = new AbortController();
+  void findPorts(destination, search.signal)
     .then(
       (ports) => {
+        if (search.signal.aborted) return;
         found = foundItems(ports, destination);
         show();
       },
@@ -281,6 +283,7 @@ function askTunnels(
       pick.hide();
     });
     pick.onDidHide(() => {
+      search.abort();
       resolve(undefined);
       pick.dispose();
     });

@@ -64,6 +64,13 @@ const web01: ExplainedHost = {
   said: [],
 };
 
+/** As a block of short lines. */
+const block = (text: string) =>
+  text
+    .match(/\S.{0,99}(?=\s|$)/g)!
+    .map((line) => `    ${line}`)
+    .join('\n');
+
 describe('printExplanation', () => {
   it('tells the way, each host of it, what happened and the forwards', () => {
     const text = printExplanation(
@@ -81,7 +88,9 @@ describe('printExplanation', () => {
 
 \`ann@203.0.113.7:2222\` → \`alice@10.0.0.5:22\`
 
-**Not reached.** Cancelled.
+**Not reached.**
+
+    Cancelled.
 
 ## Jump host 1: bastion
 
@@ -99,7 +108,7 @@ OpenSSH’s defaults for 2 others.
 
 Not there: \`~/.ssh/id_rsa\`.
 
-- ${failureText(bastion.notes[0]!)}
+${block(failureText(bastion.notes[0]!))}
 
 ### Agent
 
@@ -123,7 +132,7 @@ For \`[203.0.113.7]:2222\`:
     log in               30 ms
     ready
 
-- The server says: No smoking
+    The server says: No smoking
 
 ## web01
 
@@ -152,7 +161,7 @@ None for \`10.0.0.5\`.
     agree on algorithms  12.0 s
     check the host key   1.0 ms  and no further
 
-- A person would be asked whether the host key of 10.0.0.5 is right (ssh-ed25519 SHA256:x).
+    A person would be asked whether the host key of 10.0.0.5 is right (ssh-ed25519 SHA256:x).
 
 ## Forwards in ssh_config
 
@@ -174,7 +183,40 @@ SSH Tunnels 0.1.0
   it('says why where nothing could be found out', () => {
     const failure = { kind: 'jumpLoop', host: 'web01', hop: 'web01' } as const;
     const text = printExplanation({ host: 'web01', hosts: [], forwards: [], failure }, 'about');
-    assert.match(text, /^# web01\n\n.*web01.*\n\n## Forwards/);
+    assert.match(text, /^# web01\n\n    web01 .*\n.*\n\n## Forwards/);
+  });
+
+  it('has nothing of a server, a file or an agent where Markdown is read', () => {
+    const evil = '![p](https://evil.example/p) [Click](command:x) <b> @torvalds fixes #1 `` ` ```\n# h\n\n- l\n1. o';
+    const all: ExplainedHost = {
+      ...bastion,
+      name: evil,
+      server: evil,
+      identities: [{ name: evil, keyType: evil, fingerprint: evil, note: evil }],
+      missing: [evil],
+      notes: [{ kind: 'hop', hop: evil, host: evil, failure: { kind: 'unexpected', detail: evil } }],
+      agent: { path: evil, keys: [{ name: evil, keyType: evil }] },
+      knownHosts: { name: evil, lines: [] },
+      asked: [evil],
+      said: [evil],
+    };
+    const failure = { kind: 'unexpected', detail: evil } as const;
+    const hosts: ExplainedHost[] = [
+      all,
+      { ...all, agent: { path: evil, failure }, knownHosts: { name: evil, lines: [], failure } },
+      { ...all, knownHosts: { name: evil, lines: [{ file: evil, line: 1, keyType: evil, fingerprint: evil }] } },
+    ];
+    for (const failed of [{}, { failure }]) {
+      for (const explained of [hosts, []]) {
+        const text = printExplanation({ host: evil, hosts: explained, forwards: [], ...failed }, 'about');
+        const live = text
+          .split('\n')
+          .filter((line) => !line.startsWith('    '))
+          // Code spans (CommonMark 6.1): as many backticks at the end as at the beginning.
+          .map((line) => line.replace(/(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)/g, ''));
+        for (const line of live) assert.doesNotMatch(line, /[[<@`]|evil|fixes|^- |^1/, line);
+      }
+    }
   });
 
   it('shows no mark that nobody sees', () => {
@@ -195,10 +237,21 @@ describe('shownValue', () => {
     ['hostname', 'db.example', 'db.example'],
     ['proxycommand', 'sshpass -p hunter2 ssh bastion', 'sshpass …'],
     ['proxycommand', 'none', 'none'],
+    ['proxycommand', 'SSHPASS=hunter2 sshpass -e ssh bastion', 'sshpass …'],
+    ['proxycommand', 'A=1 SSHPASS=hunter2 /usr/bin/sshpass', '/usr/bin/sshpass'],
+    ['proxycommand', 'SSHPASS="my hunter2" sshpass', '…'],
+    ['proxycommand', 'SSHPASS=my\\ hunter2 sshpass', '…'],
+    ['proxycommand', 'SSHPASS=$(echo hunter2) sshpass', '…'],
+    ['proxycommand', 'SSHPASS=hunter2', '…'],
+    ['proxycommand', 'curl${IFS}-uuser:hunter2${IFS}x', '…'],
+    ['proxycommand', '"/opt/my hunter2/nc" %h %p', '…'],
+    ['proxycommand', 'curl;hunter2 x', '…'],
+    ['proxycommand', 'C:\\bin\\nc.exe hunter2', 'C:\\bin\\nc.exe …'],
     ['knownhostscommand', '/usr/bin/keys --token=hunter2 %H', '/usr/bin/keys …'],
     ['localcommand', 'notify hunter2', 'notify …'],
     ['remotecommand', 'login hunter2', 'login …'],
     ['setenv', 'TOKEN=hunter2 B=1', 'TOKEN=…'],
+    ['setenv', 'TOKEN hunter2', 'TOKEN=…'],
     ['sendenv', 'LANG', 'LANG'],
     ['identityfile', '~/my keys/id', '~/my keys/id'],
   ];

@@ -153,6 +153,30 @@ describe('explain', () => {
     assert.deepEqual([circle.hosts, circle.failure?.kind], [[], 'jumpLoop']);
   });
 
+  it('asks ssh_config no more often than it must', async () => {
+    const runs = join(outer.folder, 'runs');
+    const config = outer.configPath('web01');
+    appendFileSync(config, `Match originalhost web01 exec "echo x >> ${runs}"\n  Compression yes\n`);
+    await explain('web01', config);
+    // For the way, for the options, and once more for the lines that they stand in.
+    assert.equal(readFileSync(runs, 'utf8').split('\n').length - 1, 3);
+  });
+
+  it('ends when it is called off', async () => {
+    const started = join(outer.folder, 'started');
+    const config = outer.configPath('web01', [`ProxyCommand sh -c "touch ${started}; sleep 60"`]);
+    const abort = new AbortController();
+    const rejected = assert.rejects(
+      engine.engine.explain(planned('web01', [], { configFile: config }).host, abort.signal),
+      { failure: { kind: 'cancelled' } },
+    );
+    await eventually(() => assert.ok(existsSync(started)));
+    const since = performance.now();
+    abort.abort();
+    await rejected;
+    assert.ok(performance.now() - since < 3000);
+  });
+
   it('leaves out secrets and the home directory', async () => {
     const config = outer.configPath('web01', [
       `IdentityFile ${homedir()}/.ssh/no_such_key`,

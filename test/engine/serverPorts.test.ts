@@ -9,6 +9,7 @@ import { FailureError } from '../../src/core/failure.js';
 import type { HostRequest } from '../../src/core/plan.js';
 import type { ServerPort } from '../../src/core/serverPort.js';
 import { createEngine } from '../../src/engine/reconciler.js';
+import { startWorkerEngine } from '../../src/engine/workerEngine.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startForgedServer, type ForgedServer } from '../support/forgedServer.js';
@@ -22,6 +23,8 @@ interface Wire {
     channelExtData(id: number, data: Buffer, type: number): void;
   };
 }
+
+const workerPath = join(__dirname, '../../dist/worker.js');
 
 describe('serverPorts', () => {
   const held = heldResources();
@@ -163,6 +166,33 @@ describe('serverPorts', () => {
       unforced();
     }
   });
+
+  for (const [place, create] of [
+    ['here', createEngine],
+    ['in its thread', () => startWorkerEngine(workerPath)],
+  ] as const)
+    it(`ends when it is called off, ${place}`, async () => {
+      const other = probe(create());
+      try {
+        const abort = new AbortController();
+        const config = forced('sleep 60');
+        const asked = other.engine.serverPorts(request(config), abort.signal);
+        const rejected = assert.rejects(asked, { failure: { kind: 'cancelled' } });
+        await eventually(() => assert.ok(sshd.sessions().length > 1));
+        abort.abort();
+        const since = performance.now();
+        await rejected;
+        await eventually(() => assert.deepEqual(sshd.sessions(), []));
+        // Before the command would be given up.
+        assert.ok(performance.now() - since < 3000);
+        await assert.rejects(other.engine.serverPorts(request(config), abort.signal), {
+          failure: { kind: 'cancelled' },
+        });
+      } finally {
+        unforced();
+        await other.close();
+      }
+    });
 
   describe('of a server that is no sshd', () => {
     let forged: ForgedServer;
