@@ -1,11 +1,11 @@
 // ssh_config in an editor: start and stop above each forward, what it does in a hover, and what is wrong with it. Only the
 // text that is open is read, and nothing of the engine.
 import * as vscode from 'vscode';
+import { isAmong } from '../core/configFiles.js';
 import { readConfigDocument, type ConfigDocument, type DocumentProblem, type Place } from '../core/configDocument.js';
 import { configLenses, forwardHover, type ConfigLens } from '../core/configLens.js';
 import { printSpec } from '../core/forwardSpec.js';
 import type { Session } from '../core/session.js';
-import { isAmong } from './configForwards.js';
 import type { ConfigList } from './configList.js';
 import { commands, settings, sshConfigLanguage } from './contributions.js';
 import { paragraphs } from './markdown.js';
@@ -37,7 +37,7 @@ export function editConfigs(
   const isOurs = (document: vscode.TextDocument) => vscode.languages.match(selector, document) > 0;
   /** Before the list was read once, nobody knows: then the command finds out. */
   const canStart = (document: vscode.TextDocument) =>
-    configList.current === undefined || isAmong(configList.current.files, document.uri.fsPath);
+    configList.current === undefined || isAmong(configList.current.files, document.uri.fsPath, process.platform);
 
   const lensProvider: vscode.CodeLensProvider = {
     onDidChangeCodeLenses: lensesChanged.event,

@@ -1,5 +1,6 @@
 // Starting what stands in ssh_config from an editor or the palette.
 import * as vscode from 'vscode';
+import { isAmong } from '../core/configFiles.js';
 import { configTunnel, type ConfigForwards } from '../core/configForward.js';
 import { tunnelId, type NewTunnel } from '../core/session.js';
 import { readEditorLine, type EditorLine } from '../core/subject.js';
@@ -36,7 +37,7 @@ async function ofLine(
   turns: Turns,
   messages: Messages,
 ): Promise<readonly NewTunnel[]> {
-  if (!isAmong(files, file)) {
+  if (!isAmong(files, file, process.platform)) {
     const text = `ssh does not read ${printable(file)}, so its hosts are not known. Include it in your ssh_config, or name it in the setting sshTunnels.sshConfigFile.`;
     void messages.show('error', text);
     return [];
@@ -77,12 +78,6 @@ async function ofList(
   const options = { title: 'Start Forward of ssh_config', matchOnDescription: true };
   const picked = await turns.take(() => vscode.window.showQuickPick(items, options));
   return forwards.map(configTunnel).filter((tunnel) => picked?.ids.includes(tunnelId(tunnel)));
-}
-
-/** Whether ssh reads the file of an editor. */
-export function isAmong(files: readonly string[], file: string): boolean {
-  const { path } = vscode.Uri.file(file);
-  return files.some((other) => vscode.Uri.file(other).path === path);
 }
 
 function idOf({ id }: { id: string }): string {

@@ -1,5 +1,6 @@
 // What stands in ssh_config: read by the engine when it is first wanted, and again when one of its files changes.
 import * as vscode from 'vscode';
+import { isAmong, mayBeIncluded } from '../core/configFiles.js';
 import { isHostName, type ConfigForwards } from '../core/configForward.js';
 import type { Engine } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
@@ -27,27 +28,40 @@ export function createConfigList(
   const changed = new vscode.EventEmitter<void>();
   let current: ConfigForwards | undefined;
   let latest: Promise<ConfigForwards | undefined> | undefined;
-  let reads = 0;
+  /** One at a time: the one under way, and the one that begins when it has ended. */
+  let reading: Promise<ConfigForwards | undefined> | undefined;
+  let next: Promise<ConfigForwards | undefined> | undefined;
+  /** How the files stood when they were read last. */
+  let seen: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let watched = '';
   let watching: vscode.Disposable | undefined;
 
   const refresh = (): Promise<ConfigForwards | undefined> => {
-    const read = ++reads;
-    latest = engine.configForwards(configFile()).then(
-      ({ forwards, ...rest }) => {
-        const list = { ...rest, forwards: forwards.filter(({ host }) => isHostName(host)) };
-        // A later one knows better.
-        if (read === reads) take(list);
-        return list;
-      },
-      (error: unknown) => {
-        log.error(`ssh_config can’t be listed: ${failureText(failureOf(error))}`);
-        if (read === reads) latest = undefined;
-        return undefined;
-      },
-    );
-    return latest;
+    if (!reading) {
+      latest = reading = readNow().finally(() => (reading = undefined));
+      return reading;
+    }
+    next ??= reading.then(() => {
+      next = undefined;
+      return refresh();
+    });
+    return next;
+  };
+  const readNow = async (): Promise<ConfigForwards | undefined> => {
+    try {
+      const before = current && (await standing(current.files));
+      const { forwards, ...rest } = await engine.configForwards(configFile());
+      const list = { ...rest, forwards: forwards.filter(({ host }) => isHostName(host)) };
+      const isKnown = before !== undefined && list.files.join('\n') === current?.files.join('\n');
+      seen = isKnown ? before : await standing(list.files);
+      take(list);
+      return list;
+    } catch (error) {
+      log.error(`ssh_config can’t be listed: ${failureText(failureOf(error))}`);
+      latest = undefined;
+      return undefined;
+    }
   };
   const take = (list: ConfigForwards) => {
     const isSame = JSON.stringify(list) === JSON.stringify(current);
@@ -64,25 +78,34 @@ export function createConfigList(
       void refresh();
     }, settleMs);
   };
+  /** Not every file system tells of changes, and of a link only its own folder is watched. */
+  const refreshIfChanged = async () => {
+    if (!current || reading || seen === (await standing(current.files))) return;
+    refreshSoon();
+  };
   /** Whole folders, not recursively: a file that Include would find may not be there yet. */
   const watch = (files: readonly string[]) => {
-    const uris = files.map((file) => vscode.Uri.file(file));
-    const paths = new Set(uris.map(({ path }) => path));
-    const folders = new Map(uris.map((uri) => vscode.Uri.joinPath(uri, '..')).map((folder) => [folder.path, folder]));
-    const key = [...paths].join('\n');
+    const key = files.join('\n');
     if (key === watched) return;
     watched = key;
     watching?.dispose();
-    const onChange = ({ path }: vscode.Uri) => paths.has(path) && refreshSoon();
-    const watchers = [...folders.values()].map((folder) =>
+    const onChange = ({ fsPath }: vscode.Uri) => isAmong(files, fsPath, process.platform) && refreshSoon();
+    const onCreate = async (uri: vscode.Uri) => {
+      if (isAmong(files, uri.fsPath, process.platform)) return refreshSoon();
+      if (!mayBeIncluded(files, uri.fsPath, process.platform)) return;
+      // ssh’s own sockets (ControlPath) mostly lie there, too.
+      const { type } = await stat(uri);
+      if (type & vscode.FileType.File) refreshSoon();
+    };
+    const watchers = foldersOf(files).map((folder) =>
       vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(folder, '*')),
     );
     watching = vscode.Disposable.from(
       ...watchers.flatMap((watcher) => [
         watcher,
         watcher.onDidChange(onChange),
-        watcher.onDidCreate(refreshSoon),
-        watcher.onDidDelete(refreshSoon),
+        watcher.onDidCreate((uri) => void onCreate(uri)),
+        watcher.onDidDelete(onChange),
       ]),
     );
   };
@@ -92,8 +115,7 @@ export function createConfigList(
     vscode.workspace.onDidChangeConfiguration(
       (event) => event.affectsConfiguration(settings.sshConfigFile) && latest && refresh(),
     ),
-    // Not every file system tells of changes.
-    vscode.window.onDidChangeWindowState(({ focused }) => focused && refreshSoon()),
+    vscode.window.onDidChangeWindowState(({ focused }) => focused && void refreshIfChanged()),
     { dispose: () => clearTimeout(timer) },
     { dispose: () => void watching?.dispose() },
   );
@@ -106,4 +128,25 @@ export function createConfigList(
     refresh,
     dispose: () => void parts.dispose(),
   };
+}
+
+function foldersOf(files: readonly string[]): vscode.Uri[] {
+  const folders = files.map((file) => vscode.Uri.joinPath(vscode.Uri.file(file), '..'));
+  return [...new Map(folders.map((folder) => [folder.path, folder])).values()];
+}
+
+/** Times and sizes, also of the folders in which an Include may find more. */
+async function standing(files: readonly string[]): Promise<string> {
+  const uris = [...files.map((file) => vscode.Uri.file(file)), ...foldersOf(files.slice(1))];
+  const stats = await Promise.all(uris.map(stat));
+  return stats.map(({ mtime, size }) => `${mtime} ${size}`).join('\n');
+}
+
+/** What is not there has no size. */
+async function stat(uri: vscode.Uri): Promise<{ type: vscode.FileType; mtime: number; size: number }> {
+  try {
+    return await vscode.workspace.fs.stat(uri);
+  } catch {
+    return { type: vscode.FileType.Unknown, mtime: 0, size: -1 };
+  }
 }
