@@ -171,6 +171,10 @@ export type Failure =
       notes: readonly Failure[];
       /** The server's own words when it hung up. */
       detail?: string;
+      /** It did so at a key, with more to try. */
+      isUnfinished?: boolean;
+      /** BatchMode: nobody was asked. */
+      isBatch?: boolean;
     }
   | { kind: 'keyUnreadable'; path: string; code: string }
   | { kind: 'keyInvalid'; path: string }
@@ -183,8 +187,12 @@ export type Failure =
   | { kind: 'keyTooMuchWork'; path: string }
   /** The file only points to a security key (FIDO). */
   | { kind: 'keyNeedsAgent'; path: string }
-  /** PubkeyAcceptedAlgorithms, or what the server takes, leaves no signature that it can make. */
-  | { kind: 'keyNotAllowed'; key: string }
+  /** PubkeyAcceptedAlgorithms, or what the server takes, leaves no signature that it can make. `wantsSha1`: but RSA's with SHA-1. */
+  | { kind: 'keyNotAllowed'; key: string; wantsSha1?: boolean }
+  /** Of RSA, by RequiredRSASize. */
+  | { kind: 'keyTooShort'; key: string; bits: number; least: number }
+  /** Its blob or signature fits into no message. */
+  | { kind: 'keyTooLong'; key: string }
   /** `noKey`: its private key is nowhere; `host`: it is a host's; `invalid`: it is none. */
   | { kind: 'certificateUnusable'; path: string; reason: 'noKey' | 'host' | 'invalid' }
   /** The server wants a new one before it lets in. */

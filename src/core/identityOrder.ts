@@ -26,6 +26,13 @@ export interface NamedKey {
   key: UserKey;
 }
 
+/** The files of keys and certificates that are not offered, since PubkeyAcceptedAlgorithms does not have them. */
+export function notAccepted({ files, certificates, accepted }: IdentitySources): NamedKey[] {
+  return [...certificates, ...files.flatMap(({ path, key }) => (key ? [{ path, key }] : []))].filter(
+    ({ key }) => !signatureAlgorithm(key, accepted, undefined),
+  );
+}
+
 /** Certificates of CertificateFile, keys of the agent that a file names, other keys of the agent, files; none twice. */
 export function orderIdentities(sources: IdentitySources): Identity[] {
   const { files, agent, identitiesOnly, accepted } = sources;

@@ -98,6 +98,18 @@ export function signatureAlgorithm(
   return server ? candidates.find(({ signature }) => server.includes(signature)) : candidates[0];
 }
 
+/** Whether it is for SHA-1 alone that an RSA key can't be used: the option or the server, as for `signatureAlgorithm`, has that. */
+export function wantsSha1(
+  key: UserKey,
+  accepted: readonly string[] | undefined,
+  server: readonly string[] | undefined,
+): boolean {
+  if (key.type !== 'ssh-rsa' || signatureAlgorithm(key, accepted, server)) return false;
+  const hasSha1 = (names: readonly string[] | undefined) =>
+    names?.some((name) => /^ssh-rsa($|-cert-)/.test(name)) ?? false;
+  return hasSha1(accepted) || hasSha1(server);
+}
+
 /** The first string of a blob, which is the name of its algorithm; undefined where there is none. */
 export function firstText(blob: Buffer): string | undefined {
   const length = blob.length >= 4 ? blob.readUInt32BE(0) : blob.length;

@@ -229,7 +229,13 @@ export function failureText(failure: Failure, holder?: string): string {
       return `${failure.path} takes too long to open: its passphrase is made into a key with more work than is done here. Add it to an SSH agent, or save it anew with less.`;
     case 'keyNeedsAgent':
       return `${failure.path} points to a security key, which is used through an SSH agent alone: add it with “ssh-add ${failure.path}”.`;
+    case 'keyTooShort':
+      return `${failure.key} is not used: it is an RSA key of ${failure.bits} bits, and RequiredRSASize in ssh_config asks for at least ${failure.least}.`;
+    case 'keyTooLong':
+      return `${failure.key} is not used, since it is longer than any server takes.`;
     case 'keyNotAllowed':
+      if (failure.wantsSha1)
+        return `${failure.key} is not used: RSA with SHA-1 (ssh-rsa), which is no longer safe, is not used here. Use a key of another type, such as Ed25519, or ask who runs the server to allow rsa-sha2-512.`;
       return `${failure.key} is not used, since PubkeyAcceptedAlgorithms in ssh_config and the server leave no way to sign with it.`;
     case 'certificateUnusable':
       return certificateText(failure);
@@ -406,16 +412,21 @@ function authText({
   offered,
   notes,
   detail,
+  isUnfinished,
+  isBatch,
 }: Failure & { kind: 'authFailed' }): string {
   const taken = passed.length > 0 ? ` It took ${passed.join(' and ')}, but wants more.` : '';
   const what = tried.length > 0 ? ` Tried: ${tried.join(', ')}.` : ' There was nothing to try.';
   const accepts = offered.length > 0 ? ` The server accepts: ${offered.join(', ')}.` : '';
   const why = notes.map((note) => ` ${failureText(note)}`).join('');
   const said = detail ? ` It said: ${closed(detail)}` : '';
-  const next = notes.some(({ kind }) => kind === 'passphraseWrong')
-    ? 'Start it again for another try.'
-    : 'Check the user name and which key the server knows.';
-  return `${host} did not let ${user} in.${said}${taken}${what}${accepts}${why} ${next}`;
+  const batch = isBatch ? ' BatchMode in ssh_config lets nobody be asked for a passphrase, password or code.' : '';
+  const next = isUnfinished
+    ? 'It gave up before all was tried: name the right key with IdentityFile in ssh_config, and set IdentitiesOnly to yes.'
+    : notes.some(({ kind }) => kind === 'passphraseWrong')
+      ? 'Start it again for another try.'
+      : 'Check the user name and which key the server knows.';
+  return `${host} did not let ${user} in.${said}${taken}${what}${accepts}${why}${batch} ${next}`;
 }
 
 function unknownKeyText({ host, keyType, fingerprint, because }: Failure & { kind: 'hostKeyUnknown' }): string {

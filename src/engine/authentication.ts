@@ -3,12 +3,13 @@
 // has said that it would take what it opens.
 import { createHash } from 'node:crypto';
 import { FailureError, errorCode, type Failure } from '../core/failure.js';
-import { orderIdentities, type Identity } from '../core/identityOrder.js';
+import { notAccepted, orderIdentities, type Identity, type IdentitySources } from '../core/identityOrder.js';
 import { fingerprint } from '../core/knownHosts.js';
+import { rsaBits } from '../core/publicKey.js';
 import { printable, printableLines } from '../core/printable.js';
 import { isPasswordRound, secretNames, type Login } from '../core/secretKeeping.js';
 import type { HostConfig } from '../core/sshConfig.js';
-import { isSecurityKey, readUserKey, signatureAlgorithm, type UserKey } from '../core/userKey.js';
+import { isSecurityKey, readUserKey, signatureAlgorithm, wantsSha1, type UserKey } from '../core/userKey.js';
 import { openAgent, type Agent } from './agent.js';
 import type { AskUser } from './hostKeyCheck.js';
 import { openPrivateKey } from './keyThread.js';
@@ -29,6 +30,8 @@ export interface Authentication {
   readonly offered: readonly string[];
   /** Why keys could not be used. */
   readonly notes: readonly Failure[];
+  /** A key was tried last, and there is more to try. */
+  readonly isUnfinished: boolean;
 }
 
 export interface AuthenticationContext {
@@ -55,6 +58,7 @@ export function createAuthentication(context: AuthenticationContext): Authentica
   let offered: readonly string[] = [];
   /** What the last request was for. */
   let last = 'none';
+  let isUnfinished = () => false;
   const trying = (what: string) => {
     last = what;
     if (!tried.includes(what)) tried.push(what);
@@ -71,6 +75,11 @@ export function createAuthentication(context: AuthenticationContext): Authentica
       methods.set('keyboard-interactive', interactiveMethod(context, auth, login, trying));
     }
     const exhausted = new Set<string>();
+    isUnfinished = () => {
+      const others = config.preferredAuthentications.filter((name) => name !== 'publickey' && methods.has(name));
+      const isKey = !['none', 'password', 'keyboard-interactive'].includes(last);
+      return isKey && (keys.hasMore() || others.some((name) => offered.includes(name)));
+    };
     try {
       let answer = await auth.none();
       while (answer.kind !== 'success') {
@@ -120,6 +129,9 @@ export function createAuthentication(context: AuthenticationContext): Authentica
     },
     get notes() {
       return notes;
+    },
+    get isUnfinished() {
+      return isUnfinished();
     },
   };
 }
@@ -203,10 +215,16 @@ export async function listIdentities(config: HostConfig, notes: Failure[], ended
   const context = { config, atLeisure: <T>(work: () => Promise<T>) => work(), log: () => {} };
   const agent = createAgentUse(context, { binding: undefined, ended }, notes);
   try {
-    return orderIdentities(await sources(config, await agent.keys(), notes));
+    return orderedIdentities(await sources(config, await agent.keys(), notes), (failure) => notes.push(failure));
   } finally {
     agent.close();
   }
+}
+
+function orderedIdentities(found: IdentitySources, note: (failure: Failure) => void): Identity[] {
+  for (const { path, key } of notAccepted(found))
+    note({ kind: 'keyNotAllowed', key: path, ...(wantsSha1(key, found.accepted, undefined) && { wantsSha1: true }) });
+  return orderIdentities(found);
 }
 
 async function sources(config: HostConfig, agent: readonly { key: UserKey; comment: string }[], notes: Failure[]) {
@@ -261,6 +279,7 @@ interface Keys {
   next: Method;
   /** The last one was right: it is not offered again, nor is any certificate of it. */
   took(): void;
+  hasMore(): boolean;
 }
 
 function createKeys(
@@ -346,32 +365,45 @@ function createKeys(
 
   const next: Method = async () => {
     if (!all) {
-      all = orderIdentities(await sources(config, await agent.keys(), notes));
+      all = orderedIdentities(await sources(config, await agent.keys(), notes), note);
       left = all;
       untried = [...all];
     }
     for (;;) {
       const identity = untried.shift();
       if (!identity) return undefined;
+      let name = '';
       try {
         const offer = await offerOf(identity, all);
         if (!offer) continue;
-        const algorithm = signatureAlgorithm(offer.key, config.algorithms.pubkey, serverAlgorithms);
+        name = offer.name;
+        const bits = rsaBits(offer.key.plain);
+        if (bits !== undefined && bits < config.requiredRsaBits) {
+          note({ kind: 'keyTooShort', key: name, bits, least: config.requiredRsaBits });
+          continue;
+        }
+        const accepted = config.algorithms.pubkey;
+        const algorithm = signatureAlgorithm(offer.key, accepted, serverAlgorithms);
+        const isForSha1 = wantsSha1(offer.key, accepted, serverAlgorithms);
         if (!algorithm) {
-          note({ kind: 'keyNotAllowed', key: offer.name });
+          note({ kind: 'keyNotAllowed', key: offer.name, ...(isForSha1 && { wantsSha1: true }) });
           continue;
         }
         current = { identity, key: offer.key };
         trying(offer.name);
         log(`Offering ${offer.name} (${algorithm.offered})`);
         const answer = await auth.offerKey(algorithm.offered, offer.key.blob);
+        // ssh would go on to SHA-1 with a server that does not say what it takes.
+        if (answer.kind === 'failure' && !answer.partial && !serverAlgorithms && wantsSha1(offer.key, accepted, []))
+          note({ kind: 'keyNotAllowed', key: offer.name, wantsSha1: true });
         if (answer.kind !== 'keyOk') return answer;
         // Another key than the one that was asked about must not be signed with.
         if (answer.algorithm !== algorithm.offered || !answer.blob.equals(offer.key.blob)) throw unexpected();
         return await auth.signedKey(algorithm.offered, offer.key.blob, (data) => offer.sign(data, algorithm.signature));
       } catch (error) {
         if (!(error instanceof FailureError) || error.failure.kind === 'unexpected') throw error;
-        const { failure } = error;
+        const failure: Failure =
+          error.failure.kind === 'keyTooLong' ? { kind: 'keyTooLong', key: name } : error.failure;
         if (failure.kind === 'cancelled') continue;
         // ssh's default files are tried silently.
         const isMissing = failure.kind === 'keyUnreadable' && failure.code === 'ENOENT';
@@ -382,6 +414,7 @@ function createKeys(
 
   return {
     next,
+    hasMore: () => untried.length > 0,
     took() {
       if (!current) return;
       const { identity, key } = current;

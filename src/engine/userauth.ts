@@ -39,7 +39,7 @@ export type AuthMethod = 'none' | 'publickey' | 'password' | 'keyboard-interacti
 
 export interface UserAuth {
   none(): Promise<AuthAnswer>;
-  /** Asks whether the server would take a key: `keyOk` when it would. */
+  /** Asks whether the server would take a key: `keyOk` when it would. Rejects with keyTooLong, without a name, as `signedKey` does. */
   offerKey(algorithm: string, blob: Buffer): Promise<AuthAnswer>;
   /** `sign` is called with what is to be signed (RFC 4252 section 7), and gives the signature's blob. */
   signedKey(algorithm: string, blob: Buffer, sign: (data: Buffer) => Promise<Buffer>): Promise<AuthAnswer>;
@@ -65,13 +65,17 @@ export function createUserAuth(transport: AuthTransport): UserAuth {
     Buffer.concat([Buffer.of(userauthRequest), wireStrings(user, 'ssh-connection', method)]);
   const keyRequest = (isSigned: boolean, algorithm: string, blob: Buffer) =>
     Buffer.concat([head('publickey'), Buffer.of(isSigned ? 1 : 0), wireStrings(algorithm, blob)]);
+  const sendKey = (payload: Buffer) => {
+    if (payload.length > longestMessage) throw new FailureError({ kind: 'keyTooLong', key: '' });
+    return transport.send(payload, 'publickey');
+  };
   return {
     none: () => send(head('none'), 'none'),
-    offerKey: (algorithm, blob) => send(keyRequest(false, algorithm, blob), 'publickey'),
+    offerKey: async (algorithm, blob) => sendKey(keyRequest(false, algorithm, blob)),
     async signedKey(algorithm, blob, sign) {
       const request = keyRequest(true, algorithm, blob);
       const signature = await sign(Buffer.concat([wireStrings(sessionId), request]));
-      return send(Buffer.concat([request, wireStrings(signature)]), 'publickey');
+      return sendKey(Buffer.concat([request, wireStrings(signature)]));
     },
     password: (password) => send(Buffer.concat([head('password'), Buffer.of(0), wireStrings(password)]), 'password'),
     // No language, no submethods (RFC 4256 section 3.1).

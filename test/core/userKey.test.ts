@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { orderIdentities, type Identity, type IdentitySources } from '../../src/core/identityOrder.js';
+import { notAccepted, orderIdentities, type Identity, type IdentitySources } from '../../src/core/identityOrder.js';
 import { puttyPublicBlob, readPuttyKey } from '../../src/core/puttyKey.js';
-import { parsePublicLine, readUserKey, signatureAlgorithm, type UserKey } from '../../src/core/userKey.js';
+import { parsePublicLine, readUserKey, signatureAlgorithm, wantsSha1, type UserKey } from '../../src/core/userKey.js';
 import { wireStrings, wireUint32 } from '../../src/core/wire.js';
 
 const ed25519 = (fill: number) => wireStrings('ssh-ed25519', Buffer.alloc(32, fill));
@@ -146,6 +146,41 @@ describe('the order of identities', () => {
     ];
     assert.deepEqual(names(order({ agent, accepted: ['ssh-ed25519'] })), ['a']);
   });
+});
+
+describe('what is left out', () => {
+  it('is each named key and certificate that PubkeyAcceptedAlgorithms does not have', () => {
+    const [a, b] = [key(ed25519(1)), key(rsa)];
+    const signed = key(certificateOf('ssh-ed25519', [Buffer.alloc(32, 1)], 1));
+    const sources = {
+      files: [{ path: 'fa', key: a }, { path: 'fb', key: b }, { path: 'unknown' }],
+      certificates: [{ path: 'certificate', key: signed }],
+      agent: [{ key: b, comment: 'b' }],
+      identitiesOnly: false,
+    };
+    const names = (accepted: readonly string[] | undefined) =>
+      notAccepted({ ...sources, accepted }).map(({ path }) => path);
+    assert.deepEqual(names(undefined), []);
+    assert.deepEqual(names(['ssh-ed25519']), ['certificate', 'fb']);
+    assert.deepEqual(names(['ssh-ed25519-cert-v01@openssh.com', 'rsa-sha2-256']), ['fa']);
+  });
+
+  const sha1: [
+    title: string,
+    blob: Buffer,
+    accepted: string[] | undefined,
+    server: string[] | undefined,
+    is: boolean,
+  ][] = [
+    ['an option that has it alone', rsa, ['ssh-rsa', 'ssh-ed25519'], undefined, true],
+    ['a server that has it alone', rsa, undefined, ['ssh-rsa', 'ssh-dss'], true],
+    ['an option that has SHA-2, too', rsa, ['ssh-rsa', 'rsa-sha2-256'], undefined, false],
+    ['a server that takes no RSA', rsa, undefined, ['ssh-ed25519'], false],
+    ['a key of another type', ed25519(1), ['ssh-rsa'], undefined, false],
+  ];
+  for (const [title, blob, accepted, server, is] of sha1)
+    it(`${is ? 'is' : 'is not'} RSA with SHA-1 for ${title}`, () =>
+      assert.equal(wantsSha1(key(blob), accepted, server), is));
 });
 
 describe('a key of PuTTY', () => {
