@@ -1,5 +1,4 @@
 // ssh_config(5) as far as a forward-only connection needs it: the options that `ssh -G` prints, typed.
-import { readConfigLine } from './configLine.js';
 import { connectionTokens } from './configTokens.js';
 import { parseHostAddress, type HostAddress } from './hostAddress.js';
 import { hostPort } from './wording.js';
@@ -432,16 +431,4 @@ export function knownHostsName({ hostKeyAlias, hostName, port }: HostConfig): st
 /** `user@host:port` as it is really dialled. */
 export function serverText({ user, hostName, port }: HostConfig): string {
   return `${user}@${hostPort(hostName, port)}`;
-}
-
-/** The names in `Host` lines that are no patterns, and the files that `Include` names, in the order written. */
-export function listHosts(text: string): { hosts: string[]; includes: string[] } {
-  const hosts: string[] = [];
-  const includes: string[] = [];
-  for (const line of text.split('\n')) {
-    const { keyword, words = [] } = readConfigLine(line) ?? {};
-    if (keyword === 'include') includes.push(...words.filter((word) => word !== ''));
-    if (keyword === 'host') hosts.push(...words.filter((word) => !/[*?!]|^$/.test(word)));
-  }
-  return { hosts: [...new Set(hosts)], includes };
 }

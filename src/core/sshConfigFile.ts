@@ -1,7 +1,7 @@
 // ssh_config(5) resolved without an ssh program: what `ssh -G` prints for a host, each value with the line that it comes
 // from. Source: the man page, compared with `ssh -G` by test/engine/sshConfig.test.ts.
 import { assembleAlgorithms, algorithmKinds } from './configAlgorithms.js';
-import type { Origin } from './configForward.js';
+import { isHostName, type Origin } from './configForward.js';
 import {
   aliases,
   clearable,
@@ -24,7 +24,7 @@ import {
   forwardKindOf,
   parseConfigForward,
   printConfigForward,
-  withSpec,
+  printSpec,
   type Endpoint,
   type ForwardSpec,
   type Listen,
@@ -50,6 +50,8 @@ export interface ConfigWorld {
    * they are.
    */
   lookUp?(name: string): Promise<{ canonical?: string } | undefined>;
+  /** Lets others have their turn, where that is due: a file may have very many lines. */
+  pause?(): Promise<void> | undefined;
   user: LocalUser;
 }
 
@@ -115,7 +117,8 @@ interface State {
   wantsFinal: boolean;
   values: Map<string, Stored>;
   lists: Map<string, Stored[]>;
-  forwards: { spec: ForwardSpec; source: ValueSource }[];
+  /** By their specs as printed. */
+  forwards: Map<string, { spec: ForwardSpec; source: ValueSource }>;
   jump?: { host: string; user?: string; port?: number; extra?: string; source: ValueSource };
   files: Set<string>;
   programs: Map<string, Origin>;
@@ -134,25 +137,29 @@ interface Place {
 
 /** Resolves the config of a host; rejects with a ConfigError for what ssh refuses. */
 export async function resolveConfig(query: ConfigQuery, world: ConfigWorld): Promise<ResolvedConfig> {
-  const state: State = {
-    original: query.host,
-    host: query.host,
-    isFinal: false,
-    wantsFinal: false,
-    values: new Map(),
-    lists: new Map(),
-    forwards: [],
-    files: new Set(),
-    programs: new Map(),
-    reads: 0,
-    world,
-  };
+  const state = createState(query.host, world);
   try {
     return await resolve(state, query);
   } catch (error) {
     if (error instanceof ConfigError) error.files = [...state.files];
     throw error;
   }
+}
+
+function createState(host: string, world: ConfigWorld): State {
+  return {
+    original: host,
+    host,
+    isFinal: false,
+    wantsFinal: false,
+    values: new Map(),
+    lists: new Map(),
+    forwards: new Map(),
+    files: new Set(),
+    programs: new Map(),
+    reads: 0,
+    world,
+  };
 }
 
 async function resolve(state: State, query: ConfigQuery): Promise<ResolvedConfig> {
@@ -193,7 +200,9 @@ export function optionsOf({ lines }: Pick<ResolvedConfig, 'lines'>): Options {
   for (const { keyword, value, words } of lines) {
     // A path with a blank would read as two.
     const text = words?.some((word) => /\s/.test(word)) ? words.map((word) => `"${word}"`).join(' ') : value;
-    options.set(keyword.toLowerCase(), [...(options.get(keyword.toLowerCase()) ?? []), text]);
+    const values = options.get(keyword.toLowerCase()) ?? [];
+    values.push(text);
+    options.set(keyword.toLowerCase(), values);
   }
   return options;
 }
@@ -244,18 +253,93 @@ async function readFile(
   if (found.kind === 'missing') return 'No such file or directory';
   if (found.kind === 'unreadable') return found.reason;
   if (isChecked && found.isOpen) throw new ConfigError(`Bad owner or permissions on ${file}`);
-  for (const [index, line] of linesOf(found).entries())
-    if (line) await takeLine(state, line, { ...place, origin: { file, line: index + 1 } }, active);
+  const { lines, always, named } = await blocksOf(found, file, state.world);
+  const own = named.get(state.host);
+  const blocks = own ? [...always, ...own].sort((a, b) => a.from - b.from) : always;
+  for (const { from, to, isSound } of blocks)
+    for (let at = from; at < to; at++) {
+      const line = lines[at];
+      if (line) await takeLine(state, line, { ...place, origin: { file, line: at + 1 } }, active);
+      if (isSound && !active.matches) break;
+    }
   return undefined;
 }
 
-const readLines = new WeakMap<ConfigText, readonly (ConfigLine | undefined)[]>();
+/** The lines from a Host or Match to the next one, or those before the first. */
+interface Block {
+  from: number;
+  to: number;
+  /** There is nothing in it, but for its first line, that bears on a host which it does not match. */
+  isSound: boolean;
+}
+
+/** A file taken apart so that a host, of which there may be a thousand, needs to look at what may be for it alone. */
+interface ConfigBlocks {
+  lines: readonly (ConfigLine | undefined)[];
+  /** What each host has to look at, in its order. */
+  always: readonly Block[];
+  /** The others, by the names in their Host lines. */
+  named: ReadonlyMap<string, readonly Block[]>;
+}
+
+const takenApart = new WeakMap<ConfigText, Promise<ConfigBlocks>>();
 
 /** A text that is handed out again, for the next host, is taken apart once. */
-function linesOf(found: ConfigText & { kind: 'text' }): readonly (ConfigLine | undefined)[] {
-  const lines = readLines.get(found) ?? found.text.split('\n').map(readConfigLine);
-  readLines.set(found, lines);
-  return lines;
+function blocksOf(found: ConfigText & { kind: 'text' }, file: string, world: ConfigWorld): Promise<ConfigBlocks> {
+  const blocks = takenApart.get(found) ?? takeApart(found.text, file, world);
+  takenApart.set(found, blocks);
+  return blocks;
+}
+
+async function takeApart(text: string, file: string, world: ConfigWorld): Promise<ConfigBlocks> {
+  const lines: (ConfigLine | undefined)[] = [];
+  const blocks: Block[] = [{ from: 0, to: 0, isSound: true }];
+  const state = createState('', world);
+  for (const written of text.split('\n')) {
+    await world.pause?.();
+    const at = lines.length;
+    const line = readConfigLine(written);
+    lines.push(line);
+    if (isHead(line) && at > 0) blocks.push({ from: at, to: at, isSound: true });
+    const block = blocks.at(-1)!;
+    block.to = at + 1;
+    if (line && !isHead(line)) block.isSound &&= await isSound(state, line, file, at + 1);
+  }
+  const always: Block[] = [];
+  const named = new Map<string, Block[]>();
+  for (const block of blocks) {
+    const head = lines[block.from];
+    const names = head?.keyword === 'host' && block.isSound ? (head.words ?? []) : [];
+    const isNamed = names.length > 0 && names.every((name) => name !== '' && !/[*?!]/.test(name));
+    if (!isNamed) always.push(block);
+    else
+      for (const name of new Set(names)) {
+        const known = named.get(name) ?? [];
+        known.push(block);
+        named.set(name, known);
+      }
+  }
+  return { lines, always, named };
+}
+
+function isHead(line: ConfigLine | undefined): boolean {
+  return line?.keyword === 'host' || line?.keyword === 'match';
+}
+
+/** What counts in a block that does not match, or depends on more than the line. */
+const everywhere = new Set(['host', 'match', 'include', 'streamlocalbindmask', 'syslogfacility']);
+
+async function isSound(state: State, line: ConfigLine, file: string, number: number): Promise<boolean> {
+  const keyword = keywordOf(line);
+  if (!isKeyword(keyword) || everywhere.has(keyword)) return false;
+  const place = { isUsers: true, never: true, depth: 0, origin: { file, line: number } };
+  try {
+    await takeLine(state, line, place, { matches: false });
+    return true;
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
 }
 
 /** Reads a line; throws a ConfigError that names it. `active` tells whether it counts, which `Host` and `Match` change. */
@@ -264,7 +348,7 @@ async function takeLine(state: State, line: ConfigLine, place: Place, active: { 
   const where = origin ? `${origin.file} line ${origin.line}` : 'command-line line 0';
   try {
     if (line.rest === '') throw new LineProblem(`no argument after keyword "${line.keyword}"`);
-    const keyword = Object.hasOwn(aliases, line.keyword) ? aliases[line.keyword]! : line.keyword;
+    const keyword = keywordOf(line);
     const isKnown = isKeyword(keyword);
     if (!isKnown && !matchesList(keyword, state.values.get('ignoreunknown')?.text.toLowerCase() ?? '')) {
       const colon = origin ? `${origin.file}: line ${origin.line}` : 'command-line: line 0';
@@ -283,6 +367,10 @@ const special = new Set(['host', 'match', 'include', 'identityfile', 'certificat
   'globalknownhostsfile', 'userknownhostsfile', 'canonicaldomains', 'canonicalizepermittedcnames', 'logverbose',
   'permitremoteopen', 'forwardagent', 'rekeylimit', 'streamlocalbindmask', 'syslogfacility', 'refuseconnection',
   'localforward', 'remoteforward', 'dynamicforward']); // prettier-ignore
+
+function keywordOf({ keyword }: ConfigLine): string {
+  return Object.hasOwn(aliases, keyword) ? aliases[keyword]! : keyword;
+}
 
 function isKeyword(keyword: string): boolean {
   return special.has(keyword) || idle.has(keyword) || Object.hasOwn(readers, keyword);
@@ -339,21 +427,20 @@ async function takeValue(
         if (name === '' || name.includes('=')) throw new LineProblem('Invalid environment name.');
         if (!counts) continue;
         const list = state.lists.get(keyword) ?? [];
-        state.lists.set(
-          keyword,
-          name.startsWith('-')
-            ? list.filter(({ text }) => !matchesPattern(text, name.slice(1)))
-            : [...list, { text: name, source }],
-        );
+        if (name.startsWith('-'))
+          state.lists.set(keyword, list.filter(({ text }) => !matchesPattern(text, name.slice(1)))); // prettier-ignore
+        else state.lists.set(keyword, list);
+        if (!name.startsWith('-')) list.push({ text: name, source });
       }
       return;
     case 'setenv': {
-      const list: Stored[] = [];
+      const settings = new Map<string, string>();
       for (const setting of left.splice(0)) {
         if (!setting.includes('=')) throw new LineProblem('Invalid SetEnv.');
-        const name = setting.slice(0, setting.indexOf('=') + 1);
-        if (!list.some(({ text }) => text.startsWith(name))) list.push({ text: setting, source });
+        const name = setting.slice(0, setting.indexOf('='));
+        if (!settings.has(name)) settings.set(name, setting);
       }
+      const list = [...settings.values()].map((text) => ({ text, source }));
       if (counts && list.length > 0 && !state.lists.has(keyword)) state.lists.set(keyword, list);
       return;
     }
@@ -491,8 +578,8 @@ function readForward(
 }
 
 function addForward(state: State, spec: ForwardSpec, source: ValueSource): void {
-  const specs = state.forwards.map((forward) => forward.spec);
-  if (withSpec(specs, spec) !== specs) state.forwards.push({ spec, source });
+  const key = printSpec(spec);
+  if (!state.forwards.has(key)) state.forwards.set(key, { spec, source });
 }
 
 function addFile(state: State, keyword: string, file: string, { isUsers, origin }: Place): void {
@@ -607,9 +694,7 @@ async function include(state: State, paths: readonly string[], place: Place, cou
   for (const path of paths) {
     if (path === '') throw new LineProblem('keyword include empty argument');
     if (path.startsWith('~') && !isUsers) throw new LineProblem(`bad include path ${path}.`);
-    const { folder } = isUsers ? userConfig(user) : systemConfig(user);
-    const isAbsolute = path.startsWith('/') || (user.windows && /^([a-z]:)?[\\/]/i.test(path));
-    const pattern = isAbsolute ? path : path.startsWith('~') ? expandHome(path, user) : `${folder}/${path}`;
+    const pattern = includePattern(path, isUsers, user);
     // What only ssh finds: another user's home, classes of characters, and what newer ones expand in a path.
     if (pattern.startsWith('~') || /\[[:.=]|[%$]/.test(pattern)) addProgram(state, origin);
     const files = await state.world.glob(pattern);
@@ -623,6 +708,49 @@ async function include(state: State, paths: readonly string[], place: Place, cou
         throw new LineProblem(`Can't open user config file ${file}: ${problem}`);
     }
   }
+}
+
+/** What the path of an Include stands for, as a pattern of the shell. */
+function includePattern(path: string, isUsers: boolean, user: LocalUser): string {
+  const { folder } = isUsers ? userConfig(user) : systemConfig(user);
+  const isAbsolute = path.startsWith('/') || (user.windows && /^([a-z]:)?[\\/]/i.test(path));
+  return isAbsolute ? path : path.startsWith('~') ? expandHome(path, user) : `${folder}/${path}`;
+}
+
+export interface ConfigHosts {
+  /** In the order written, each once. */
+  hosts: readonly string[];
+  /** Whether there is a forward for any of them. */
+  hasForwards: boolean;
+  /** What was read; an Include's pattern that matches no file stands for itself. */
+  files: readonly string[];
+}
+
+/** The names in `Host` lines that are no patterns, with those of included files. A file that can't be read has none. */
+export async function listConfigHosts(configFile: string | undefined, world: ConfigWorld): Promise<ConfigHosts> {
+  const hosts = new Set<string>();
+  const files = new Set<string>();
+  let hasForwards = false;
+  const list = async (file: string, depth: number): Promise<void> => {
+    if (files.has(file) || depth > deepestInclude) return;
+    files.add(file);
+    const found = await world.read(file);
+    if (found.kind !== 'text') return;
+    for (const line of (await blocksOf(found, file, world)).lines) {
+      if (!line) continue;
+      if (forwardKindOf(line.keyword)) hasForwards = true;
+      if (line.keyword === 'host') for (const name of line.words ?? []) if (isHostName(name)) hosts.add(name);
+      if (line.keyword !== 'include') continue;
+      for (const path of line.words ?? []) {
+        const pattern = includePattern(path, true, world.user);
+        const names = path === '' ? [] : await world.glob(pattern);
+        if (names.length === 0) files.add(pattern);
+        for (const name of names) await list(name, depth + 1);
+      }
+    }
+  };
+  if (configFile?.toLowerCase() !== 'none') await list(configFile ?? userConfig(world.user).file, 0);
+  return { hosts: [...hosts], hasForwards, files: [...files] };
 }
 
 /** The name that CanonicalizeHostname makes of the host; `undefined`: it stays. */
@@ -698,7 +826,7 @@ function finish(state: State, hostSource: ValueSource): ResolvedConfig {
     const words = expanded(() => userFiles!.map(asFile), originOf(knownHosts.source));
     values.set('userknownhostsfile', { ...knownHosts, words, text: words.join(' ') });
   }
-  const forwards = values.get('clearallforwardings')?.text === 'yes' ? [] : state.forwards;
+  const forwards = values.get('clearallforwardings')?.text === 'yes' ? [] : [...state.forwards.values()];
   const printed = forwards.map(({ spec, source }) => {
     const socket = (path: string) => expanded(() => expandTokens(path, tokens), originOf(source));
     return { spec: withPaths(spec, socket), source };

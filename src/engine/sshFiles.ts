@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import { homedir, hostname, userInfo } from 'node:os';
-import { isAbsolute } from 'node:path';
 import { assembleAlgorithms } from '../core/configAlgorithms.js';
 import type { ConfigForward, ConfigForwards } from '../core/configForward.js';
 import { expandHome } from '../core/configTokens.js';
@@ -17,7 +16,6 @@ import type { HostRequest } from '../core/plan.js';
 import { printedForwards } from '../core/printedForward.js';
 import {
   hostConfig,
-  listHosts,
   parseOptionLines,
   type Algorithms,
   type HostConfig,
@@ -26,6 +24,7 @@ import {
 } from '../core/sshConfig.js';
 import {
   ConfigError,
+  listConfigHosts,
   optionsOf,
   printConfigLines,
   resolveConfig,
@@ -35,7 +34,7 @@ import {
   type ResolvedConfig,
 } from '../core/sshConfigFile.js';
 import { askedAlgorithms } from './algorithms.js';
-import { createConfigWorld } from './configWorld.js';
+import { createConfigWorld, type ReadWorld } from './configWorld.js';
 
 export function localUser(): LocalUser {
   const uid = process.getuid?.();
@@ -328,45 +327,48 @@ export function realForwards(printed: string): string {
 }
 
 /** Host names to pick from, with those of included files. A file that can't be read has none. */
-export function readHosts(configFile: string | undefined): Promise<readonly string[]> {
-  return listHostsOf(configFile, createConfigWorld(localUser()));
+export async function readHosts(configFile: string | undefined): Promise<readonly string[]> {
+  return (await listConfigHosts(configFile, createConfigWorld(localUser()))).hosts;
 }
 
-async function listHostsOf(
-  configFile: string | undefined,
-  { read, glob, user }: ConfigWorld,
-): Promise<readonly string[]> {
-  const { file: top, folder } = userConfig(user);
-  const hosts = new Set<string>();
-  const seen = new Set<string>();
-  const readFile = async (file: string, depth: number): Promise<void> => {
-    // ssh includes 16 deep at most.
-    if (seen.has(file) || depth > 16) return;
-    seen.add(file);
-    const found = await read(file);
-    if (found.kind !== 'text') return;
-    const listed = listHosts(found.text);
-    for (const host of listed.hosts) hosts.add(host);
-    for (const include of listed.includes) {
-      const path = expandHome(include, user);
-      for (const name of await glob(isAbsolute(path) ? path : `${folder}/${path}`)) await readFile(name, depth + 1);
-    }
-  };
-  await readFile(configFile ?? top, 0);
-  return [...hosts];
-}
+let lastRead: { configFile: string | undefined; world: ReadWorld; list: ConfigForwards } | undefined;
+let reading: Promise<unknown> = Promise.resolve();
+const waiting = new Map<string | undefined, Promise<ConfigForwards>>();
 
 /**
  * The forwards of each host that can be picked, by our own resolver: no program is run, so that no `Match exec` matches,
- * and no name is looked up. A file that ssh refuses has none, and its problem says why.
+ * and no name is looked up. A file that ssh refuses has none, and its problem says why. What is asked for while it is
+ * read is read once more when that is done; what has not changed is not.
  */
-export async function readConfigForwards(configFile: string | undefined): Promise<ConfigForwards> {
-  const { lookUp: _, ...world } = createConfigWorld(localUser());
+export function readConfigForwards(configFile: string | undefined): Promise<ConfigForwards> {
+  const joined = waiting.get(configFile);
+  if (joined) return joined;
+  const read = reading.then(async () => {
+    waiting.delete(configFile);
+    if (lastRead && lastRead.configFile === configFile && (await lastRead.world.isCurrent())) return lastRead.list;
+    const world = createConfigWorld(localUser());
+    const list = await listForwards(configFile, world);
+    lastRead = { configFile, world, list };
+    return list;
+  });
+  waiting.set(configFile, read);
+  reading = read.catch(() => {});
+  return read;
+}
+
+async function listForwards(
+  configFile: string | undefined,
+  { lookUp: _, ...world }: ConfigWorld,
+): Promise<ConfigForwards> {
+  // prettier-ignore
   const forwards: ConfigForward[] = [];
   const problems = new Map<string, ConfigForwards['problems'][number]>();
-  const files = new Set<string>();
   const top = configFile ?? userConfig(world.user).file;
-  for (const host of await listHostsOf(configFile, world)) {
+  const listed = await listConfigHosts(configFile, world);
+  const files = new Set([top, ...(listed.hosts.length > 0 ? [] : listed.files)]);
+  // Where there is no forward, one host shows whether ssh would refuse the files.
+  for (const host of listed.hasForwards ? listed.hosts : listed.hosts.slice(0, 1)) {
+    await world.pause?.();
     try {
       const query = { host, options: [], ...(configFile !== undefined && { configFile }) };
       const resolved = await resolveConfig(query, world);
@@ -380,7 +382,7 @@ export async function readConfigForwards(configFile: string | undefined): Promis
       problems.set(`${origin.file}:${origin.line}`, { origin, message: error.detail });
     }
   }
-  return { forwards, problems: [...problems.values()], files: [...new Set([top, ...files])] };
+  return { forwards, problems: [...problems.values()], files: [...files] };
 }
 
 /** The text of a private key's file. Throws a FailureError; on Unix also for one's own that others can read, as ssh does. */
