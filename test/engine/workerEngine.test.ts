@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { startWorkerEngine } from '../../src/engine/workerEngine.js';
 import { planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
-import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { freePort, keygen, publicKey, startSshd, type Sshd } from '../support/sshd.js';
 import { connectTo, echo, exchange, read, readToEnd, startTarget, type Target } from '../support/targets.js';
 
 const workerPath = join(__dirname, '../../dist/worker.js');
@@ -75,6 +75,37 @@ describe('the engine in its worker thread', () => {
     const times = ((await said()) as number[]).sort((a, b) => a - b);
     assert.equal(times.length, 200);
     assert.ok(times.at(-1)! < 700, `an echo took ${times.at(-1)} ms beside a thread that was blocked for 1500 ms`);
+  });
+
+  it('carries bytes while it opens a key that takes a second', async () => {
+    const path = join(sshd.folder, 'slow');
+    keygen(path, '-a', '48', '-N', 'open sesame');
+    appendFileSync(sshd.authorizedKeysPath, `${publicKey(`${path}.pub`)}\n`);
+    const slow = join(sshd.folder, 'slow-config');
+    const own = readFileSync(config, 'utf8').replace('Host web01', 'Host web02');
+    writeFileSync(slow, own.replace(/^\s*IdentityFile .*$/m, `IdentityFile ${path}`), { mode: 0o600 });
+    const port = await freePort();
+    const first = plan(port).connections[0]!;
+    engine.engine.apply({ connections: [first] });
+    await engine.next('listening');
+    const second = planned('web02', [`-L ${await freePort()}:127.0.0.1:1`], { configFile: slow });
+    engine.engine.apply({ connections: [first, second] });
+    const { ask } = await engine.next('asked');
+    assert.equal(ask.kind, 'passphrase');
+    const begun = performance.now();
+    let opened: number | undefined;
+    engine.engine.onEvent(({ kind }) => {
+      if (kind === 'connected') opened = performance.now() - begun;
+    });
+    engine.engine.answer(ask.id, { kind: 'secret', secret: 'open sesame' });
+    const echoes: number[] = [];
+    while (opened === undefined) {
+      const sent = performance.now();
+      assert.equal((await exchange(port, Buffer.from('x'))).received.toString(), 'x');
+      echoes.push(performance.now() - sent);
+    }
+    const longest = Math.max(...echoes);
+    assert.ok(longest < opened / 2, `an echo took ${longest} ms of the ${opened} ms that the key took`);
   });
 
   it('tells once that its thread ended, and works again at the next plan', async () => {
