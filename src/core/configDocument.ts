@@ -3,9 +3,18 @@
 import { isHostName } from './configForward.js';
 import { readConfigLine } from './configLine.js';
 import { matchesPattern } from './configPattern.js';
-import { splitConfig } from './configWords.js';
+import { quoteConfig, splitConfig } from './configWords.js';
 import type { SpecProblem } from './failure.js';
-import { forwardKindOf, parseConfigForward, printSpec, type Environment, type ForwardSpec } from './forwardSpec.js';
+import {
+  forwardKindOf,
+  forwardWords,
+  parseConfigForward,
+  parseForward,
+  printSpec,
+  type Environment,
+  type ForwardKind,
+  type ForwardSpec,
+} from './forwardSpec.js';
 import { addressesOverlap } from './hostAddress.js';
 import { plainWord } from './shellWords.js';
 import { listenText, specProblem } from './wording.js';
@@ -25,6 +34,8 @@ export interface DocumentForward {
   hosts: readonly string[];
   /** The line with a `GatewayPorts yes` that may open it to the network, from 0. */
   gatewayPorts?: number;
+  /** The line of its own block with a `ClearAllForwardings yes`, from 0: ssh opens none of them. */
+  cleared?: number;
 }
 
 export interface DocumentProblem {
@@ -43,6 +54,9 @@ export interface ConfigDocument {
 
 /** UTF-16 units; nobody writes a longer one by hand. */
 const longest = 1_000_000;
+/** Names that a forward is told with, and comparisons of names with patterns for a whole text: it can't stall the editor. */
+const mostHosts = 1000;
+const mostComparisons = 1_000_000;
 
 /** A `Host` or `Match` line with what stands below it, or what stands before the first of them. */
 interface Block {
@@ -63,16 +77,28 @@ export function readConfigDocument(text: string, env: Environment): ConfigDocume
   const written: Written[] = [];
   const problems: DocumentProblem[] = [];
   const gateways: { block: Block; line: number }[] = [];
+  const clearings = new Map<Block, { isYes: boolean; line: number }>();
   let block: Block = { patterns: ['*'] };
   text.split('\n').forEach((whole, line) => {
     const read = readConfigLine(whole);
     if (!read) return;
     const { keyword, rest, words = [] } = read;
+    if (!read.words && (keyword === 'host' || keyword === 'match')) {
+      const end = whole.trimEnd().length;
+      const start = whole.lastIndexOf(rest) + Math.max(rest.search(/["']/), 0);
+      problems.push({
+        severity: 'error',
+        place: { line, start, end },
+        message: sentence(specProblem({ kind: 'quote' })),
+      });
+    }
     const kind = forwardKindOf(keyword);
     if (keyword === 'match') block = { patterns: words.length === 1 && words[0] === 'all' ? ['*'] : undefined };
     else if (keyword === 'host') {
       block = { patterns: words };
-      names.push(...words.filter(isHostName));
+      for (const word of words) if (isHostName(word)) names.push(word);
+    } else if (keyword === 'clearallforwardings' && !clearings.has(block)) {
+      clearings.set(block, { isYes: /^(yes|true)$/i.test(words[0] ?? ''), line });
     } else if (keyword === 'gatewayports' && /^(yes|true)$/i.test(words[0] ?? '')) gateways.push({ block, line });
     if (!kind) return;
     const from = rest === '' ? whole.trimEnd().length : whole.lastIndexOf(rest);
@@ -85,39 +111,78 @@ export function readConfigDocument(text: string, env: Environment): ConfigDocume
       problems.push({
         severity: severityOf(problem),
         place: { ...place, start },
-        message: sentence(specProblem(problem)),
+        message: sentence(problemText(kind, rest, problem, env)),
       });
     }
   });
 
   const known = [...new Set(names)];
-  const hostsOf = new Map<Block, readonly string[]>();
-  const hosts = ({ block }: { block: Block }) => {
-    const found = hostsOf.get(block) ?? known.filter((name) => isFor(block, name));
+  const budget = { comparisons: mostComparisons };
+  const hostsOf = new Map<Block, ReadonlySet<string>>();
+  const namesOf = ({ block }: { block: Block }) => {
+    const found = hostsOf.get(block) ?? new Set(hostsIn(block, known, budget));
     hostsOf.set(block, found);
     return found;
   };
+  const listed = new Map<Block, readonly string[]>();
+  const hosts = (forward: { block: Block }) => {
+    const found = listed.get(forward.block) ?? [...namesOf(forward)].slice(0, mostHosts);
+    listed.set(forward.block, found);
+    return found;
+  };
   const meets = (one: { block: Block }, other: { block: Block }) =>
-    one.block === other.block || hosts(one).some((name) => hosts(other).includes(name));
+    one.block === other.block || hosts(one).some((name) => namesOf(other).has(name));
   const forwards = written.map((forward): DocumentForward => {
     const mayMeet = (one: { block: Block }) =>
       !one.block.patterns || !forward.block.patterns || one.block.patterns.includes('*') || meets(one, forward);
     const gateway = isUnbound(forward.spec) ? gateways.find(mayMeet) : undefined;
+    const clearing = clearings.get(forward.block);
     return {
       spec: forward.spec,
       place: forward.place,
       hosts: hosts(forward),
       ...(gateway && { gatewayPorts: gateway.line }),
+      ...(clearing?.isYes && { cleared: clearing.line }),
     };
   });
   problems.push(...findDuplicates(written, hosts, meets));
   return { forwards, problems: problems.sort((a, b) => a.place.line - b.place.line) };
 }
 
-function isFor({ patterns }: Block, name: string): boolean {
-  if (!patterns) return false;
-  const isOut = patterns.some((pattern) => pattern.startsWith('!') && matchesPattern(name, pattern.slice(1)));
-  return !isOut && patterns.some((pattern) => !pattern.startsWith('!') && matchesPattern(name, pattern));
+/** Those of the names that the block is for; with the budget spent, those that it has word by word. */
+function hostsIn({ patterns }: Block, names: readonly string[], budget: { comparisons: number }): string[] {
+  if (!patterns) return [];
+  const [taken, left] = [
+    matcherOf(patterns.filter((pattern) => !pattern.startsWith('!'))),
+    matcherOf(patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1))),
+  ];
+  return names.filter((name) => taken(name, budget) && !left(name, budget));
+}
+
+function matcherOf(patterns: readonly string[]): (name: string, budget: { comparisons: number }) => boolean {
+  const words = new Set(patterns);
+  const wild = [...words].filter((pattern) => /[*?]/.test(pattern));
+  return (name, budget) => {
+    if (words.has(name) || words.has('*')) return true;
+    if (budget.comparisons < wild.length) return false;
+    budget.comparisons -= wild.length;
+    return wild.some((pattern) => matchesPattern(name, pattern));
+  };
+}
+
+const keywordOf = { local: 'LocalForward', remote: 'RemoteForward', dynamic: 'DynamicForward' } as const;
+
+/** What is wrong, where a forward has its ends in two words. */
+function problemText(kind: ForwardKind, rest: string, problem: SpecProblem, env: Environment): string {
+  const keyword = keywordOf[kind];
+  const [word, ...more] = splitConfig(plainWord(rest)) ?? [];
+  if (problem.kind === 'blank' && more.length > (kind === 'dynamic' ? 0 : 1))
+    return `${keyword} takes ${kind === 'dynamic' ? 'one word: the port to listen on' : 'two words: the port to listen on and the target'}`;
+  if (problem.kind !== 'targetMissing' || !word) return specProblem(problem);
+  const meant = more.length === 0 ? parseForward(kind, word.text, env) : undefined;
+  return meant?.ok
+    ? `write the port and the target as two words: ${keyword} ${forwardWords(meant.spec).map(quoteConfig).join(' ')}`
+    : `target missing; write ${keyword} port host:hostport`;
 }
 
 /** Whether GatewayPorts decides who can connect. */

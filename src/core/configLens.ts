@@ -21,10 +21,10 @@ interface Running {
 
 /** For each forward: a stop for every host that it runs for, and one start for the others; nothing where there is no host. */
 export function configLenses({ forwards }: ConfigDocument, session: SessionState): ConfigLens[] {
-  return forwards.flatMap(({ spec, place: { line }, hosts }): ConfigLens[] => {
+  return forwards.flatMap(({ spec, place: { line }, hosts, cleared }): ConfigLens[] => {
     const listed = listedOf(spec, hosts, session);
     const up = listed.filter(({ state }) => isUp(state));
-    const down = hosts.filter((host) => !up.some((one) => one.host === host));
+    const down = cleared === undefined ? hosts.filter((host) => !up.some((one) => one.host === host)) : [];
     const [host, another] = down;
     const failed = listed.find((one) => one.host === host && one.state.kind === 'failed');
     const start = another === undefined ? [`Start · ${host}`, ...(failed ? ['failed'] : [])].join(' · ') : 'Start…';
@@ -41,7 +41,7 @@ export function configLenses({ forwards }: ConfigDocument, session: SessionState
 }
 
 /** What a forward will do, in a line each: where it listens and comes out, who can connect, and how it stands. */
-export function forwardHover({ spec, hosts, gatewayPorts }: DocumentForward, session: SessionState): string[] {
+export function forwardHover({ spec, hosts, gatewayPorts, cleared }: DocumentForward, session: SessionState): string[] {
   const host = hosts.length === 1 ? hosts[0]! : 'the host';
   const isRemote = spec.kind === 'remote';
   const who = accessText(askedAccess(spec), isRemote ? host : 'this machine', spec.listen.kind);
@@ -52,14 +52,23 @@ export function forwardHover({ spec, hosts, gatewayPorts }: DocumentForward, ses
     ...(gatewayPorts === undefined
       ? []
       : [`GatewayPorts in line ${gatewayPorts + 1} lets in everyone on the network where it is in force.`]),
+    ...(cleared === undefined
+      ? []
+      : [`ClearAllForwardings in line ${cleared + 1} takes it back: ssh does not open it.`]),
     ...listedOf(spec, hosts, session).map(({ host, tunnel, state }) => `${host}: ${stateText(tunnel, state)}`),
   ];
 }
 
 function listedOf(spec: ForwardSpec, hosts: readonly string[], { wanted, snapshot }: SessionState): Running[] {
+  // There are fewer tunnels than hosts may be.
+  const running = new Map<string, Tunnel>();
+  for (const tunnel of wanted.tunnels) {
+    const { host } = tunnel.destination;
+    if (tunnel.id === tunnelId(configTunnel({ host, spec }))) running.set(host, tunnel);
+  }
+  if (running.size === 0) return [];
   return hosts.flatMap((host) => {
-    const id = tunnelId(configTunnel({ host, spec }));
-    const tunnel = wanted.tunnels.find((other) => other.id === id);
+    const tunnel = running.get(host);
     return tunnel ? [{ host, tunnel, state: tunnelState(tunnel, snapshot) }] : [];
   });
 }

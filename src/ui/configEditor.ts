@@ -5,7 +5,9 @@ import { isAmong } from '../core/configFiles.js';
 import { readConfigDocument, type ConfigDocument, type DocumentProblem, type Place } from '../core/configDocument.js';
 import { configLenses, forwardHover, type ConfigLens } from '../core/configLens.js';
 import { printSpec } from '../core/forwardSpec.js';
+import { stateText } from '../core/present.js';
 import type { Session } from '../core/session.js';
+import { tunnelState } from '../core/snapshot.js';
 import type { ConfigList } from './configList.js';
 import { commands, settings, sshConfigLanguage } from './contributions.js';
 import { paragraphs } from './markdown.js';
@@ -30,6 +32,29 @@ export function editConfigs(
   configFile: () => string | undefined,
 ): vscode.Disposable {
   const lensesChanged = new vscode.EventEmitter<void>();
+  /** A lens, a hover and a check want the same text. */
+  const documents = new WeakMap<vscode.TextDocument, { version: number; read: ConfigDocument }>();
+  const readDocument = (document: vscode.TextDocument): ConfigDocument => {
+    const { version } = document;
+    const known = documents.get(document);
+    if (known?.version === version) return known.read;
+    const read = readConfigDocument(document.getText(), process.env);
+    documents.set(document, { version, read });
+    return read;
+  };
+  let states = '';
+  /** Bytes and clients change all the time, and stand in no lens. */
+  const fireIfChanged = () => {
+    const now = JSON.stringify(
+      session.state.wanted.tunnels.map((tunnel) => [
+        tunnel.id,
+        stateText(tunnel, tunnelState(tunnel, session.state.snapshot)),
+      ]),
+    );
+    if (now === states) return;
+    states = now;
+    lensesChanged.fire();
+  };
   const diagnostics = vscode.languages.createDiagnosticCollection('ssh-tunnels');
   let selector = selectorOf(configFile());
   const timers = new Map<vscode.TextDocument, NodeJS.Timeout>();
@@ -66,7 +91,7 @@ export function editConfigs(
     const { problems } = readDocument(document);
     diagnostics.set(
       document.uri,
-      problems.map((problem) => toDiagnostic(problem, document)),
+      [...markProblems(document), ...problems].map((problem) => toDiagnostic(problem, document)),
     );
   };
   const checkSoon = (document: vscode.TextDocument) => {
@@ -87,7 +112,7 @@ export function editConfigs(
   return vscode.Disposable.from(
     lensesChanged,
     diagnostics,
-    presentation.onDidChange(() => lensesChanged.fire()),
+    presentation.onDidChange(fireIfChanged),
     configList.onDidChange(() => lensesChanged.fire()),
     vscode.workspace.onDidOpenTextDocument(check),
     vscode.workspace.onDidCloseTextDocument(forget),
@@ -120,10 +145,6 @@ function selectorOf(configFile: string | undefined): vscode.DocumentFilter[] {
   ];
 }
 
-function readDocument(document: vscode.TextDocument): ConfigDocument {
-  return readConfigDocument(document.getText(), process.env);
-}
-
 function toCodeLens(lens: ConfigLens, document: vscode.TextDocument): vscode.CodeLens {
   const { line, title } = lens;
   const range = new vscode.Range(line, 0, line, 0);
@@ -150,6 +171,14 @@ function toDiagnostic({ severity, place, message, related }: DocumentProblem, { 
     diagnostic.relatedInformation = [new vscode.DiagnosticRelatedInformation(location, related.message)];
   }
   return diagnostic;
+}
+
+/** An editor leaves out of the text what ssh stumbles over. */
+function markProblems(document: vscode.TextDocument): DocumentProblem[] {
+  if (document.encoding !== 'utf8bom') return [];
+  const place = { line: 0, start: 0, end: Math.max(document.lineAt(0).text.length, 1) };
+  const message = 'The file begins with a byte order mark, which ssh refuses. Save it with the encoding UTF-8.';
+  return [{ severity: 'error', place, message }];
 }
 
 const severities = {

@@ -63,15 +63,40 @@ describe('the forwards in the text of an ssh_config file', () => {
   });
 });
 
+describe('a ClearAllForwardings in the text of an ssh_config file', () => {
+  const cleared = (...lines: string[]) => read(...lines).forwards.map(({ cleared }) => cleared);
+  it('is told with the forwards of its block', () => {
+    assert.deepEqual(cleared('Host a', 'LocalForward 80 db:80', 'ClearAllForwardings yes'), [2]);
+    assert.deepEqual(cleared('Host a', 'ClearAllForwardings no', 'ClearAllForwardings yes', 'LocalForward 80 db:80'), [
+      undefined,
+    ]);
+    assert.deepEqual(cleared('Host a', 'LocalForward 80 db:80', 'Host b', 'ClearAllForwardings yes'), [undefined]);
+  });
+});
+
 describe('the problems in the text of an ssh_config file', () => {
   const unreadable: [line: string, covered: string, message: string][] = [
-    ['LocalForward 5432', 'LocalForward 5432', 'Target missing; write port:host:hostport.'],
+    ['LocalForward 5432', 'LocalForward 5432', 'Target missing; write LocalForward port host:hostport.'],
     ['  LocalForward', 'LocalForward', 'Nothing to forward.'],
     ['LocalForward 99999 db:80', '99999 db:80', '“99999” is not a port to listen on (1 to 65535).'],
     ['LocalForward 0 db:80', '0 db:80', 'Port 0 can’t be listened on; name a port from 1 to 65535.'],
     ['LocalForward 80 db:x', 'x', '“x” is not a target port (1 to 65535).'],
     ['LocalForward "80 db:80', '"80 db:80', 'A quote is not closed.'],
-    ['DynamicForward 1080 db:80', 'db:80', 'A blank inside the forward.'],
+    ['DynamicForward 1080 db:80', 'db:80', 'DynamicForward takes one word: the port to listen on.'],
+    ['LocalForward 80 db:80 x', 'x', 'LocalForward takes two words: the port to listen on and the target.'],
+    ['LocalForward "8 0" db:80', ' 0" db:80', 'A blank inside the forward.'],
+    [
+      'LocalForward 80:localhost:80',
+      'LocalForward 80:localhost:80',
+      'Write the port and the target as two words: LocalForward 80 localhost:80.',
+    ],
+    [
+      'remoteforward *:80:/run/my.sock',
+      'remoteforward *:80:/run/my.sock',
+      'Write the port and the target as two words: RemoteForward *:80 /run/my.sock.',
+    ],
+    ['Host "b', '"b', 'A quote is not closed.'],
+    ['Match host b exec "x', '"x', 'A quote is not closed.'],
     ['RemoteForward ::1:80 db:80', 'db:80', 'Too many fields; write an IPv6 address in [brackets].'],
     ['LocalForward 80 ${NOPE}:80', '${NOPE}:80', 'Environment variable NOPE is not set.'],
   ];
@@ -163,6 +188,19 @@ describe('the problems in the text of an ssh_config file', () => {
       read(...lines).problems.map(({ place }) => place.line),
       [2, 3, 4],
     );
+  });
+
+  it('are found in no time, however many names and patterns stand in a line', () => {
+    const many = (count: number, name: (at: number) => string) => Array.from({ length: count }, (_, at) => name(at));
+    const forwards = many(200, (at) => `LocalForward ${10_000 + at} db:80`);
+    for (const patterns of [[], many(20_000, (at) => `x${at}*`)]) {
+      const lines = [`Host ${[...many(20_000, (at) => `web${at}`), ...patterns].join(' ')}`, ...forwards];
+      const since = performance.now();
+      const { hosts } = read(...lines, 'Host *', ...forwards).forwards[0]!;
+      assert.ok(performance.now() - since < 1500);
+      assert.equal(hosts[0], 'web0');
+      assert.equal(hosts.length, 1000);
+    }
   });
 
   it('are none of a text that nobody writes by hand', () => {

@@ -78,6 +78,12 @@ describe('the lenses of an ssh_config file', () => {
     ]);
   });
 
+  it('start none that ClearAllForwardings takes back, and stop one that runs', () => {
+    const taken = read('Host web01', 'LocalForward 5432 db:5432', 'ClearAllForwardings yes');
+    assert.deepEqual(shown(taken, idle), []);
+    assert.deepEqual(shown(taken, { wanted, snapshot: ready }), [[1, '$(debug-stop) Stop · web01 · ready', first]]);
+  });
+
   it('are none where there is no host, and none at a line that can’t be read', () => {
     assert.deepEqual(shown(read('Host *.eu', 'LocalForward 5432 db:5432'), idle), []);
     assert.deepEqual(shown(read('Host web01', 'LocalForward 5432'), idle), []);
@@ -109,6 +115,11 @@ describe('the hover of a forward in ssh_config', () => {
   it('warns of a GatewayPorts that lets in the network', () =>
     assert.deepEqual(hover(['Host web01', 'LocalForward 5432 db:5432', 'Host *', 'GatewayPorts yes']).slice(2), [
       'GatewayPorts in line 4 lets in everyone on the network where it is in force.',
+    ]));
+
+  it('says that ClearAllForwardings takes it back', () =>
+    assert.deepEqual(hover(['Host web01', 'LocalForward 5432 db:5432', 'ClearAllForwardings yes']).slice(2), [
+      'ClearAllForwardings in line 3 takes it back: ssh does not open it.',
     ]));
 
   it('says how it stands for each host that it was started for', () =>
