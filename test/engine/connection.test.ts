@@ -341,7 +341,7 @@ describe('a connection', () => {
           }));
           assert.deepEqual(
             asksOf(engine).map(({ id: _, ...ask }) => ask),
-            [{ connection: 'web01', kind: 'passphrase', path, attempt: 1 }],
+            [{ connection: 'web01', kind: 'passphrase', path, attempt: 1, keepAs: `passphrase:${path}` }],
           );
           assert.doesNotMatch(JSON.stringify(engine.events), /sesame/);
         });
@@ -490,6 +490,7 @@ describe('a connection', () => {
           kind: 'secret',
           secret: ask.kind === 'password' && ask.attempt === 2 ? password : 'wrong-password',
         }));
+        const [, hostKey] = execFileSync('ssh-keygen', ['-lf', server.hostKeyPath], { encoding: 'utf8' }).split(' ');
         assert.deepEqual(
           asksOf(engine).map(({ id: _, ...ask }) => ask),
           [1, 2].map((attempt) => ({
@@ -498,7 +499,9 @@ describe('a connection', () => {
             user,
             host: '127.0.0.1',
             port: server.port,
+            alias: 'web01',
             attempt,
+            keepAs: `password:${user}@127.0.0.1:${server.port} ${hostKey}`,
           })),
         );
         assert.doesNotMatch(JSON.stringify(engine.events), /Correct-Horse|wrong-password/);

@@ -318,9 +318,8 @@ describe('a secret', () => {
     const original = globalThis.setTimeout;
     /** Minutes are milliseconds here. */
     const quicken = (seconds: number) => {
-      const quick = (run: () => void, ms?: number, ...more: unknown[]) =>
-        original(run, ms === seconds * 1000 ? 200 : ms, ...more);
-      globalThis.setTimeout = Object.assign(quick, original) as typeof setTimeout;
+      const quick = (run: () => void, ms?: number) => original(run, ms === seconds * 1000 ? 200 : ms);
+      globalThis.setTimeout = Object.assign(quick, original);
       closers.push(() => (globalThis.setTimeout = original));
     };
 
