@@ -53,10 +53,7 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
       const tunnels = running.filter((tunnel) => connectionOf(tunnel) === id);
       return {
         id,
-        host: {
-          ...hostRequest(tunnels[0]!.destination, configFile),
-          ...(tunnels.every((tunnel) => tunnel.fromWorkspace) && { fromWorkspace: true }),
-        },
+        host: requestFor(tunnels, tunnels[0]!.destination, configFile),
         forwards: tunnels.map(({ id, spec, run, wish }) => ({ id, spec, run, wish })),
         run: connectionRun(wanted, id),
         reconnect: true,
@@ -65,8 +62,14 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined): Pla
   };
 }
 
-export function hostRequest(destination: Destination, configFile: string | undefined): HostRequest {
-  return { destination, options: [], ...(configFile && { configFile }) };
+/** For a host that these tunnels lead to: one that only a workspace has asked for is no more trusted than that. */
+export function requestFor(
+  tunnels: readonly Pick<Tunnel, 'fromWorkspace'>[],
+  destination: Destination,
+  configFile: string | undefined,
+): HostRequest {
+  const isForeign = tunnels.length > 0 && tunnels.every(({ fromWorkspace }) => fromWorkspace);
+  return { destination, options: [], ...(configFile && { configFile }), ...(isForeign && { fromWorkspace: true }) };
 }
 
 /** Whether the engine has to do with it. */

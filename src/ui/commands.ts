@@ -3,7 +3,7 @@ import { noConfigForwards, originOf, type Origin } from '../core/configForward.j
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec, type ForwardSpec } from '../core/forwardSpec.js';
-import { connectionOf, hostRequest, isWanted, type HostRequest } from '../core/plan.js';
+import { connectionOf, isWanted, requestFor, type HostRequest } from '../core/plan.js';
 import type { ForwardRow, PresetRow } from '../core/present.js';
 import {
   removeTunnels,
@@ -81,17 +81,15 @@ export function registerCommands({
   messages,
   log,
 }: CommandParts): vscode.Disposable {
-  /** A host that only a workspace has asked for is no more trusted than that. */
-  const requestFor = (destination: Destination): HostRequest => {
+  const requestOf = (destination: Destination): HostRequest => {
     const own = session.state.wanted.tunnels.filter((tunnel) => connectionOf(tunnel) === printDestination(destination));
-    const isForeign = own.length > 0 && own.every(({ fromWorkspace }) => fromWorkspace);
-    return { ...hostRequest(destination, configFile()), ...(isForeign && { fromWorkspace: true }) };
+    return requestFor(own, destination, configFile());
   };
   const wizardHosts: WizardHosts = {
     configured: () => engine.hosts(configFile()),
     recent: () => context.globalState.get<readonly string[]>(recentKey, []),
     ports: async (destination, calledOff) =>
-      findsServerPorts() ? engine.serverPorts(requestFor(destination), calledOff) : [],
+      findsServerPorts() ? engine.serverPorts(requestOf(destination), calledOff) : [],
   };
   const rememberHosts = async (tunnels: readonly NewTunnel[]): Promise<void> => {
     const names = [...new Set(tunnels.map(connectionOf))];
@@ -318,7 +316,7 @@ export function registerCommands({
       const read = named === undefined ? undefined : parseDestination(named);
       const picked = read ?? (await turns.take(() => askDestination(wizardHosts, 'Explain Connection')));
       const destination = picked && 'ok' in picked ? picked.ok && picked.destination : picked;
-      if (destination) await explanations.show(requestFor(destination));
+      if (destination) await explanations.show(requestOf(destination));
     },
 
     [commands.manageTrust]: () => vscode.commands.executeCommand('workbench.trust.manage'),
