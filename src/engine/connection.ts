@@ -293,7 +293,10 @@ function mayPass(found: Failure): boolean {
 /** What a dial in the background came to in which a question was not put: that, where the question was the reason. */
 function answerNeeded(unasked: Question, found: Failure, host: string): Failure {
   if (found.kind === 'hop') return { ...found, failure: answerNeeded(unasked, found.failure, found.hop) };
-  if (!['authFailed', 'hostKeyUnknown', 'cancelled'].includes(found.kind) || unasked.kind === 'openToNetwork')
+  if (
+    !['authFailed', 'hostKeyUnknown', 'hostAddressChanged', 'cancelled'].includes(found.kind) ||
+    unasked.kind === 'openToNetwork'
+  )
     return found;
   const path = unasked.kind === 'passphrase' ? { path: unasked.path } : {};
   return { kind: 'answerNeeded', host, what: unasked.kind, ...path };

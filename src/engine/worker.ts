@@ -8,7 +8,7 @@ import { createEngine } from './reconciler.js';
 import type { FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
 if (!parentPort) throw new Error('worker.js runs in a worker thread only');
-const { key } = workerData as WorkerData;
+const { key } = (workerData ?? {}) as Partial<WorkerData>;
 if (key) parentPort.postMessage(openHere(key));
 else runEngine(parentPort);
 
