@@ -66,9 +66,12 @@ export function parseArguments(words: readonly string[], env: Environment): Pars
   const { items, command } = readSshWords(words.map(plainWord));
   const draft: Draft = { options: [], specs: [], verbose: false, print: false };
   let where: string | undefined;
+  let before: readonly string[] = [];
   for (const item of items) {
-    if (item.kind === 'host') where = item.word.text;
-    else if (item.letter === 'h') return { kind: 'help', text: usage };
+    if (item.kind === 'host') {
+      where = item.word.text;
+      before = draft.options.map(([keyword]) => keyword.toLowerCase());
+    } else if (item.letter === 'h') return { kind: 'help', text: usage };
     else {
       const refused = addOption(draft, item, env);
       if (refused) return refused;
@@ -79,7 +82,14 @@ export function parseArguments(words: readonly string[], env: Environment): Pars
   const read = parseDestination(where);
   if (!read.ok) return { kind: 'refused', word: where, reason: { kind: 'failure', failure: read.failure } };
   const { options, specs, configFile, verbose, print } = draft;
-  const host: HostRequest = { destination: read.destination, options, ...(configFile !== undefined && { configFile }) };
+  // As in ssh the user and port that are given first count.
+  const { user, port, ...address } = read.destination;
+  const destination = {
+    ...address,
+    ...(user !== undefined && !before.includes('user') && { user }),
+    ...(port !== undefined && !before.includes('port') && { port }),
+  };
+  const host: HostRequest = { destination, options, ...(configFile !== undefined && { configFile }) };
   return { kind: 'command', command: { host, specs, verbose, print } };
 }
 
@@ -101,8 +111,14 @@ function addOption(
   else if (letter === 'o') return addSetting(draft, value!, env);
   else if (letter === 'F') draft.configFile = value!.text;
   else if (letter in firm) draft.options.unshift(firm[letter]!(value?.text ?? ''));
+  else if (letter === 'J' && draft.options.some(([keyword]) => /^proxycommand$/i.test(keyword)))
+    return refusedBySsh(option, 'Cannot specify -J with ProxyCommand');
   else draft.options.push([keywordOf[letter]!, value!.text]);
   return undefined;
+}
+
+function refusedBySsh(word: string, detail: string): Refused {
+  return { kind: 'refused', word, reason: { kind: 'failure', failure: { kind: 'sshConfig', detail: `${detail}.` } } };
 }
 
 function addForward(draft: Draft, result: SpecResult, word: string): Refused | undefined {
@@ -121,7 +137,9 @@ function addSetting(draft: Draft, setting: Word, env: Environment): Refused | un
   if (!isOverridable(keyword)) return { kind: 'refused', word, reason: { kind: 'notYet' } };
   // A file's name goes to the engine as `-i` has it, without quotes.
   const isFile = keyword.toLowerCase() === 'identityfile';
-  draft.options.push([keyword, isFile ? (splitConfig(value)?.[0]?.text ?? '') : value.text]);
+  const files = isFile ? (splitConfig(value) ?? []) : [];
+  if (files.length > 1) return refusedBySsh(word, 'keyword identityfile extra arguments at end of line');
+  draft.options.push([keyword, isFile ? (files[0]?.text ?? '') : value.text]);
   return undefined;
 }
 

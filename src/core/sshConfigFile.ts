@@ -30,6 +30,7 @@ import {
   type Listen,
 } from './forwardSpec.js';
 import { parseHostAddress } from './hostAddress.js';
+import { unseen } from './printable.js';
 import type { LocalUser, Options } from './sshConfig.js';
 
 /** A file as ssh finds it. `isOpen`: others than the user and root can write to it. */
@@ -256,12 +257,14 @@ async function readFile(
   const { lines, always, named } = await blocksOf(found, file, state.world);
   const own = named.get(state.host);
   const blocks = own ? [...always, ...own].sort((a, b) => a.from - b.from) : always;
-  for (const { from, to, isSound } of blocks)
+  for (const { from, to, isSound, patterns } of blocks) {
+    if (isSound && patterns && !isInHostLine(state.host, patterns)) continue;
     for (let at = from; at < to; at++) {
       const line = lines[at];
       if (line) await takeLine(state, line, { ...place, origin: { file, line: at + 1 } }, active);
       if (isSound && !active.matches) break;
     }
+  }
   return undefined;
 }
 
@@ -271,6 +274,8 @@ interface Block {
   to: number;
   /** There is nothing in it, but for its first line, that bears on a host which it does not match. */
   isSound: boolean;
+  /** Of its Host line, if that is no error. */
+  patterns?: readonly string[];
 }
 
 /** A file taken apart so that a host, of which there may be a thousand, needs to look at what may be for it alone. */
@@ -309,9 +314,9 @@ async function takeApart(text: string, file: string, world: ConfigWorld): Promis
   const named = new Map<string, Block[]>();
   for (const block of blocks) {
     const head = lines[block.from];
-    const names = head?.keyword === 'host' && block.isSound ? (head.words ?? []) : [];
-    const isNamed = names.length > 0 && names.every((name) => name !== '' && !/[*?!]/.test(name));
-    if (!isNamed) always.push(block);
+    if (head?.keyword === 'host' && head.words?.length && !head.words.includes('')) block.patterns = head.words;
+    const names = block.isSound ? block.patterns : undefined;
+    if (!names || names.some((name) => /[*?!]/.test(name))) always.push(block);
     else
       for (const name of new Set(names)) {
         const known = named.get(name) ?? [];
@@ -352,14 +357,16 @@ async function takeLine(state: State, line: ConfigLine, place: Place, active: { 
     const isKnown = isKeyword(keyword);
     if (!isKnown && !matchesList(keyword, state.values.get('ignoreunknown')?.text.toLowerCase() ?? '')) {
       const colon = origin ? `${origin.file}: line ${origin.line}` : 'command-line: line 0';
-      const detail = `Bad configuration option: ${line.keyword}`;
+      const mark = line.keyword.startsWith('\ufeff') ? ' (the file begins with a byte order mark; save it without one)' : ''; // prettier-ignore
+      const detail = `Bad configuration option: ${visible(line.keyword)}${mark}`;
       throw new ConfigError(`${colon}: ${detail}`, origin, detail);
     }
     if (!line.words) throw new LineProblem('invalid quotes');
     if (isKnown && !idle.has(keyword)) await takeValue(state, { ...line, keyword }, line.words, place, active);
   } catch (error) {
     if (!(error instanceof LineProblem)) throw error;
-    throw new ConfigError(`${where}: ${error.message}`, origin, error.message);
+    const detail = visible(error.message);
+    throw new ConfigError(`${where}: ${detail}`, origin, detail);
   }
 }
 
@@ -367,6 +374,12 @@ const special = new Set(['host', 'match', 'include', 'identityfile', 'certificat
   'globalknownhostsfile', 'userknownhostsfile', 'canonicaldomains', 'canonicalizepermittedcnames', 'logverbose',
   'permitremoteopen', 'forwardagent', 'rekeylimit', 'streamlocalbindmask', 'syslogfacility', 'refuseconnection',
   'localforward', 'remoteforward', 'dynamicforward']); // prettier-ignore
+
+/** A message in which what nobody would see stands in octal, as in ssh's. */
+function visible(message: string): string {
+  const octal = (marks: string) => [...Buffer.from(marks)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join(''); // prettier-ignore
+  return message.replace(new RegExp(unseen.source, 'gu'), octal);
+}
 
 function keywordOf({ keyword }: ConfigLine): string {
   return Object.hasOwn(aliases, keyword) ? aliases[keyword]! : keyword;
@@ -608,8 +621,11 @@ function takeJump(state: State, text: string, counts: boolean, source: ValueSour
 }
 
 function readHop(text: string) {
+  // A blank is part of a name, and an IPv6 address needs its brackets; a URI has none for it.
+  if (/\s/.test(text) || (/^ssh:\/\//i.test(text) && text.includes('['))) return undefined;
   const read = parseHostAddress(text);
-  return read.ok && !read.address.host.includes('/') ? read.address : undefined;
+  if (!read.ok || /[/]/.test(read.address.host)) return undefined;
+  return read.address.host.includes(':') && !text.includes('[') ? undefined : read.address;
 }
 
 /** As scan_scaled(3) reads it: `1.5G`. */
@@ -633,16 +649,20 @@ function domainProblem(domain: string): string | undefined {
 
 function matchHost(state: State, patterns: readonly string[], { origin, never }: Place): boolean {
   if (!origin) throw new LineProblem('Host directive not supported as a command-line option');
-  let matches = false;
+  return isInHostLine(state.host, never ? patterns.slice(0, 1) : patterns) && !never;
+}
+
+/** Throws a LineProblem for an empty pattern. */
+function isInHostLine(host: string, patterns: readonly string[]): boolean {
+  let isIn = false;
   for (const pattern of patterns) {
     if (pattern === '') throw new LineProblem('keyword host empty argument');
-    if (never) return false;
     const isNegated = pattern.startsWith('!');
-    if (!matchesPattern(state.host, pattern.slice(isNegated ? 1 : 0))) continue;
+    if (!matchesPattern(host, pattern.slice(isNegated ? 1 : 0))) continue;
     if (isNegated) return false;
-    matches = true;
+    isIn = true;
   }
-  return matches;
+  return isIn;
 }
 
 function matchFacts(state: State, origin: Origin) {
@@ -676,13 +696,13 @@ function addProgram({ programs }: State, origin: Origin): void {
 
 function tokenFacts(state: State, hostName: string): TokenFacts {
   const { values, jump, world, original } = state;
-  const hostKeyAlias = values.get('hostkeyalias')?.text.toLowerCase();
+  const hostKeyAlias = values.get('hostkeyalias');
   return {
     original,
     hostName,
     port: Number(values.get('port')?.text ?? 22),
     user: values.get('user')?.text ?? world.user.name,
-    ...(hostKeyAlias !== undefined && { hostKeyAlias }),
+    ...(hostKeyAlias && { hostKeyAlias: lowerAscii(hostKeyAlias.text) }),
     jump: jump && !isNoJump(jump) ? jump.host : '',
   };
 }
@@ -793,6 +813,11 @@ function expanded<T>(expand: () => T, origin?: Origin): T {
   }
 }
 
+/** As ssh does it, in its C locale. */
+function lowerAscii(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
 function isNoJump({ host, user, port }: NonNullable<State['jump']>): boolean {
   return host === 'none' && user === undefined && port === undefined;
 }
@@ -813,7 +838,7 @@ function finish(state: State, hostSource: ValueSource): ResolvedConfig {
   for (const keyword of cleared) values.delete(keyword);
   for (const keyword of ['controlpath', 'identityagent', 'forwardagent path']) put(keyword, asFile);
   put('remotecommand', (text) => expandTokens(text, tokens));
-  put('hostkeyalias', (text) => text.toLowerCase());
+  put('hostkeyalias', lowerAscii);
   if ((values.get('connectionattempts')?.text ?? '1') === '0')
     throw new ConfigError('Invalid number of ConnectionAttempts', originOf(values.get('connectionattempts')!.source));
   const userFiles = values.get('userknownhostsfile')?.words;

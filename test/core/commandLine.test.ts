@@ -134,4 +134,31 @@ describe('the forwards of a command line', () => {
     });
     assert.ok(same > 60, `${same} were accepted`);
   });
+
+  it('takes the user and port that come first, as ssh does', () => {
+    const given = (text: string) => {
+      const read = parseArguments([...text.split(' '), '-N'], {});
+      assert.ok(read.kind === 'command', text);
+      const { destination, options } = read.command.host;
+      return [destination.user, destination.port, ...options.map((option) => option.join())];
+    };
+    assert.deepEqual(given('-l lu me@web01'), [undefined, undefined, 'User,lu']);
+    assert.deepEqual(given('me@web01 -l lu'), ['me', undefined, 'User,lu']);
+    assert.deepEqual(given('-o user=ou me@web01:9'), [undefined, 9, 'user,ou']);
+    assert.deepEqual(given('-p 8 ssh://web01:9'), [undefined, undefined, 'Port,8']);
+    assert.deepEqual(given('ssh://me@web01:9 -p 8'), ['me', 9, 'Port,8']);
+  });
+
+  it('refuses what ssh refuses of a jump behind a ProxyCommand, and of two files in one IdentityFile', () => {
+    for (const words of [
+      ['-o', 'ProxyCommand=x', '-J', 'a', 'web01'],
+      ['-o', 'IdentityFile=~/a b', 'web01'],
+    ])
+      assert.equal(parseArguments(words, {}).kind, 'refused', words.join(' '));
+    for (const words of [
+      ['-J', 'a', '-o', 'ProxyCommand=x', 'web01'],
+      ['-o', 'IdentityFile="~/a b"', 'web01'],
+    ])
+      assert.equal(parseArguments(words, {}).kind, 'command', words.join(' '));
+  });
 });

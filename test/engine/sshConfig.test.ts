@@ -175,6 +175,10 @@ describe('an ssh_config that our own resolver reads', () => {
     { title: 'Include of a folder', config: { config: 'Include @/d\nPort 3', 'd/a': 'Port 2' } },
     { title: 'Include in quotes', config: { config: 'Include "@/a b" @/c\\ d', 'a b': 'Port 2', 'c d': 'User x' } },
     { title: 'options of the command line first', config: 'Port 1\nUser a\nIdentityFile /a\nProxyJump j\nLocalForward 1 a:1', options: [['Port', '2'], ['User', 'b'], ['IdentityFile', '/etc/passwd'], ['ProxyCommand', 'x y'], ['Ciphers', '+3des-cbc'], ['UserKnownHostsFile', '"/a b" /c']] }, // prettier-ignore
+    { title: 'jump hosts in every shape', config: 'ProxyJump a,u@b:22,[::1]:23,ssh://c:24/,u@[::2]' },
+    { title: 'a HostKeyAlias beyond ASCII', config: 'HostKeyAlias ÄxY' },
+    { title: 'an empty pattern behind one that takes the host away', config: 'Host !web01 ""\nPort 5\nHost *\nUser u' },
+    { title: 'a hundred hosts, some of them twice', config: `${Array.from({ length: 100 }, (_, at) => `Host web0${at % 7} web0${at % 5}${at % 11 === 0 ? ' !web01' : ''}${at % 13 === 0 ? ' web*' : ''}\nSendEnv A${at}\nLocalForward ${at + 1} a:1\n${at % 9 === 0 ? 'SyslogFacility LOCAL3\nStreamLocalBindMask 0111\n' : ''}`).join('')}Host *\nPort 9` }, // prettier-ignore
     { title: 'an empty value in a file that is ignored', config: 'User a\n""\n=\n= =\n' },
   ];
   for (const one of tests)
@@ -235,6 +239,13 @@ describe('an ssh_config that our own resolver reads', () => {
     { title: 'Include with an empty path', config: 'Include ""' },
     { title: 'a file that includes itself', config: { config: 'Include @/config' } },
     { title: 'a jump host that is none', config: 'ProxyJump a,,b' },
+    { title: 'a jump host behind a blank', config: 'ProxyJump a, b' },
+    { title: 'a jump host with two ports', config: 'ProxyJump a:22:33' },
+    { title: 'a jump host that is an address without brackets', config: 'ProxyJump ::1' },
+    { title: 'a jump host that is an address in a URI', config: 'ProxyJump ssh://[::1]:22' },
+    { title: 'a byte order mark', config: '\ufeffHost a' },
+    { title: 'marks that nobody sees', config: 'AddressFamily i\u0001n' },
+    { title: 'an unknown option in the block of another host', config: 'Host a\nPort 1\nHost b\nPort 2\nFoo x\nHost web01\nPort 3' }, // prettier-ignore
     { title: 'none among known hosts', config: 'UserKnownHostsFile a none' },
     { title: 'a domain that is none', config: 'CanonicalDomains -x' },
     { title: 'a CNAME rule that is none', config: 'CanonicalizePermittedCNAMEs a' },
@@ -326,6 +337,30 @@ describe('an ssh_config that our own resolver reads', () => {
     chmodSync(join(folder, 'a'), 0o622);
     assert.match((await askSsh({ title: '', config: '' }, file)).stderr, /Bad owner or permissions/);
     await assert.rejects(resolve({ title: '', config: '' }, file), /^Error: Bad owner or permissions on .*\/a$/); // prettier-ignore
+  });
+
+  it('takes what can’t be looked at for no match of an Include', async function () {
+    // Only root can become somebody who may not look.
+    if (process.getuid?.() !== 0) this.skip();
+    const file = write({ config: 'Include @/closed/a @/closed/*\nPort 5', 'closed/a': 'Port 7' });
+    chmodSync(folder, 0o755);
+    chmodSync(join(folder, 'closed'), 0o700);
+    process.seteuid!(65534);
+    try {
+      const world = createConfigWorld({ ...localUser(), env });
+      assert.deepEqual(await world.glob(join(folder, 'closed/a')), []);
+      assert.deepEqual(await world.glob(join(folder, 'closed/*')), []);
+    } finally {
+      process.seteuid!(0);
+    }
+    assert.deepEqual(
+      printConfigLines(await resolve({ title: '', config: '' }, file)).match(/^port .*/m)?.[0],
+      'port 7',
+    );
+  });
+
+  it('opens no more folders for an Include than a person would mean', async () => {
+    await assert.rejects(createConfigWorld(localUser()).glob('/proc/*/*/*/*/x'), ConfigError);
   });
 
   it('refuses a file of -F that is not there', async () => {

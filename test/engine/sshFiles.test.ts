@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parseDestination } from '../../src/core/destination.js';
@@ -246,6 +246,46 @@ describe('readConfigForwards', () => {
     assert.deepEqual(forwards, []);
     assert.deepEqual(problems, [{ origin: { file, line: 2 }, message: 'Bad forwarding specification.' }]);
     assert.deepEqual(files, [file]);
+  });
+
+  it('lists a thousand hosts soon, and lets tunnels have their turn', async function () {
+    this.timeout(10_000);
+    const file = join(folder, 'thousand');
+    const host = (at: number) => `Host h${at}\n  HostName 10.0.0.${at % 256}\n  LocalForward ${at + 1} x:1\n`;
+    writeFileSync(file, `${Array.from({ length: 1000 }, (_, at) => host(at)).join('')}Host *\n  Port 22\n`);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const started = performance.now();
+    const { forwards } = await readConfigForwards(file);
+    clearInterval(timer);
+    assert.equal(forwards.length, 1000);
+    assert.ok(performance.now() - started < 4000);
+    assert.ok(turns >= 5, String(turns));
+  });
+
+  it('reads files once for all who ask meanwhile, and again only when something has changed', async () => {
+    const file = join(folder, 'steady');
+    const more = join(folder, 'steady.d');
+    mkdirSync(more);
+    const write = (path: string, text: string) => {
+      writeFileSync(path, text, { mode: 0o600 });
+      utimesSync(path, 1_000_000_000, 1_000_000_000);
+    };
+    write(file, `Include ${more}/*\nHost a\n  LocalForward 1 x:1\n`);
+    const [one, other] = await Promise.all([readConfigForwards(file), readConfigForwards(file)]);
+    assert.equal(one, other);
+    assert.equal(await readConfigForwards(file), one);
+    write(join(more, 'new'), 'Host b\n  LocalForward 2 x:1\n');
+    const grown = await readConfigForwards(file);
+    assert.deepEqual(grown.forwards.map(({ host }) => host), ['b', 'a']); // prettier-ignore
+    write(file, 'Host c\n  LocalForward 3 x:1\n');
+    assert.deepEqual((await readConfigForwards(file)).forwards.map(({ host }) => host), ['c']); // prettier-ignore
+  });
+
+  it('tells of a line that ssh would refuse where there is no forward, too', async () => {
+    const file = join(folder, 'config');
+    writeFileSync(file, 'Host a\n  Foo x\n');
+    assert.deepEqual((await readConfigForwards(file)).problems.map(({ origin }) => origin.line), [2]); // prettier-ignore
   });
 
   it('has nothing of a file that is not there but its name', async () =>
