@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import type { EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import { failureText } from '../../src/core/wording.js';
+import { parsePublicLine } from '../../src/core/userKey.js';
+import { createAuthentication } from '../../src/engine/authentication.js';
 import { createEngine } from '../../src/engine/reconciler.js';
+import { resolveRoute } from '../../src/engine/sshFiles.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { framed, identitiesAnswer, startFakeAgent, uint32 } from '../support/fakeAgent.js';
@@ -23,6 +26,8 @@ const honest = { kex: 'curve25519-sha256', hostKeyAlgorithm: 'ssh-ed25519', host
 const failure = (methods: string) => Buffer.concat([Buffer.of(51), string(methods), Buffer.of(0)]);
 const disconnect = (text: string) => Buffer.concat([Buffer.of(1), uint32(2), string(text), string('')]);
 const debug = (text: string) => Buffer.concat([Buffer.of(4, 1), string(text), string('')]);
+
+const ended = new AbortController().signal;
 
 describe('a login', () => {
   let heldBefore: string[];
@@ -136,6 +141,55 @@ describe('a login', () => {
     assert.ok(found?.kind === 'authFailed');
     assert.ok(isOffered);
     assert.deepEqual(found.notes, [{ kind: 'keyTooLong', key: 'ssh-rsa (agent)' }]);
+  });
+
+  it('opens an encrypted key once, as long as its file stays the same', async () => {
+    const path = join(folder, 'encrypted');
+    const config = join(folder, 'encrypted-config');
+    writeFileSync(config, `Host web01\nIdentityFile ${path}\nIdentityAgent none\nUser ann\n`, { mode: 0o600 });
+    const { destination } = planned('web01', []).host;
+    const secrets = new Map<string, string>();
+    /** How often a passphrase was asked for, by a server that wants the signature. */
+    const logIn = async (): Promise<number> => {
+      const [host] = await resolveRoute({ destination, options: [], configFile: config }, ended, () => {});
+      let asked = 0;
+      const authentication = createAuthentication({
+        config: host!,
+        ask: () => {
+          asked++;
+          return Promise.resolve({ kind: 'secret', secret: 'open sesame' });
+        },
+        atLeisure: (work) => work(),
+        serverSaid() {},
+        secrets,
+        isUnattended: false,
+        log() {},
+      });
+      let isSigned = false;
+      const blob = parsePublicLine(readFileSync(`${path}.pub`, 'utf8'))!.blob;
+      await authentication.run({
+        user: 'ann',
+        sessionId: Buffer.alloc(32),
+        serverAlgorithms: undefined,
+        binding: undefined,
+        ended,
+        send(payload, method) {
+          if (method === 'none') return Promise.resolve({ kind: 'failure', methods: ['publickey'], partial: false });
+          isSigned = payload.includes(Buffer.concat([string('publickey'), Buffer.of(1)]));
+          return Promise.resolve(isSigned ? { kind: 'success' } : { kind: 'keyOk', algorithm: 'ssh-ed25519', blob });
+        },
+      });
+      assert.ok(isSigned);
+      return asked;
+    };
+    keygen(path, '-a', '1', '-N', 'open sesame');
+    assert.equal(await logIn(), 1);
+    // Without the passphrase, only the opened key can be used.
+    for (const name of secrets.keys()) if (name.startsWith('passphrase')) secrets.delete(name);
+    assert.equal(await logIn(), 0);
+    for (const file of [path, `${path}.pub`]) rmSync(file);
+    keygen(path, '-a', '1', '-N', 'open sesame');
+    assert.equal(await logIn(), 1);
   });
 
   it('says that RSA with SHA-1 is not used, where ssh would go on to it', async () => {
