@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.js';
 import { startExtensionWindows, type ExtensionWindows } from '../support/extensionWindows.js';
@@ -149,6 +149,21 @@ describe('what listens on the server', () => {
     await quickInput.type('5432');
     await eventually(async () => assert.deepEqual(await labels(), ['5432']));
     await quickInput.dismiss();
+    writeFileSync(sshd.authorizedKeysPath, key);
+  });
+
+  it('ends its login with the list', async () => {
+    const { quickInput } = window;
+    const key = readFileSync(`${sshd.keyPath}.pub`, 'utf8');
+    const started = join(sshd.folder, 'started');
+    writeFileSync(sshd.authorizedKeysPath, `command="touch ${started}; sleep 60" ${key}`);
+    await toSecondStep('web01');
+    await eventually(() => assert.ok(existsSync(started)));
+    const since = performance.now();
+    await quickInput.dismiss();
+    await eventually(() => assert.deepEqual(sshd.sessions(), []));
+    // Before the command would be given up.
+    assert.ok(performance.now() - since < 3000);
     writeFileSync(sshd.authorizedKeysPath, key);
   });
 
