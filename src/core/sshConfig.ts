@@ -104,7 +104,8 @@ export function parseOptionLines(text: string): Options {
     const [, keyword, value] = /^(\S+)(?:\s+(.*))?$/.exec(line) ?? [];
     if (!keyword) continue;
     const values = options.get(keyword.toLowerCase()) ?? [];
-    options.set(keyword.toLowerCase(), [...values, (value ?? '').trim()]);
+    values.push((value ?? '').trim());
+    options.set(keyword.toLowerCase(), values);
   }
   return options;
 }

@@ -144,10 +144,16 @@ export async function explainOptions(
       throw error;
     },
   );
+  const sources = new Map<string, (typeof own)[number][]>();
+  for (const line of own) {
+    const key = `${line.keyword.toLowerCase()} ${line.value}`;
+    const known = sources.get(key) ?? [];
+    known.push(line);
+    sources.set(key, known);
+  }
   return [...options].flatMap(([keyword, values]) =>
     values.map((value) => {
-      const at = own.findIndex((line) => line.keyword.toLowerCase() === keyword && line.value === value);
-      const [found] = at < 0 ? [] : own.splice(at, 1);
+      const found = sources.get(`${keyword} ${value}`)?.shift();
       return { keyword, value, ...(found && { source: found.source }) };
     }),
   );
@@ -315,15 +321,24 @@ function askSsh(
  */
 export function realForwards(printed: string): string {
   const lines = printed.split('\n');
-  for (const line of [...lines]) {
+  const dynamic = new Map<string, number[]>();
+  for (const [at, line] of lines.entries()) {
+    if (!line.startsWith('dynamicforward ')) continue;
+    const listen = line.slice(15).trimEnd();
+    const places = dynamic.get(listen) ?? [];
+    places.push(at);
+    dynamic.set(listen, places);
+  }
+  const bogus = new Set<number>();
+  for (const line of lines) {
     const [, ends] = /^localforward (.*)$/.exec(line) ?? [];
     if (ends === undefined || / \[[^\]]*\]:\d+\r?$/.test(ends)) continue;
-    const bogus = lines.findIndex(
-      (other) => other.startsWith('dynamicforward ') && ends.startsWith(`${other.slice(15).trimEnd()} `),
-    );
-    if (bogus >= 0) lines.splice(bogus, 1);
+    const listens = [...ends.matchAll(/ /g)].map(({ index }) => dynamic.get(ends.slice(0, index)) ?? []);
+    const [first] = listens.filter((places) => places.length > 0).sort((a, b) => a[0]! - b[0]!);
+    const at = first?.shift();
+    if (at !== undefined) bogus.add(at);
   }
-  return lines.join('\n');
+  return lines.filter((_, at) => !bogus.has(at)).join('\n');
 }
 
 /** Host names to pick from, with those of included files. A file that can't be read has none. */

@@ -314,6 +314,22 @@ describe('resolveConfig', () => {
     );
   });
 
+  it('ends soon for very many lines, and for very many words', async function () {
+    this.timeout(20_000);
+    const many = (count: number, make: (at: number) => string, between = '\n') =>
+      Array.from({ length: count }, (_, at) => make(at)).join(between);
+    for (const [keyword, text] of [
+      ['localforward', many(20_000, (at) => `LocalForward ${at + 1} x:1`)],
+      ['sendenv', many(30_000, (at) => `SendEnv A${at}`)],
+      ['setenv', `SetEnv ${many(80_000, (at) => `A${at}=1`, ' ')}`],
+    ] as const) {
+      const started = performance.now();
+      const { lines } = await resolve(text);
+      assert.ok(lines.filter((line) => line.keyword === keyword).length >= 20_000);
+      assert.ok(performance.now() - started < 5000, keyword);
+    }
+  });
+
   it('ends soon for long lines and many stars', async () => {
     const long = 'a'.repeat(100_000);
     const stars = `Host ${'*a'.repeat(2000)}b`;
