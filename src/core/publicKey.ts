@@ -22,15 +22,18 @@ export function bitLength(number: Buffer): number {
 interface Curve {
   /** DER in front of an uncompressed point. */
   spki: string;
+  /** RFC 7518 section 6.2.1.1 */
+  jwk: string;
   /** Of a coordinate, in bytes. */
   size: number;
   hash: string;
 }
 
-const curves: Readonly<Record<string, Curve>> = {
-  nistp256: { spki: '3059301306072a8648ce3d020106082a8648ce3d030107034200', size: 32, hash: 'sha256' },
-  nistp384: { spki: '3076301006072a8648ce3d020106052b81040022036200', size: 48, hash: 'sha384' },
-  nistp521: { spki: '30819b301006072a8648ce3d020106052b8104002303818600', size: 66, hash: 'sha512' },
+/** RFC 5656 section 10.1 */
+export const curves: Readonly<Record<string, Curve>> = {
+  nistp256: { spki: '3059301306072a8648ce3d020106082a8648ce3d030107034200', jwk: 'P-256', size: 32, hash: 'sha256' },
+  nistp384: { spki: '3076301006072a8648ce3d020106052b81040022036200', jwk: 'P-384', size: 48, hash: 'sha384' },
+  nistp521: { spki: '30819b301006072a8648ce3d020106052b8104002303818600', jwk: 'P-521', size: 66, hash: 'sha512' },
 };
 
 /** RFC 8332 section 3; SHA-1 is offered only when ssh_config asks for it. */

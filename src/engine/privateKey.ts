@@ -3,10 +3,10 @@ import { createPrivateKey, sign, type JsonWebKey, type KeyObject } from 'node:cr
 import { errorCode } from '../core/failure.js';
 import { printable } from '../core/printable.js';
 import { isPuttyKey, puttyPublicBlob, readPuttyKey } from '../core/puttyKey.js';
-import { bitLength, leastRsaBits } from '../core/publicKey.js';
+import { bitLength, curves, leastRsaBits, wholeStrings } from '../core/publicKey.js';
 import { parsePublicLine, isSecurityKey, readUserKey, type UserKey } from '../core/userKey.js';
 import { openSshKeyPem } from './sshClient.js';
-import { readWire, wireMpint, wireStrings } from '../core/wire.js';
+import { readWire, unsignedNumber, wireMpint, wireStrings } from '../core/wire.js';
 
 export interface PrivateKey {
   /** RFC 4253 section 6.6; made of the private half. */
@@ -93,13 +93,6 @@ function readKeyObject(text: string, passphrase: string | undefined): KeyObjectR
 
 const base64url = (data: Buffer) => data.toString('base64url');
 
-/** A number without the zero that may stand before it. */
-function unsigned(data: Buffer): Buffer {
-  let start = 0;
-  while (start < data.length - 1 && data[start] === 0) start++;
-  return data.subarray(start);
-}
-
 /** The strings at the start of bytes that may have padding behind them; as many as are asked for, or undefined. */
 function leading(data: Buffer, count: number): readonly Buffer[] | undefined {
   return readWire(data, (wire) => {
@@ -110,12 +103,8 @@ function leading(data: Buffer, count: number): readonly Buffer[] | undefined {
 }
 
 function puttyJwk(publicBlob: Buffer, privateBlob: Buffer): JsonWebKey | undefined {
-  const [name, ...open] = readWire(publicBlob, (wire) => {
-    const strings: Buffer[] = [];
-    while (wire.left > 0) strings.push(wire.string());
-    return strings;
-  }) ?? [Buffer.alloc(0)];
-  const type = name!.toString('latin1');
+  const [name, ...open] = wholeStrings(publicBlob) ?? [];
+  const type = name?.toString('latin1') ?? '';
   if (type === 'ssh-rsa') {
     const [[e, n], secret] = [open, leading(privateBlob, 4)];
     if (!e || !n || !secret) return undefined;
@@ -126,7 +115,7 @@ function puttyJwk(publicBlob: Buffer, privateBlob: Buffer): JsonWebKey | undefin
       return Buffer.from(hex.length % 2 ? `0${hex}` : hex, 'hex');
     };
     const parts = { n, e, d, p, q, qi, dp: remainder(p), dq: remainder(q) };
-    const encoded = Object.entries(parts).map(([name, value]) => [name, base64url(unsigned(value))]);
+    const encoded = Object.entries(parts).map(([name, value]) => [name, unsignedNumber(value)?.toString('base64url')]);
     return { kty: 'RSA', ...(Object.fromEntries(encoded) as JsonWebKey) };
   }
   const [d] = leading(privateBlob, 1) ?? [];
@@ -137,25 +126,20 @@ function puttyJwk(publicBlob: Buffer, privateBlob: Buffer): JsonWebKey | undefin
     const padded = Buffer.concat([d, Buffer.alloc(32 - d.length)]);
     return { kty: 'OKP', crv: 'Ed25519', x: base64url(open[0]!), d: base64url(padded) };
   }
-  const curve = curves[type];
-  const [, point] = open;
-  if (!curve || point?.length !== 1 + 2 * curve.bytes || point[0] !== 4) return undefined;
-  const scalar = unsigned(d);
-  if (scalar.length > curve.bytes) return undefined;
+  const [named, point] = open;
+  const curveName = named?.toString('latin1') ?? '';
+  const curve = type === `ecdsa-sha2-${curveName}` && Object.hasOwn(curves, curveName) ? curves[curveName] : undefined;
+  if (!curve || point?.length !== 1 + 2 * curve.size || point[0] !== 4) return undefined;
+  const scalar = unsignedNumber(d);
+  if (!scalar || scalar.length > curve.size) return undefined;
   return {
     kty: 'EC',
     crv: curve.jwk,
-    x: base64url(point.subarray(1, 1 + curve.bytes)),
-    y: base64url(point.subarray(1 + curve.bytes)),
-    d: base64url(Buffer.concat([Buffer.alloc(curve.bytes - scalar.length), scalar])),
+    x: base64url(point.subarray(1, 1 + curve.size)),
+    y: base64url(point.subarray(1 + curve.size)),
+    d: base64url(Buffer.concat([Buffer.alloc(curve.size - scalar.length), scalar])),
   };
 }
-
-const curves: Readonly<Record<string, { jwk: string; name: string; bytes: number; hash: string }>> = {
-  'ecdsa-sha2-nistp256': { jwk: 'P-256', name: 'nistp256', bytes: 32, hash: 'sha256' },
-  'ecdsa-sha2-nistp384': { jwk: 'P-384', name: 'nistp384', bytes: 48, hash: 'sha384' },
-  'ecdsa-sha2-nistp521': { jwk: 'P-521', name: 'nistp521', bytes: 66, hash: 'sha512' },
-};
 
 function privateKeyOf(object: KeyObject): PrivateKey | undefined {
   const jwk = object.export({ format: 'jwk' });
@@ -187,17 +171,18 @@ function privateKeyOf(object: KeyObject): PrivateKey | undefined {
       };
     }
     case 'EC': {
-      const [type, curve] = Object.entries(curves).find(([, { jwk: name }]) => name === jwk.crv) ?? [];
-      if (!type || !curve) return undefined;
+      const [name, curve] = Object.entries(curves).find(([, { jwk: crv }]) => crv === jwk.crv) ?? [];
+      if (!name || !curve) return undefined;
+      const type = `ecdsa-sha2-${name}`;
       const point = Buffer.concat([Buffer.of(4), part('x'), part('y')]);
       return {
         pem,
-        publicBlob: wireStrings(type, curve.name, point),
+        publicBlob: wireStrings(type, name, point),
         sign(data, algorithm) {
           if (algorithm !== type) return refuse(algorithm);
           const pair = sign(curve.hash, data, { key: object, dsaEncoding: 'ieee-p1363' });
           // RFC 5656 section 3.1.2
-          const numbers = [pair.subarray(0, curve.bytes), pair.subarray(curve.bytes)].map(wireMpint);
+          const numbers = [pair.subarray(0, curve.size), pair.subarray(curve.size)].map(wireMpint);
           return wrapped(type, Buffer.concat(numbers));
         },
       };
