@@ -92,6 +92,8 @@ export interface LocalUser {
   hostName: string;
   env: Readonly<Record<string, string | undefined>>;
   windows: boolean;
+  /** Apple’s ssh has an option of its own. */
+  mac?: boolean;
 }
 
 /** Keyword in lower case to its values, in order; a keyword may come several times. */

@@ -355,13 +355,15 @@ async function takeLine(state: State, line: ConfigLine, place: Place, active: { 
     if (line.rest === '') throw new LineProblem(`no argument after keyword "${line.keyword}"`);
     const keyword = keywordOf(line);
     const isKnown = isKeyword(keyword);
-    if (!isKnown && !matchesList(keyword, state.values.get('ignoreunknown')?.text.toLowerCase() ?? '')) {
+    const isApples = keyword === 'usekeychain' && state.world.user.mac === true;
+    if (!isKnown && !isApples && !matchesList(keyword, state.values.get('ignoreunknown')?.text.toLowerCase() ?? '')) {
       const colon = origin ? `${origin.file}: line ${origin.line}` : 'command-line: line 0';
       const mark = line.keyword.startsWith('\ufeff') ? ' (the file begins with a byte order mark; save it without one)' : ''; // prettier-ignore
       const detail = `Bad configuration option: ${visible(line.keyword)}${mark}`;
       throw new ConfigError(`${colon}: ${detail}`, origin, detail);
     }
     if (!line.words) throw new LineProblem('invalid quotes');
+    if (isApples) return;
     if (isKnown && !idle.has(keyword)) await takeValue(state, { ...line, keyword }, line.words, place, active);
   } catch (error) {
     if (!(error instanceof LineProblem)) throw error;
@@ -756,17 +758,19 @@ export async function listConfigHosts(configFile: string | undefined, world: Con
     files.add(file);
     const found = await world.read(file);
     if (found.kind !== 'text') return;
+    const included: string[] = [];
     for (const line of (await blocksOf(found, file, world)).lines) {
       if (!line) continue;
       if (forwardKindOf(line.keyword)) hasForwards = true;
       if (line.keyword === 'host') for (const name of line.words ?? []) if (isHostName(name)) hosts.add(name);
-      if (line.keyword !== 'include') continue;
-      for (const path of line.words ?? []) {
-        const pattern = includePattern(path, true, world.user);
-        const names = path === '' ? [] : await world.glob(pattern);
-        if (names.length === 0) files.add(pattern);
-        for (const name of names) await list(name, depth + 1);
-      }
+      if (line.keyword === 'include') included.push(...(line.words ?? []));
+    }
+    // Behind the file's own, which its user has written here: some programs put an Include of theirs on top.
+    for (const path of included) {
+      const pattern = includePattern(path, true, world.user);
+      const names = path === '' ? [] : await world.glob(pattern);
+      if (names.length === 0) files.add(pattern);
+      for (const name of names) await list(name, depth + 1);
     }
   };
   if (configFile?.toLowerCase() !== 'none') await list(configFile ?? userConfig(world.user).file, 0);

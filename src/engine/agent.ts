@@ -41,8 +41,10 @@ export function pageantPipe(names: readonly string[], user: string): string | un
   return name === undefined ? undefined : `${pipeFolder}${name}`;
 }
 
-/** How long an agent may take to be connected, to be told the host, and to list its keys, in milliseconds. */
+/** How long an agent may take to be connected and to be told the host, in milliseconds. */
 const promptMs = 5_000;
+/** How long to list its keys: a locked one may ask its user to unlock it. */
+const listMs = 60_000;
 
 export interface AgentOptions {
   /** The user of this machine: Pageant's pipe has the name. */
@@ -51,7 +53,7 @@ export interface AgentOptions {
   ended: AbortSignal;
   /** What it is told before anything is asked of it. */
   binding?: HostBinding | undefined;
-  /** Instead of 5 s, in milliseconds. */
+  /** Instead of 5 s, and of the minute for its list; in milliseconds. */
   promptMs?: number;
 }
 
@@ -121,7 +123,7 @@ const message = { failure: 5, success: 6, list: 11, keys: 12, sign: 13, signatur
 const mostBytes = 262_144;
 const mostKeys = 2_048;
 
-function agentOf(socket: Socket, { ended, promptMs: limit = promptMs }: AgentOptions): BindableAgent {
+function agentOf(socket: Socket, { ended, promptMs: given }: AgentOptions): BindableAgent {
   /** Those who wait for a reply; the agent answers in order. */
   const waiting: { resolve(reply: Buffer): void; reject(error: Error): void }[] = [];
   let heard = Buffer.alloc(0);
@@ -159,14 +161,14 @@ function agentOf(socket: Socket, { ended, promptMs: limit = promptMs }: AgentOpt
       waiting.push({ resolve, reject });
       socket.write(wireStrings(request));
     });
-  const askSoon = async (request: Buffer) => {
-    const late = setTimeout(() => finish(timedOut()), limit);
+  const askWithin = async (ms: number, request: Buffer) => {
+    const late = setTimeout(() => finish(timedOut()), given ?? ms);
     return ask(request).finally(() => clearTimeout(late));
   };
 
   return {
     async keys() {
-      const reply = await askSoon(Buffer.of(message.list));
+      const reply = await askWithin(listMs, Buffer.of(message.list));
       if (reply[0] !== message.keys) throw new AgentRefused('it did not list its keys');
       const keys = readWire(reply.subarray(1), (wire) => {
         const count = wire.uint32();
@@ -193,7 +195,7 @@ function agentOf(socket: Socket, { ended, promptMs: limit = promptMs }: AgentOpt
       const isForwarded = Buffer.of(0);
       const content = wireStrings('session-bind@openssh.com', hostKey, sessionId, signature);
       // Whatever it answers: one that does not know it signs all the same.
-      await askSoon(Buffer.concat([Buffer.of(message.extension), content, isForwarded]));
+      await askWithin(promptMs, Buffer.concat([Buffer.of(message.extension), content, isForwarded]));
     },
     close: () => finish(new Error('closed')),
   };

@@ -45,6 +45,7 @@ export function localUser(): LocalUser {
     hostName: hostname(),
     env: process.env,
     windows: process.platform === 'win32',
+    mac: process.platform === 'darwin',
   };
 }
 

@@ -251,6 +251,12 @@ describe('resolveConfig', () => {
       assert.equal((await resolve(`${config}CanonicalizeFallbackLocal no`)).value('hostname'), 'web01'));
   });
 
+  it('knows the option that Apple’s ssh has, and there alone', async () => {
+    const config = 'UseKeychain yes\nPort 7';
+    assert.equal((await resolve(config, { user: { ...ann, mac: true } })).value('port'), '7');
+    await assert.rejects(resolve(config, { user: ann }), /Bad configuration option: usekeychain/i);
+  });
+
   describe('on Windows', () => {
     const windows: LocalUser = {
       name: 'ann',
