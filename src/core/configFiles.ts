@@ -2,7 +2,7 @@
 import { matchesPattern } from './configPattern.js';
 
 /** The same for all spellings of a path: the case counts nowhere on Windows (`win32`) and macOS (`darwin`). */
-export function fileKey(file: string, platform: string): string {
+function fileKey(file: string, platform: string): string {
   if (platform === 'win32') return file.replaceAll('/', '\\').toLowerCase();
   return platform === 'darwin' ? file.normalize('NFC').toLowerCase() : file;
 }

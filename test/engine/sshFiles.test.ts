@@ -277,7 +277,7 @@ describe('readConfigForwards', () => {
     assert.equal(await readConfigForwards(file), one);
     write(join(more, 'new'), 'Host b\n  LocalForward 2 x:1\n');
     const grown = await readConfigForwards(file);
-    assert.deepEqual(grown.forwards.map(({ host }) => host), ['b', 'a']); // prettier-ignore
+    assert.deepEqual(grown.forwards.map(({ host }) => host), ['a', 'b']); // prettier-ignore
     write(file, 'Host c\n  LocalForward 3 x:1\n');
     assert.deepEqual((await readConfigForwards(file)).forwards.map(({ host }) => host), ['c']); // prettier-ignore
   });
