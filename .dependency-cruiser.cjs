@@ -13,7 +13,7 @@ module.exports = {
         'core: no vscode, ssh2, network, files, processes or timers; node:crypto is allowed, and pure npm packages',
       severity: 'error',
       from: { path: '^src/core/' },
-      to: { pathNot: ['^src/core/', '^(node:)?crypto$', 'node_modules/(valibot|ssh-config|@noble)/'] },
+      to: { pathNot: ['^src/core/', '^(node:)?crypto$', 'node_modules/(valibot|@noble)/'] },
     },
     {
       name: 'engine-knows-no-editor',

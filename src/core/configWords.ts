@@ -1,12 +1,15 @@
 // The words of an ssh_config line, and of `-o keyword=value`.
 import { wordPart, type Word } from './shellWords.js';
 
-/** Splits what follows a keyword at blanks; quotes and backslashes keep them. `undefined`: a quote is not closed. */
-export function splitConfig({ text, places }: Word): Word[] | undefined {
+/**
+ * Splits what follows a keyword at blanks; quotes and backslashes keep them. `undefined`: a quote is not closed. A command's
+ * words know no comments.
+ */
+export function splitConfig({ text, places }: Word, isCommand = false): Word[] | undefined {
   const words: Word[] = [];
   for (let at = 0; at < text.length; at++) {
     if (/[ \t]/.test(text[at]!)) continue;
-    if (text[at] === '#') break;
+    if (!isCommand && text[at] === '#') break;
     let quote = '';
     let taken = '';
     const from: number[] = [];

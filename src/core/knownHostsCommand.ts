@@ -1,4 +1,6 @@
 // The words of KnownHostsCommand (ssh_config(5)), split and expanded as ssh does, without a shell.
+import { splitConfig } from './configWords.js';
+import { plainWord } from './shellWords.js';
 
 export type ExpandedCommand =
   { ok: true; words: readonly [program: string, ...args: string[]] } | { ok: false; detail: string };
@@ -12,7 +14,7 @@ export function expandCommand(
   tokens: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string | undefined>>,
 ): ExpandedCommand {
-  const split = splitArguments(command);
+  const split = splitConfig(plainWord(command), true)?.map(({ text }) => text);
   const [program, ...args] = split ?? [];
   if (!split) return { ok: false, detail: 'a quote is not closed' };
   if (program === undefined) return { ok: false, detail: 'it is empty' };
@@ -26,27 +28,4 @@ export function expandCommand(
     });
   const expanded = args.map(expand);
   return detail === undefined ? { ok: true, words: [program, ...expanded] } : { ok: false, detail };
-}
-
-/** Undefined: a quote is not closed. */
-function splitArguments(text: string): string[] | undefined {
-  const words: string[] = [];
-  for (let at = 0; at < text.length; at++) {
-    if (/[ \t]/.test(text[at]!)) continue;
-    let quote = '';
-    let word = '';
-    for (; at < text.length; at++) {
-      const character = text[at]!;
-      if (!quote && /[ \t]/.test(character)) break;
-      if (character === quote) quote = '';
-      else if (!quote && /["']/.test(character)) quote = character;
-      else {
-        if (character === '\\' && (quote ? /["'\\]/ : /["'\\ ]/).test(text[at + 1] ?? '')) at++;
-        word += text[at]!;
-      }
-    }
-    if (quote) return undefined;
-    words.push(word);
-  }
-  return words;
 }
