@@ -187,14 +187,15 @@ function connectionRow(
   const status: Status = seen?.kind ?? (isNeeded ? 'connecting' : 'stopped');
   const server = seen?.kind === 'ready' ? seen.server : undefined;
   const failure = seen?.kind === 'failed' || seen?.kind === 'retrying' ? failureText(seen.failure) : undefined;
+  const state = seen?.kind === 'failed' ? failedText(seen.failure) : status;
   return {
     kind: 'connection',
     id,
     label: id,
-    description: server !== undefined && server !== id ? `${status} · ${server}` : status,
+    description: server !== undefined && server !== id ? `${state} · ${server}` : state,
     status,
     tooltip: [
-      `SSH connection to ${id}: ${status}`,
+      `SSH connection to ${id}: ${state}`,
       ...(server ? [`Connected as ${server}`] : []),
       ...(failure ? [failure] : []),
     ],
@@ -265,15 +266,15 @@ export function stateText(tunnel: Tunnel, state: TunnelState): string {
     case 'stopped':
       return state.draining ? 'stopped, open connections finish' : 'stopped';
     case 'failed':
-      return isWaiting(state.failure) ? 'waiting for you' : 'failed';
+      return failedText(state.failure);
     case 'retrying':
       return state.kind;
   }
 }
 
 /** Whether all that is missing is a person’s answer, for which nothing is asked in the background. */
-function isWaiting(failure: Failure): boolean {
-  return innermost(failure).kind === 'answerNeeded';
+function failedText(failure: Failure): string {
+  return innermost(failure).kind === 'answerNeeded' ? 'waiting for you' : 'failed';
 }
 
 /** The name that the user gave, else where it listens → where it comes out, with the port that it really has. */

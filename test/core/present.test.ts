@@ -325,6 +325,10 @@ describe('present', () => {
       const [row] = shown(one, [{ kind: 'connectionFailed', connection, failure }]).rows;
       assert.ok(row?.kind === 'connection');
       assert.deepEqual([row.forwards[0]!.description, row.forwards[0]!.status], ['waiting for you', 'failed']);
+      assert.deepEqual(
+        [row.description, row.tooltip[0]],
+        ['waiting for you', 'SSH connection to web01: waiting for you'],
+      );
     }
   });
 
