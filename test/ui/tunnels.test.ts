@@ -321,7 +321,10 @@ describe('the extension in a window', () => {
       await quickInput.type('');
       await page.keyboard.press('Escape');
       await quickInput.step('Passphrase of');
-      assert.match(await quickInput.message(), /connect to web01\. It will not be remembered/);
+      assert.match(
+        await quickInput.message(),
+        /connect to web01\. Leave it empty to go on without this key\. It will not be remembered/,
+      );
       await quickInput.pressButton('Remember');
       await eventually(async () => assert.match(await quickInput.message(), /be remembered in/));
       await quickInput.accept(passphrase);
