@@ -1,5 +1,6 @@
 // known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): which keys are known for a host. `ssh-keygen -F` is the tests' oracle.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { matchesPattern } from './configPattern.js';
 import {
   certificateProblem,
   certificateType,
@@ -87,33 +88,11 @@ export function matchesHost(hosts: string, name: string): boolean {
   for (const written of hosts.toLowerCase().split(',')) {
     const negated = written.startsWith('!');
     const pattern = negated ? written.slice(1) : written;
-    if (pattern === '' || !matchesPattern(pattern, host)) continue;
+    if (pattern === '' || !matchesPattern(host, pattern)) continue;
     if (negated) return false;
     matched = true;
   }
   return matched;
-}
-
-/** `*` any run, `?` any one character, all else literal (brackets too). Linear: no pattern of a file can stall us. */
-function matchesPattern(pattern: string, text: string): boolean {
-  let p = 0;
-  let t = 0;
-  let star = -1;
-  let resume = 0;
-  while (t < text.length) {
-    if (pattern[p] === '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === text[t])) {
-      p++;
-      t++;
-    } else if (star >= 0) {
-      p = star + 1;
-      t = ++resume;
-    } else return false;
-  }
-  while (pattern[p] === '*') p++;
-  return p === pattern.length;
 }
 
 function matchesHashed(hosts: string, name: string): boolean {
