@@ -3,7 +3,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -130,6 +130,8 @@ function commandOf(level: Level): string[] {
   if (level === 'host') return [tsx, 'test/host/launch.ts'];
   const args = [mocha, '--reporter', 'test/support/specAndCounts.ts', `test/${level}/**/*.test.ts`];
   if (level === 'ui') args.push('--timeout', '120000');
+  // Most of its time it waits: for servers, and for what must not come.
+  if (level === 'engine') args.push('--parallel', '--jobs', String(Math.max(3, availableParallelism())));
   if (values.grep !== undefined) args.push('--grep', values.grep);
   return args;
 }

@@ -56,6 +56,8 @@ export interface Client {
   peer: string;
   /** Where it asked to go, through a SOCKS or HTTP proxy: `db:5432`. */
   target?: string;
+  /** The connection is down, or not made yet: it waits for it. */
+  isParked?: true;
   /** Bytes from the client to the target, and back. */
   sent: number;
   received: number;
@@ -144,6 +146,20 @@ export type Reply =
   | { kind: 'answers'; answers: readonly string[] }
   | { kind: 'allow' };
 
+/** How a tunnel stands in the window that runs it. */
+export type ElsewhereState =
+  | { kind: 'connecting' }
+  | {
+      kind: 'ready';
+      bound: readonly BoundAddress[];
+      unbound: readonly Failure[];
+      asked: Access;
+      access: Access | 'unknown';
+      refused?: Failure;
+      isIdle?: true;
+    }
+  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number };
+
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error';
 
 /** Facts, in the past tense. */
@@ -165,6 +181,11 @@ export type EngineEvent =
       /** ms since 1970 */ retryAt: number;
     }
   | { kind: 'connectionFailed'; connection: ConnectionId; failure: Failure }
+  /**
+   * It is not connected, and will be when a client comes: all its forwards are on demand. `failure`: what the last dial came
+   * to, which nobody waits for any more.
+   */
+  | { kind: 'connectionIdle'; connection: ConnectionId; failure?: Failure }
   | { kind: 'connectionClosed'; connection: ConnectionId }
   | {
       kind: 'listening';
@@ -179,6 +200,17 @@ export type EngineEvent =
       access: Access | 'unknown';
     }
   | { kind: 'listenFailed'; forward: ForwardId; run: number; failure: Failure }
+  /** The server still holds what the connection before had there; it is asked again at `retryAt`, in ms since 1970. */
+  | {
+      kind: 'listenRetrying';
+      forward: ForwardId;
+      run: number;
+      failure: Failure;
+      attempt: number;
+      retryAt: number;
+    }
+  /** Another window has the same tunnel, and this is how it stands there. */
+  | { kind: 'runningElsewhere'; forward: ForwardId; run: number; state: ElsewhereState }
   /** It no longer listens. */
   | { kind: 'forwardClosed'; forward: ForwardId }
   /** The last client of a run that was stopped in peace has left. */
@@ -198,4 +230,5 @@ export type EngineEvent =
   | { kind: 'asked'; ask: Ask }
   | { kind: 'askSettled'; id: string }
   | { kind: 'logged'; level: LogLevel; text: string }
-  | { kind: 'engineEnded'; detail: string };
+  /** By itself. `isRestarted`: it has been started again, with the same plan. */
+  | { kind: 'engineEnded'; detail: string; isRestarted?: true };

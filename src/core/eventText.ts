@@ -13,6 +13,10 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
     case 'connectionFailed':
       if (event.failure.kind === 'cancelled') return info(`${event.connection}: cancelled`);
       return { level: 'error', text: `${event.connection}: failed. ${failureText(event.failure)}` };
+    case 'connectionIdle': {
+      const reason = event.failure ? ` ${failureText(event.failure)}` : '';
+      return info(`${event.connection}: not connected, waits for a client.${reason}`);
+    }
     case 'connectionClosed':
       return info(`${event.connection}: closed`);
     case 'listening': {
@@ -28,6 +32,10 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
     }
     case 'listenFailed':
       return { level: 'error', text: `${event.forward}: failed. ${failureText(event.failure)}` };
+    case 'listenRetrying':
+      return { level: 'warning', text: `${event.forward}: retrying. ${failureText(event.failure)}` };
+    case 'runningElsewhere':
+      return info(`${event.forward}: ${event.state.kind} in another window`);
     case 'forwardClosed':
       return info(`${event.forward}: stopped listening`);
     case 'drained':

@@ -209,8 +209,11 @@ export type Failure =
   /** `socketInUse`: a program listens there; `socketStale`: nobody does any more; `socketBlocked`: it is no socket. */
   | { kind: 'socketInUse' | 'socketStale' | 'socketBlocked'; path: string }
   | { kind: 'socketFailed'; path: string; code: string }
-  /** The server refused a remote forward. `inUse`: something answers there already. */
-  | { kind: 'remoteRefused'; host: string; user: string; listen: Listen; inUse: boolean }
+  /**
+   * The server refused a remote forward. `inUse`: something answers there already. `isStale`: it was ours until the
+   * connection broke, and most likely the server still holds it for that one.
+   */
+  | { kind: 'remoteRefused'; host: string; user: string; listen: Listen; inUse: boolean; isStale?: true }
   /** Something else answers at an address of the server that a remote forward was to have, too. */
   | { kind: 'remoteHalf'; host: string; address: string; port: number }
   /** A remote forward's target, as this machine sees it; `code` of the system. */

@@ -28,6 +28,8 @@ export interface PlannedForward {
    * more, while the clients that are connected may finish.
    */
   wish: Exclude<Wish, 'stop' | 'lost'>;
+  /** It listens at once, and its connection is dialled when the first client comes. Of no meaning to a remote forward. */
+  onDemand?: true;
 }
 
 export interface PlannedConnection {
@@ -36,29 +38,55 @@ export interface PlannedConnection {
   forwards: readonly PlannedForward[];
   /** Changes when the user asks for a restart. */
   run: number;
+  /** Changes when the user wants it dialled at once; listeners and waiting clients stay, and one that is up is left alone. */
+  retry?: number;
   /** Whether a connection that was up and broke is dialled again. */
   reconnect: boolean;
+  /** With `reconnect`: it is dialled again, too, when its first dial fails for something that may pass. */
+  isPersistent?: true;
 }
+
+/** How long one waits for the other. */
+export interface Waits {
+  /** What a client waits at most for a connection that is down, in seconds; 0: it is reset at once. */
+  parkSeconds: number;
+  /** After so many seconds without a client a connection on demand hangs up. */
+  idleSeconds: number;
+}
+
+export const defaultWaits: Waits = { parkSeconds: 20, idleSeconds: 600 };
 
 export interface Plan {
   connections: readonly PlannedConnection[];
+  /** Absent: `defaultWaits`. */
+  waits?: Waits;
 }
 
 /** Plans the wanted tunnels; those that are stopped or lost are left out. */
-export function planTunnels(wanted: Wanted, configFile: string | undefined): Plan {
+export function planTunnels(wanted: Wanted, configFile: string | undefined, waits?: Waits): Plan {
   const running = wanted.tunnels.filter(isPlanned);
   const connections = new Set(running.map(connectionOf));
   return {
     connections: [...connections].map((id) => {
       const tunnels = running.filter((tunnel) => connectionOf(tunnel) === id);
+      const retry = countOf(wanted.connectionRetries, id);
       return {
         id,
         host: requestFor(tunnels, tunnels[0]!.destination, configFile),
-        forwards: tunnels.map(({ id, spec, run, wish }) => ({ id, spec, run, wish })),
+        forwards: tunnels.map(({ id, spec, run, wish, onDemand }) => ({
+          id,
+          spec,
+          run,
+          wish,
+          ...(onDemand && { onDemand }),
+        })),
         run: connectionRun(wanted, id),
+        ...(retry > 0 && { retry }),
         reconnect: true,
+        ...(tunnels.some(({ automatic }) => automatic) && { isPersistent: true as const }),
       };
     }),
+    ...(waits && { waits }),
   };
 }
 
@@ -81,9 +109,14 @@ export function isWanted({ wish }: Pick<Tunnel, 'wish'>): boolean {
   return wish === 'exact' || wish === 'nextFree';
 }
 
-/** How often the user asked for a new connection. A host may be called `constructor`, too. */
+/** How often the user asked for a new connection. */
 export function connectionRun({ connectionRuns }: Wanted, id: ConnectionId): number {
-  return Object.hasOwn(connectionRuns, id) ? connectionRuns[id]! : 0;
+  return countOf(connectionRuns, id);
+}
+
+/** A host may be called `constructor`, too. */
+export function countOf(counts: Readonly<Record<ConnectionId, number>>, id: ConnectionId): number {
+  return Object.hasOwn(counts, id) ? counts[id]! : 0;
 }
 
 export function connectionOf({ destination }: Pick<Tunnel, 'destination'>): ConnectionId {

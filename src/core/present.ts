@@ -184,10 +184,12 @@ function connectionRow(
   const isNeeded = tunnels.some(isPlanned);
   const isLost = !isNeeded && tunnels.some(({ wish }) => wish === 'lost');
   const seen = isNeeded ? connectionSeen(snapshot, id) : isLost ? snapshot.ended : undefined;
-  const status: Status = seen?.kind ?? (isNeeded ? 'connecting' : 'stopped');
+  const shown = seen?.kind === 'idle' ? 'ready' : seen?.kind;
+  const status: Status = shown ?? (isNeeded ? 'connecting' : 'stopped');
   const server = seen?.kind === 'ready' ? seen.server : undefined;
-  const failure = seen?.kind === 'failed' || seen?.kind === 'retrying' ? failureText(seen.failure) : undefined;
-  const state = seen?.kind === 'failed' ? failedText(seen.failure) : status;
+  const failure = seen && 'failure' in seen && seen.failure ? failureText(seen.failure) : undefined;
+  const state =
+    seen?.kind === 'failed' ? failedText(seen.failure) : seen?.kind === 'idle' ? 'waits for a client' : status;
   return {
     kind: 'connection',
     id,
@@ -256,6 +258,8 @@ export function stateText(tunnel: Tunnel, state: TunnelState): string {
       const ports = otherPort(tunnel, state);
       return [
         'ready',
+        ...(state.isIdle ? ['not connected'] : []),
+        ...(state.isElsewhere ? ['in another window'] : []),
         ...(ports ? [`port ${ports.real} instead of ${ports.own}`] : []),
         ...(state.access === 'network' ? ['open to the network'] : []),
         ...(state.asked === 'network' && state.access === 'machine' ? ['not open to the network'] : []),

@@ -5,7 +5,16 @@ import type { Ask, Engine, EngineEvent, Reply } from './engine.js';
 import type { Failure } from './failure.js';
 import { printSpec, type ForwardSpec } from './forwardSpec.js';
 import { addressesOverlap } from './hostAddress.js';
-import { connectionOf, connectionRun, isPlanned, isWanted, planTunnels, type ConnectionId } from './plan.js';
+import {
+  connectionOf,
+  connectionRun,
+  countOf,
+  isPlanned,
+  isWanted,
+  planTunnels,
+  type ConnectionId,
+  type Waits,
+} from './plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
 
 /**
@@ -29,11 +38,15 @@ export interface Tunnel {
   run: number;
   /** It came with a workspace, and nobody else has asked for it. */
   fromWorkspace?: true;
+  /** As its last start wanted it: it listens, and its connection is made when somebody comes. */
+  onDemand?: true;
 }
 
 export interface Wanted {
   tunnels: readonly Tunnel[];
   connectionRuns: Readonly<Record<ConnectionId, number>>;
+  /** How often the user wanted a connection dialled at once. */
+  connectionRetries: Readonly<Record<ConnectionId, number>>;
   /** How many starts there were. */
   starts: number;
 }
@@ -43,13 +56,14 @@ export interface NewTunnel {
   spec: ForwardSpec;
   label?: string;
   fromWorkspace?: true;
+  onDemand?: true;
 }
 
 export function tunnelId({ destination, spec }: NewTunnel): string {
   return `${printDestination(destination)} ${printSpec(spec)}`;
 }
 
-export const nothingWanted: Wanted = { tunnels: [], connectionRuns: {}, starts: 0 };
+export const nothingWanted: Wanted = { tunnels: [], connectionRuns: {}, connectionRetries: {}, starts: 0 };
 
 /** Puts tunnels on the list, running. One that is there already is started again if it does not run or has failed. */
 export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic = false): Wanted {
@@ -57,10 +71,11 @@ export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automat
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
       return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, wish: 'exact', automatic, run: 0 }] };
-    return change(list, [id], ({ fromWorkspace, ...other }) => ({
+    return change(list, [id], ({ fromWorkspace, onDemand: _, ...other }) => ({
       ...other,
       ...(tunnel.label !== undefined && { label: tunnel.label }),
       ...(fromWorkspace && tunnel.fromWorkspace && { fromWorkspace }),
+      ...(tunnel.onDemand && { onDemand: true }),
     }));
   }, wanted);
   return restartTunnels(list, added.map(tunnelId), automatic);
@@ -73,9 +88,12 @@ export function stopTunnels(wanted: Wanted, ids: readonly string[], how: 'stop' 
 
 /** The engine has ended, and with it the clients of those that drained. */
 function loseTunnels(wanted: Wanted): Wanted {
-  const drained = wanted.tunnels.filter(({ wish }) => wish === 'drain').map(({ id }) => id);
   const running = wanted.tunnels.filter(isWanted).map(({ id }) => id);
-  return change(stopTunnels(wanted, drained), running, (tunnel) => ({ ...tunnel, wish: 'lost' }));
+  return change(stopTunnels(wanted, drainingIn(wanted)), running, (tunnel) => ({ ...tunnel, wish: 'lost' }));
+}
+
+function drainingIn({ tunnels }: Wanted): readonly string[] {
+  return tunnels.filter(({ wish }) => wish === 'drain').map(({ id }) => id);
 }
 
 /** Starts stopped ones, and starts again those that run, on their own port or the next free one. */
@@ -92,6 +110,12 @@ export function restartTunnels(
 /** A new SSH connection for the running tunnels of the host. */
 export function restartConnection(wanted: Wanted, id: ConnectionId): Wanted {
   return { ...wanted, connectionRuns: { ...wanted.connectionRuns, [id]: connectionRun(wanted, id) + 1 } };
+}
+
+/** Dials a host at once that waits to be dialled again; its listeners and those who wait at them stay. */
+export function retryConnection(wanted: Wanted, id: ConnectionId): Wanted {
+  const { connectionRetries } = wanted;
+  return { ...wanted, connectionRetries: { ...connectionRetries, [id]: countOf(connectionRetries, id) + 1 } };
 }
 
 export function removeTunnels(wanted: Wanted, ids: readonly string[]): Wanted {
@@ -144,8 +168,12 @@ export interface Session {
   onChange(listener: (state: SessionState, event: EngineEvent | undefined) => void): () => void;
 }
 
-/** `configFile` is read each time a plan is made: the setting may change. */
-export function createSession(engine: Engine, configFile: () => string | undefined): Session {
+/** `configFile` and `waits` are read each time a plan is made: the settings may change. */
+export function createSession(
+  engine: Engine,
+  configFile: () => string | undefined,
+  waits: () => Waits | undefined = () => undefined,
+): Session {
   let state: SessionState = { wanted: nothingWanted, snapshot: emptySnapshot };
   const listeners = new Set<(state: SessionState, event: EngineEvent | undefined) => void>();
   const become = (next: SessionState, event?: EngineEvent) => {
@@ -155,10 +183,13 @@ export function createSession(engine: Engine, configFile: () => string | undefin
   /** The whole plan each time; it is the state's own, which a listener may have changed once more. */
   const want = (next: SessionState, event?: EngineEvent) => {
     become(next, event);
-    engine.apply(planTunnels(state.wanted, configFile()));
+    engine.apply(planTunnels(state.wanted, configFile(), waits()));
   };
   engine.onEvent((event) => {
     const snapshot = reduce(state.snapshot, event);
+    // The next engine has this plan already; what drained went with the last one.
+    if (event.kind === 'engineEnded' && event.isRestarted)
+      return want({ wanted: stopTunnels(state.wanted, drainingIn(state.wanted)), snapshot }, event);
     // No plan, which would start the next engine: that is for the user to want.
     if (event.kind === 'engineEnded') return become({ wanted: loseTunnels(state.wanted), snapshot }, event);
     const ended = endedBy(event, state.wanted);

@@ -1,5 +1,5 @@
 // What is seen of the engine's work. `reduce` is the only writer.
-import type { Access, Ask, BoundAddress, EngineEvent } from './engine.js';
+import type { Access, Ask, BoundAddress, ElsewhereState, EngineEvent } from './engine.js';
 import type { Failure } from './failure.js';
 import { connectionOf, isWanted, type ConnectionId, type ForwardId } from './plan.js';
 import type { Tunnel } from './session.js';
@@ -7,6 +7,8 @@ import type { Tunnel } from './session.js';
 export type ConnectionSeen =
   | { kind: 'connecting'; attempt: number }
   | { kind: 'ready'; server: string }
+  /** It waits for a client; `failure` of the last dial. */
+  | { kind: 'idle'; failure?: Failure }
   | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number }
   | { kind: 'failed'; failure: Failure };
 
@@ -21,7 +23,10 @@ export type ForwardSeen =
       access: Access | 'unknown';
       /** of the last channel */ refused?: Failure;
     }
-  | { kind: 'failed'; run: number; failure: Failure };
+  | { kind: 'failed'; run: number; failure: Failure }
+  | { kind: 'retrying'; run: number; failure: Failure; attempt: number; retryAt: number }
+  /** In another window. */
+  | { kind: 'elsewhere'; run: number; state: ElsewhereState };
 
 export interface Snapshot {
   connections: Readonly<Record<ConnectionId, ConnectionSeen>>;
@@ -57,6 +62,8 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
       });
     case 'connectionFailed':
       return connection(event.connection, { kind: 'failed', failure: event.failure });
+    case 'connectionIdle':
+      return connection(event.connection, { kind: 'idle', ...(event.failure && { failure: event.failure }) });
     case 'connectionClosed':
       return { ...snapshot, connections: without(snapshot.connections, event.connection) };
     case 'listening':
@@ -70,6 +77,12 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
       });
     case 'listenFailed':
       return forward(event.forward, { kind: 'failed', run: event.run, failure: event.failure });
+    case 'listenRetrying': {
+      const { run, failure, attempt, retryAt } = event;
+      return forward(event.forward, { kind: 'retrying', run, failure, attempt, retryAt });
+    }
+    case 'runningElsewhere':
+      return forward(event.forward, { kind: 'elsewhere', run: event.run, state: event.state });
     case 'forwardClosed':
       return { ...snapshot, forwards: without(snapshot.forwards, event.forward) };
     case 'channelOpened':
@@ -85,6 +98,7 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     case 'askSettled':
       return { ...snapshot, asks: snapshot.asks.filter(({ id }) => id !== event.id) };
     case 'engineEnded': {
+      if (event.isRestarted) return emptySnapshot;
       const ended = { kind: 'failed', failure: { kind: 'engineEnded', detail: event.detail } } as const;
       return { ...emptySnapshot, ended };
     }
@@ -106,7 +120,7 @@ export function connectionSeen({ connections }: Snapshot, id: ConnectionId): Con
 
 /** The five states of a tunnel, with what each has to say. */
 export type TunnelState =
-  | { kind: 'connecting'; ask?: Ask }
+  | { kind: 'connecting'; ask?: Ask; /** Another window has it. */ isElsewhere?: true }
   | {
       kind: 'ready';
       bound: readonly BoundAddress[];
@@ -114,8 +128,11 @@ export type TunnelState =
       asked: Access;
       access: Access | 'unknown';
       refused?: Failure;
+      /** It listens, and its connection is made when somebody comes. */
+      isIdle?: true;
+      isElsewhere?: true;
     }
-  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number }
+  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number; isElsewhere?: true }
   | { kind: 'failed'; failure: Failure }
   | { kind: 'stopped'; /** Its last clients finish. */ draining: boolean };
 
@@ -126,6 +143,8 @@ export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
   const id = connectionOf(tunnel);
   const connection = connectionSeen(snapshot, id);
   const forward = snapshot.forwards[tunnel.id];
+  // Its connection here is for others, if there is one.
+  if (forward?.kind === 'elsewhere' && forward.run === tunnel.run) return { ...forward.state, isElsewhere: true };
   switch (connection?.kind) {
     case undefined:
     case 'connecting':
@@ -134,6 +153,11 @@ export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
       return connection;
     case 'failed':
       return connection;
+    case 'idle': {
+      const state = forward?.run === tunnel.run ? forwardState(forward) : { kind: 'connecting' as const };
+      if (state.kind !== 'ready') return state;
+      return { ...state, isIdle: true, ...(connection.failure && { refused: connection.failure }) };
+    }
     case 'ready':
       if (forward?.run === tunnel.run) return forwardState(forward);
       return {
@@ -150,6 +174,11 @@ function askOf({ asks }: Snapshot, isAbout: (ask: Ask) => boolean): { ask?: Ask 
 
 function forwardState(forward: ForwardSeen): TunnelState {
   if (forward.kind === 'failed') return { kind: 'failed', failure: forward.failure };
+  if (forward.kind === 'elsewhere') return { ...forward.state, isElsewhere: true };
+  if (forward.kind === 'retrying') {
+    const { run: _, ...retrying } = forward;
+    return retrying;
+  }
   const { bound, unbound, asked, access, refused } = forward;
   return { kind: 'ready', bound, unbound, asked, access, ...(refused && { refused }) };
 }

@@ -569,7 +569,7 @@ function socketText({ path, code }: Failure & { kind: 'socketFailed' }): string 
 }
 
 function remoteText(
-  { host, user, listen, inUse }: Failure & { kind: 'remoteRefused' },
+  { host, user, listen, inUse, isStale }: Failure & { kind: 'remoteRefused' },
   holder: string | undefined,
 ): string {
   if (listen.kind === 'unix')
@@ -577,6 +577,8 @@ function remoteText(
   if (listen.port === 0)
     return `${host} refused to choose a port${isLoopback(listen.bind) ? '' : ` on ${shownBind(listen.bind)}`}. It may forbid it (AllowTcpForwarding, PermitListen)${isLoopback(listen.bind) ? '' : ', or not have that address'}. Name a port that it permits, or ask who runs it.`;
   const place = listenText(listen);
+  if (isStale)
+    return `${place} on ${host} is still held, most likely by the connection that was lost: its server has not noticed yet.`;
   if (inUse && holder !== undefined)
     return `${place} is already in use on ${host} by the tunnel ${quoted(holder)} of this window. Stop it, or choose another port.`;
   if (inUse)

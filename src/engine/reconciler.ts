@@ -144,5 +144,5 @@ function isSameRequest(a: HostRequest, b: HostRequest): boolean {
 }
 
 function sameHost(a: PlannedConnection, b: PlannedConnection): boolean {
-  return isSameRequest(a.host, b.host) && a.reconnect === b.reconnect;
+  return isSameRequest(a.host, b.host);
 }

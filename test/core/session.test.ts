@@ -56,6 +56,7 @@ describe('the wanted tunnels', () => {
     assert.deepEqual(all, {
       tunnels: [listed(db, 1), listed(site, 1), listed(proxy, 1)],
       connectionRuns: {},
+      connectionRetries: {},
       starts: 1,
     } satisfies Wanted));
 
@@ -65,6 +66,7 @@ describe('the wanted tunnels', () => {
     assert.deepEqual(wantTunnels(all, [again]), {
       tunnels: [{ ...listed(db, 2), label: 'Database' }, listed(site, 1), listed(proxy, 1)],
       connectionRuns: {},
+      connectionRetries: {},
       starts: 2,
     });
     assert.deepEqual(wantTunnels(nothingWanted, [site, newTunnel(web01, '-L 8080:localhost:80')]).tunnels, [

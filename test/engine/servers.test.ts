@@ -399,7 +399,7 @@ describe('a host that ssh reaches', function () {
       const failed = engine.events.find(({ kind }) =>
         ['connectionFailed', 'connectionLost', 'listenFailed'].includes(kind),
       );
-      if (failed && 'failure' in failed) return failureText(failed.failure);
+      if (failed && 'failure' in failed && failed.failure) return failureText(failed.failure);
       assert.equal(engine.events.filter(({ kind }) => kind === 'listening').length, forwards.length);
       return undefined;
     });
