@@ -163,8 +163,12 @@ function ensureSystemPackages(): void {
   const missing = () => needed.filter(({ programs }) => !programs.every(isInstalled)).map(({ name }) => name);
   const isRoot = process.getuid?.() === 0;
 
-  // dropbear's tests are skipped where it can't be had.
-  const wanted = [...missing(), ...(whyNoDropbear() === undefined ? [] : dropbearPackages)];
+  // Tests of dropbear, and of a network that loses packets, are skipped where it can't be had.
+  const wanted = [
+    ...missing(),
+    ...(whyNoDropbear() === undefined ? [] : dropbearPackages),
+    ...(process.platform !== 'linux' || isInstalled('nft') ? [] : ['nftables']),
+  ];
   if (wanted.length > 0 && isRoot && isInstalled('apt-get')) {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const apt = (...args: string[]) =>

@@ -26,7 +26,7 @@ export interface SshServer {
   folder: string;
   /** The client's unencrypted ed25519 key. */
   keyPath: string;
-  /** known_hosts with the server's keys under `[127.0.0.1]:port` and `[localhost]:port`. */
+  /** known_hosts with the server's keys under its address, `[127.0.0.1]:port` and `[localhost]:port`. */
   knownHostsPath: string;
   /** The server's first host key, to be replaced or compared; it and the others are `host_<type>` in the folder. */
   hostKeyPath: string;
@@ -71,7 +71,19 @@ export interface SshdOptions {
   program?: SshdProgram;
   /** Variables of its environment. */
   env?: NodeJS.ProcessEnv;
+  /** The machine that it runs on, this one unless told otherwise. */
+  machine?: Machine;
 }
+
+/** Where a server runs. */
+export interface Machine {
+  /** What it listens on, as clients reach it. */
+  address: string;
+  /** What runs a program there: the program and its arguments follow. */
+  command: readonly string[];
+}
+
+const thisMachine: Machine = { address: '127.0.0.1', command: [] };
 
 const installed: SshdProgram = { command: ['/usr/sbin/sshd'], config: [] };
 
@@ -111,6 +123,7 @@ type Reached = Omit<SshServer, 'log' | 'sessions' | 'killSessions' | 'stop'>;
 export async function prepareServer(
   prefix: string,
   hostKeys: readonly [HostKeyType, ...HostKeyType[]],
+  address = thisMachine.address,
 ): Promise<Reached> {
   const folder = mkdtempSync(join(tmpdir(), prefix));
   const file = (name: string) => join(folder, name);
@@ -119,7 +132,8 @@ export async function prepareServer(
   writeFileSync(file('authorized_keys'), readFileSync(file('client.pub')), { mode: 0o600 });
   const port = await freePort();
   const publicKeys = hostKeys.map((type) => publicKey(file(`host_${type}.pub`)));
-  writeFileSync(file('known_hosts'), publicKeys.map((key) => knownHostsLine(port, key)).join(''));
+  const byAddress = address === thisMachine.address ? '' : `[${address}]:${port},`;
+  writeFileSync(file('known_hosts'), publicKeys.map((key) => `${byAddress}${knownHostsLine(port, key)}`).join(''));
   const { username } = userInfo();
   return {
     port,
@@ -136,7 +150,7 @@ export async function prepareServer(
         [
           `Host ${alias}`,
           ...lines.map((line) => `  ${line}`),
-          '  HostName 127.0.0.1',
+          `  HostName ${address}`,
           `  Port ${port}`,
           `  User ${username}`,
           `  IdentityFile ${file('client')}`,
@@ -158,8 +172,10 @@ export async function startSshd({
   hostKeys = ['ed25519'],
   program = installed,
   env = {},
+  machine = thisMachine,
 }: SshdOptions = {}): Promise<Sshd> {
-  const reached = await prepareServer('sshd-', hostKeys);
+  const { address } = machine;
+  const reached = await prepareServer('sshd-', hostKeys, address);
   const { folder, port } = reached;
   const file = (name: string) => join(folder, name);
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
@@ -168,7 +184,7 @@ export async function startSshd({
     [
       ...(typeof config === 'function' ? config(folder) : config),
       ...program.config,
-      'ListenAddress 127.0.0.1',
+      `ListenAddress ${address}`,
       `Port ${port}`,
       ...hostKeys.map((type) => `HostKey ${file(`host_${type}`)}`),
       `AuthorizedKeysFile ${file('authorized_keys')}`,
@@ -190,8 +206,8 @@ export async function startSshd({
 
   const start = async () => {
     const log = file('sshd.log');
-    const [command, ...args] = program.command;
-    const child = spawn(command, [...args, '-D', '-f', file('sshd_config'), '-E', log], {
+    const [command, ...args] = [...machine.command, ...program.command];
+    const child = spawn(command!, [...args, '-D', '-f', file('sshd_config'), '-E', log], {
       stdio: 'ignore',
       env: { ...process.env, ...env },
     });
@@ -200,7 +216,7 @@ export async function startSshd({
     child.once('error', () => (ended = null));
     child.once('exit', (code) => (ended = code));
     const until = Date.now() + 10_000;
-    while (!existsSync(log) || !readFileSync(log, 'utf8').includes(`Server listening on 127.0.0.1 port ${port}`)) {
+    while (!existsSync(log) || !readFileSync(log, 'utf8').includes(`Server listening on ${address} port ${port}`)) {
       if (ended !== undefined || Date.now() > until)
         throw new Error(`sshd did not start (${ended})\n${existsSync(log) ? readFileSync(log, 'utf8') : ''}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
