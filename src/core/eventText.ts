@@ -1,15 +1,23 @@
 import type { EngineEvent, LogLevel } from './engine.js';
 import { boundText, failureText } from './wording.js';
 
-/** What the log says about an event, or undefined. An ask is named without its answer: no secret gets here. */
-export function eventText(event: EngineEvent): { level: LogLevel; text: string } | undefined {
+export interface LogLine {
+  level: LogLevel;
+  text: string;
+}
+
+/**
+ * What the log says about an event, or undefined; `now` in ms since 1970. An ask is named without its answer: no secret gets
+ * here.
+ */
+export function eventText(event: EngineEvent, now: number): LogLine | undefined {
   switch (event.kind) {
     case 'connecting':
       return info(`${event.connection}: connecting (attempt ${event.attempt})`);
     case 'connected':
       return info(`${event.connection}: connected as ${event.server}`);
     case 'connectionLost':
-      return { level: 'warning', text: `${event.connection}: retrying. ${failureText(event.failure)}` };
+      return { level: 'warning', text: `${event.connection}: ${againText(event, now)}` };
     case 'connectionFailed':
       if (event.failure.kind === 'cancelled') return info(`${event.connection}: cancelled`);
       return { level: 'error', text: `${event.connection}: failed. ${failureText(event.failure)}` };
@@ -31,9 +39,10 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
       };
     }
     case 'listenFailed':
+      if (event.failure.kind === 'cancelled') return info(`${event.forward}: cancelled`);
       return { level: 'error', text: `${event.forward}: failed. ${failureText(event.failure)}` };
     case 'listenRetrying':
-      return { level: 'warning', text: `${event.forward}: retrying. ${failureText(event.failure)}` };
+      return { level: 'warning', text: `${event.forward}: ${againText(event, now)}` };
     case 'runningElsewhere':
       return info(`${event.forward}: ${event.state.kind} in another window`);
     case 'forwardClosed':
@@ -53,10 +62,22 @@ export function eventText(event: EngineEvent): { level: LogLevel; text: string }
     case 'logged':
       return { level: event.level, text: event.text };
     case 'engineEnded':
+      if (event.isRestarted)
+        return {
+          level: 'error',
+          text: `The tunnel engine ended unexpectedly (${event.detail}), and was started again.`,
+        };
       return { level: 'error', text: failureText(event) };
   }
 }
 
-function info(text: string): { level: LogLevel; text: string } {
+/** `retrying (attempt 3 in 1.2 s). web01:22 refused …` */
+function againText(event: EngineEvent & { kind: 'connectionLost' | 'listenRetrying' }, now: number): string {
+  const seconds = Math.max(0, event.retryAt - now) / 1000;
+  const wait = seconds < 10 ? seconds.toFixed(1) : Math.round(seconds);
+  return `retrying (attempt ${event.attempt + 1} in ${wait} s). ${failureText(event.failure)}`;
+}
+
+function info(text: string): LogLine {
   return { level: 'info', text };
 }

@@ -5,7 +5,7 @@ import type { Session } from '../core/session.js';
 /** Writes a line for each event, until disposed. */
 export function logEvents(session: Session, channel: vscode.LogOutputChannel): vscode.Disposable {
   const stop = session.onChange((_, event) => {
-    const line = event && eventText(event);
+    const line = event && eventText(event, Date.now());
     if (!line) return;
     switch (line.level) {
       case 'debug':

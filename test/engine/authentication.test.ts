@@ -98,7 +98,7 @@ describe('authentication', () => {
   };
   /** Everything that an engine said, in each form that it is shown in. */
   const allSaid = ({ events }: EngineProbe) =>
-    [JSON.stringify(events), ...events.map((event) => eventText(event)?.text ?? '')].join('\n');
+    [JSON.stringify(events), ...events.map((event) => eventText(event, 0)?.text ?? '')].join('\n');
 
   describe('with a key’s file', () => {
     const secret: Reply = { kind: 'secret', secret: 'open sesame' };
