@@ -158,7 +158,8 @@ export type ElsewhereState =
       refused?: Failure;
       isIdle?: true;
     }
-  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number };
+  /** As in `connectionLost`; without `retryAt` it is tried right now. */
+  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt?: number };
 
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error';
 
@@ -177,6 +178,7 @@ export type EngineEvent =
       kind: 'connectionLost';
       connection: ConnectionId;
       failure: Failure;
+      /** The one that failed, or was up until now; the next is one more. */
       attempt: number;
       /** ms since 1970 */ retryAt: number;
     }

@@ -15,7 +15,7 @@ import {
   type ConnectionId,
   type Waits,
 } from './plan.js';
-import { connectionSeen, emptySnapshot, reduce, tunnelState, type Snapshot } from './snapshot.js';
+import { connectionSeen, emptySnapshot, reduce, tunnelState, type ConnectionSeen, type Snapshot } from './snapshot.js';
 
 /**
  * What the user wants of a tunnel: to run on its port or not at all, to run on the next free port from its own upwards, to
@@ -149,13 +149,36 @@ export function startTunnels(
     const known = wanted.tunnels.find(({ id }) => id === tunnelId(tunnel));
     return !known || !['connecting', 'ready'].includes(tunnelState(known, snapshot).kind);
   });
-  const connections = [...new Set(down.map(connectionOf))].filter((id) =>
-    ['failed', 'retrying'].includes(connectionSeen(snapshot, id)?.kind ?? ''),
-  );
+  const connections = [...new Set(down.map(connectionOf))];
+  const are = (kind: ConnectionSeen['kind']) => connections.filter((id) => connectionSeen(snapshot, id)?.kind === kind);
+  const listed = wantTunnels(wanted, down, automatic);
   return {
-    wanted: connections.reduce(restartConnection, wantTunnels(wanted, down, automatic)),
+    // Where one waits to be dialled again, others may have clients that wait, too.
+    wanted: are('retrying').reduce(retryConnection, are('failed').reduce(restartConnection, listed)),
     started: down.map(tunnelId),
   };
+}
+
+/** Those of the tunnels that are tried again by themselves, by this window. */
+export function retryingOf({ snapshot }: SessionState, tunnels: readonly Tunnel[]): readonly Tunnel[] {
+  return tunnels.filter((tunnel) => {
+    const state = tunnelState(tunnel, snapshot);
+    return state.kind === 'retrying' && !state.isElsewhere;
+  });
+}
+
+/** Tries tunnels at once that are tried again by themselves; those that are not are left alone. */
+export function retryTunnels(session: SessionState, tunnels: readonly Tunnel[]): Wanted {
+  const retrying = retryingOf(session, tunnels);
+  const isUp = (tunnel: Tunnel) => connectionSeen(session.snapshot, connectionOf(tunnel))?.kind === 'ready';
+  // Where the connection is up it is a server that still holds the port: nobody waits there.
+  const held = retrying.filter(isUp);
+  const asked = [true, false].reduce((wanted, automatic) => {
+    const ids = held.filter((tunnel) => tunnel.automatic === automatic).map(({ id }) => id);
+    return ids.length > 0 ? restartTunnels(wanted, ids, automatic) : wanted;
+  }, session.wanted);
+  const down = retrying.filter((tunnel) => !isUp(tunnel));
+  return [...new Set(down.map(connectionOf))].reduce(retryConnection, asked);
 }
 
 /** Holds the one state of a window and tells who listens when it has changed. */

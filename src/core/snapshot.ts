@@ -9,7 +9,8 @@ export type ConnectionSeen =
   | { kind: 'ready'; server: string }
   /** It waits for a client; `failure` of the last dial. */
   | { kind: 'idle'; failure?: Failure }
-  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number }
+  /** `attempt`: the one that failed; without `retryAt` (ms since 1970) the one that is under way. */
+  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt?: number }
   | { kind: 'failed'; failure: Failure };
 
 /** `run` is the start of the tunnel that it is about. */
@@ -49,8 +50,14 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     forwards: { ...snapshot.forwards, [id]: seen },
   });
   switch (event.kind) {
-    case 'connecting':
-      return connection(event.connection, { kind: 'connecting', attempt: event.attempt });
+    case 'connecting': {
+      const { attempt } = event;
+      const before = connectionSeen(snapshot, event.connection);
+      // In the background it is still the same trouble; the first attempt is one that a person wants.
+      if (attempt > 1 && before?.kind === 'retrying')
+        return connection(event.connection, { kind: 'retrying', failure: before.failure, attempt });
+      return connection(event.connection, { kind: 'connecting', attempt });
+    }
     case 'connected':
       return connection(event.connection, { kind: 'ready', server: event.server });
     case 'connectionLost':
@@ -118,9 +125,17 @@ export function connectionSeen({ connections }: Snapshot, id: ConnectionId): Con
   return Object.hasOwn(connections, id) ? connections[id] : undefined;
 }
 
-/** The five states of a tunnel, with what each has to say. */
+/**
+ * The five states of a tunnel, with what each has to say. What is `bound` while there is no connection listens all the time:
+ * its clients wait.
+ */
 export type TunnelState =
-  | { kind: 'connecting'; ask?: Ask; /** Another window has it. */ isElsewhere?: true }
+  | {
+      kind: 'connecting';
+      ask?: Ask;
+      bound?: readonly BoundAddress[];
+      /** Another window has it. */ isElsewhere?: true;
+    }
   | {
       kind: 'ready';
       bound: readonly BoundAddress[];
@@ -132,7 +147,14 @@ export type TunnelState =
       isIdle?: true;
       isElsewhere?: true;
     }
-  | { kind: 'retrying'; failure: Failure; attempt: number; retryAt: number; isElsewhere?: true }
+  | {
+      kind: 'retrying';
+      failure: Failure;
+      attempt: number;
+      /** Absent: it is tried right now. */ retryAt?: number;
+      bound?: readonly BoundAddress[];
+      isElsewhere?: true;
+    }
   | { kind: 'failed'; failure: Failure }
   | { kind: 'stopped'; /** Its last clients finish. */ draining: boolean };
 
@@ -142,28 +164,30 @@ export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
   if (!isWanted(tunnel)) return { kind: 'stopped', draining: tunnel.wish === 'drain' };
   const id = connectionOf(tunnel);
   const connection = connectionSeen(snapshot, id);
-  const forward = snapshot.forwards[tunnel.id];
+  const seen = snapshot.forwards[tunnel.id];
+  const forward = seen?.run === tunnel.run ? seen : undefined;
   // Its connection here is for others, if there is one.
-  if (forward?.kind === 'elsewhere' && forward.run === tunnel.run) return { ...forward.state, isElsewhere: true };
+  if (forward?.kind === 'elsewhere') return { ...forward.state, isElsewhere: true };
+  const waiting = forward?.kind === 'listening' && tunnel.spec.kind !== 'remote' ? { bound: forward.bound } : {};
   switch (connection?.kind) {
     case undefined:
     case 'connecting':
-      return { kind: 'connecting', ...askOf(snapshot, (ask) => ask.connection === id) };
-    case 'retrying':
-      return connection;
+      return { kind: 'connecting', ...askOf(snapshot, (ask) => ask.connection === id), ...waiting };
+    case 'retrying': {
+      // Only what a person wants may ask.
+      const open = askOf(snapshot, (ask) => ask.connection === id);
+      return open.ask ? { kind: 'connecting', ...open, ...waiting } : { ...connection, ...waiting };
+    }
     case 'failed':
       return connection;
-    case 'idle': {
-      const state = forward?.run === tunnel.run ? forwardState(forward) : { kind: 'connecting' as const };
-      if (state.kind !== 'ready') return state;
+    case 'idle':
+    case 'ready': {
+      const state = forwardState(forward);
+      if (state.kind === 'connecting')
+        return { ...state, ...askOf(snapshot, (ask) => ask.kind === 'openToNetwork' && ask.forward === tunnel.id) };
+      if (state.kind !== 'ready' || connection.kind !== 'idle') return state;
       return { ...state, isIdle: true, ...(connection.failure && { refused: connection.failure }) };
     }
-    case 'ready':
-      if (forward?.run === tunnel.run) return forwardState(forward);
-      return {
-        kind: 'connecting',
-        ...askOf(snapshot, (ask) => ask.kind === 'openToNetwork' && ask.forward === tunnel.id),
-      };
   }
 }
 
@@ -172,13 +196,24 @@ function askOf({ asks }: Snapshot, isAbout: (ask: Ask) => boolean): { ask?: Ask 
   return ask ? { ask } : {};
 }
 
-function forwardState(forward: ForwardSeen): TunnelState {
-  if (forward.kind === 'failed') return { kind: 'failed', failure: forward.failure };
-  if (forward.kind === 'elsewhere') return { ...forward.state, isElsewhere: true };
-  if (forward.kind === 'retrying') {
-    const { run: _, ...retrying } = forward;
-    return retrying;
+function forwardState(forward: Exclude<ForwardSeen, { kind: 'elsewhere' }> | undefined): TunnelState {
+  switch (forward?.kind) {
+    case undefined:
+      return { kind: 'connecting' };
+    case 'failed':
+      return { kind: 'failed', failure: forward.failure };
+    case 'retrying': {
+      const { run: _, ...retrying } = forward;
+      return retrying;
+    }
+    case 'listening': {
+      const { bound, unbound, asked, access, refused } = forward;
+      return { kind: 'ready', bound, unbound, asked, access, ...(refused && { refused }) };
+    }
   }
-  const { bound, unbound, asked, access, refused } = forward;
-  return { kind: 'ready', bound, unbound, asked, access, ...(refused && { refused }) };
+}
+
+/** Where a tunnel listens now, whatever becomes of its clients. */
+export function boundOf(state: TunnelState): readonly BoundAddress[] {
+  return ('bound' in state ? state.bound : undefined) ?? [];
 }

@@ -10,6 +10,8 @@ import {
   renameTunnel,
   restartConnection,
   restartTunnels,
+  retryingOf,
+  retryTunnels,
   startTunnels,
   stopTunnels,
   tunnelId,
@@ -315,6 +317,7 @@ describe('startTunnels', () => {
     snapshot: events.reduce(reduce, emptySnapshot),
   });
   const connected: EngineEvent = { kind: 'connected', connection: 'bob@web01', server: 'bob@web01:22' };
+  const lost: EngineEvent = { kind: 'connectionLost', connection: 'bob@web01', failure, attempt: 1, retryAt: 1 };
 
   it('adds what is new', () => {
     const start = startTunnels({ wanted: nothingWanted, snapshot: emptySnapshot }, [db]);
@@ -335,14 +338,63 @@ describe('startTunnels', () => {
   });
 
   it('dials a connection that is down at once', () => {
-    const downs: EngineEvent[] = [
-      { kind: 'connectionFailed', connection: 'bob@web01', failure },
-      { kind: 'connectionLost', connection: 'bob@web01', failure, attempt: 1, retryAt: 1 },
+    const failed: EngineEvent = { kind: 'connectionFailed', connection: 'bob@web01', failure };
+    const { wanted, started } = startTunnels(state(connected, failed), [db, site]);
+    assert.deepEqual(started, [dbId, siteId]);
+    assert.deepEqual([wanted.connectionRuns, wanted.connectionRetries], [{ 'bob@web01': 1 }, {}]);
+  });
+
+  it('dials one at once that waits to be dialled again, and lets those wait who wait for it', () => {
+    const { wanted, started } = startTunnels(state(connected, lost), [db]);
+    assert.deepEqual(started, [dbId]);
+    assert.deepEqual([wanted.connectionRuns, wanted.connectionRetries], [{}, { 'bob@web01': 1 }]);
+  });
+
+  it('makes a tunnel on demand when it is started so, and no longer when it is not', () => {
+    const first = startTunnels({ wanted: nothingWanted, snapshot: emptySnapshot }, [{ ...db, onDemand: true }]).wanted;
+    assert.deepEqual(planTunnels(first, undefined).connections[0]?.forwards[0]?.onDemand, true);
+    assert.equal(restartTunnels(first, [dbId]).tunnels[0]?.onDemand, true);
+    assert.equal(wantTunnels(first, [db]).tunnels[0]?.onDemand, undefined);
+    assert.equal(wantTunnels(all, [{ ...db, onDemand: true }]).tunnels[0]?.onDemand, true);
+  });
+});
+
+describe('retryTunnels', () => {
+  const connected: EngineEvent = { kind: 'connected', connection: 'bob@web01', server: 'bob@web01:22' };
+  const failure: Failure = { kind: 'connectFailed', host: 'web02', port: 22, code: 'ECONNREFUSED' };
+  const lost: EngineEvent = { kind: 'connectionLost', connection: 'web02', failure, attempt: 1, retryAt: 1 };
+  const stale = (run: number): EngineEvent => ({ kind: 'listenRetrying', forward: dbId, run, failure, attempt: 1, retryAt: 1 }); // prettier-ignore
+  const state = (wanted: Wanted, ...events: EngineEvent[]): SessionState => ({
+    wanted,
+    snapshot: events.reduce(reduce, emptySnapshot),
+  });
+
+  it('dials the connections at once, each once, and leaves their tunnels as they are', () => {
+    const two = wantTunnels(all, [newTunnel(web02, '-L 81:localhost:81')]);
+    const retried = retryTunnels(state(two, lost), two.tunnels);
+    assert.deepEqual(retried, { ...two, connectionRetries: { web02: 1 } });
+    assert.deepEqual(retryTunnels(state(retried, lost), two.tunnels).connectionRetries, { web02: 2 });
+  });
+
+  it('asks a server again for a port that it holds, as automatic as before', () => {
+    for (const automatic of [true, false]) {
+      const wanted = wantTunnels(nothingWanted, [db], automatic);
+      const retried = retryTunnels(state(wanted, connected, stale(1)), wanted.tunnels);
+      assert.deepEqual(retried, restartTunnels(wanted, [dbId], automatic));
+    }
+  });
+
+  it('does nothing to one that is up, has failed, was stopped or runs in another window', () => {
+    const other: EngineEvent = { kind: 'runningElsewhere', forward: proxyId, run: 1, state: { kind: 'retrying', failure, attempt: 1 } }; // prettier-ignore
+    const states = [
+      state(all, connected),
+      state(all, { kind: 'connectionFailed', connection: 'web02', failure }),
+      state(stopTunnels(all, [proxyId]), lost),
+      state(all, lost, other),
     ];
-    for (const down of downs) {
-      const { wanted, started } = startTunnels(state(connected, down), [db, site]);
-      assert.deepEqual(started, [dbId, siteId]);
-      assert.deepEqual(wanted.connectionRuns, { 'bob@web01': 1 });
+    for (const session of states) {
+      assert.deepEqual(retryingOf(session, session.wanted.tunnels), []);
+      assert.equal(retryTunnels(session, session.wanted.tunnels), session.wanted);
     }
   });
 });

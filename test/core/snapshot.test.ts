@@ -31,6 +31,10 @@ const failed: EngineEvent = { kind: 'connectionFailed', connection, failure: ref
 const opened = { bound, unbound: [inUse], asked: 'machine', access: 'machine' } as const;
 const listening: EngineEvent & { kind: 'listening' } = { kind: 'listening', forward, run: 1, ...opened };
 const listenFailed: EngineEvent & { kind: 'listenFailed' } = { kind: 'listenFailed', forward, run: 1, failure: inUse };
+const listenRetrying: EngineEvent = { kind: 'listenRetrying', forward, run: 1, failure: inUse, attempt: 1, retryAt: 2000 }; // prettier-ignore
+const idle: EngineEvent = { kind: 'connectionIdle', connection };
+const ready = { kind: 'ready', ...opened } as const;
+const elsewhere: EngineEvent & { kind: 'runningElsewhere' } = { kind: 'runningElsewhere', forward, run: 1, state: ready }; // prettier-ignore
 const channelFailed: EngineEvent = { kind: 'channelFailed', forward, failure: noChannel };
 const ended: EngineEvent = { kind: 'engineEnded', detail: 'out of memory' };
 
@@ -49,6 +53,11 @@ describe('reduce', () => {
     ['connected', [connecting, connected], { connections: { [connection]: { kind: 'ready', server: 'bob@192.0.2.7:22' } } }], // prettier-ignore
     ['connectionLost', [connected, lost], { connections: { [connection]: { kind: 'retrying', failure: refused, attempt: 3, retryAt: 1000 } } }], // prettier-ignore
     ['connectionFailed', [connecting, failed], { connections: { [connection]: { kind: 'failed', failure: refused } } }],
+    ['connecting in the background, which is still the same trouble', [connected, { ...lost, attempt: 1 }, connecting], { connections: { [connection]: { kind: 'retrying', failure: refused, attempt: 2 } } }], // prettier-ignore
+    ['the next trouble', [connected, { ...lost, attempt: 1 }, connecting, lost], { connections: { [connection]: { kind: 'retrying', failure: refused, attempt: 3, retryAt: 1000 } } }], // prettier-ignore
+    ['connecting because a person wants it', [connected, lost, { ...connecting, attempt: 1 }], { connections: { [connection]: { kind: 'connecting', attempt: 1 } } }], // prettier-ignore
+    ['connectionIdle', [connected, idle], { connections: { [connection]: { kind: 'idle' } } }],
+    ['connectionIdle after a dial that failed', [connecting, { ...idle, failure: refused }], { connections: { [connection]: { kind: 'idle', failure: refused } } }], // prettier-ignore
     ['connectionClosed', [connected, { kind: 'connectionClosed', connection }], {}],
     ['connectionClosed of one that is not there', [{ kind: 'connectionClosed', connection }], {}],
     ['listening', [listening], { forwards: { [forward]: seenListening } }],
@@ -56,6 +65,8 @@ describe('reduce', () => {
     ['listening to nobody knows whom', [{ ...listening, access: 'unknown' }], { forwards: { [forward]: { ...seenListening, access: 'unknown' } } }], // prettier-ignore
     ['listenFailed', [listenFailed], { forwards: { [forward]: { kind: 'failed', run: 1, failure: inUse } } }],
     ['listening after a failure', [listenFailed, listening], { forwards: { [forward]: seenListening } }],
+    ['listenRetrying', [listenRetrying], { forwards: { [forward]: { kind: 'retrying', run: 1, failure: inUse, attempt: 1, retryAt: 2000 } } }], // prettier-ignore
+    ['runningElsewhere', [listening, elsewhere], { forwards: { [forward]: { kind: 'elsewhere', run: 1, state: ready } } }], // prettier-ignore
     ['forwardClosed', [listening, { kind: 'forwardClosed', forward }], {}],
     ['channelFailed', [listening, channelFailed], { forwards: { [forward]: { ...seenListening, refused: noChannel } } }], // prettier-ignore
     ['channelOpened, which ends a refusal', [listening, channelFailed, { kind: 'channelOpened', forward }], { forwards: { [forward]: seenListening } }], // prettier-ignore
@@ -95,6 +106,11 @@ describe('reduce', () => {
     assert.deepEqual(snapshot, { connections: {}, forwards: {}, asks: [], ended: dead } satisfies Snapshot);
     assert.deepEqual(reduce(snapshot, connecting), { ...after(connecting), ended: dead });
   });
+
+  it('forgets all, and no tunnel is lost, when the engine was started again', () => {
+    const snapshot = after(connected, listening, { kind: 'asked', ask }, { ...ended, isRestarted: true });
+    assert.deepEqual(snapshot, emptySnapshot);
+  });
 });
 
 describe('connectionSeen', () => {
@@ -111,11 +127,14 @@ describe('connectionSeen', () => {
 });
 
 describe('tunnelState', () => {
-  const ready = { kind: 'ready', ...opened } as const;
   const table: [string, EngineEvent[], TunnelState][] = [
     ['connecting before anything was heard', [], { kind: 'connecting' }],
     ['connecting while the connection is', [connecting], { kind: 'connecting' }],
-    ['connecting while the listener still stands', [listening, connecting], { kind: 'connecting' }],
+    [
+      'connecting while the listener stands, at which clients wait',
+      [listening, connecting],
+      { kind: 'connecting', bound },
+    ],
     ['connecting with the question that is open', [connecting, { kind: 'asked', ask: otherAsk }, { kind: 'asked', ask }], { kind: 'connecting', ask }], // prettier-ignore
     ['connecting without another connection’s question', [connecting, { kind: 'asked', ask: otherAsk }], { kind: 'connecting' }], // prettier-ignore
     ['connecting until it listens', [connected], { kind: 'connecting' }],
@@ -128,12 +147,30 @@ describe('tunnelState', () => {
     ['ready with the last refusal', [connected, listening, channelFailed], { ...ready, refused: noChannel }], // prettier-ignore
     ['connecting when the listener has closed', [connected, listening, { kind: 'forwardClosed', forward }], { kind: 'connecting' }], // prettier-ignore
     ['failed when it can’t listen', [connected, listenFailed], { kind: 'failed', failure: inUse }], // prettier-ignore
-    ['retrying with the connection', [connected, listening, lost], { kind: 'retrying', failure: refused, attempt: 3, retryAt: 1000 }], // prettier-ignore
+    ['retrying with the connection', [connected, listening, lost], { kind: 'retrying', failure: refused, attempt: 3, retryAt: 1000, bound }], // prettier-ignore
+    ['retrying without a listener', [connected, lost, { ...listening, run: 0 }], { kind: 'retrying', failure: refused, attempt: 3, retryAt: 1000 }], // prettier-ignore
+    ['retrying while it is dialled in the background', [connected, listening, lost, { ...connecting, attempt: 4 }], { kind: 'retrying', failure: refused, attempt: 4, bound }], // prettier-ignore
+    ['connecting while that asks, since a person wanted it', [connected, listening, lost, { ...connecting, attempt: 4 }, { kind: 'asked', ask }], { kind: 'connecting', ask, bound }], // prettier-ignore
+    ['retrying when the server still holds its port', [connected, listenRetrying], { kind: 'retrying', failure: inUse, attempt: 1, retryAt: 2000 }], // prettier-ignore
+    ['ready without a connection while it waits for a client', [idle, listening], { ...ready, isIdle: true }],
+    ['ready with what the last dial came to', [listening, { ...idle, failure: refused }], { ...ready, isIdle: true, refused }], // prettier-ignore
+    ['connecting until it listens for the first client', [idle], { kind: 'connecting' }],
+    ['connecting with the question whether the network is let in, before the first client', [idle, { kind: 'asked', ask: networkAsk }], { kind: 'connecting', ask: networkAsk }], // prettier-ignore
+    ['failed when it can’t listen for the first client', [idle, listenFailed], { kind: 'failed', failure: inUse }],
+    ['as in another window, whatever becomes of the connection here', [elsewhere, connecting], { ...ready, isElsewhere: true }], // prettier-ignore
+    ['retrying in another window', [connected, { ...elsewhere, state: { kind: 'retrying', failure: refused, attempt: 2 } }], { kind: 'retrying', failure: refused, attempt: 2, isElsewhere: true }], // prettier-ignore
+    ['connecting when another window had the start before', [{ ...elsewhere, run: 0 }], { kind: 'connecting' }],
     ['failed with the connection', [listening, failed], { kind: 'failed', failure: refused }],
     ['connecting when the engine has ended before it was started', [ended], { kind: 'connecting' }],
   ];
   for (const [title, events, state] of table)
     it(`is ${title}`, () => assert.deepEqual(tunnelState(tunnel, after(...events)), state));
+
+  it('of a remote forward has no listener without a connection', () => {
+    const [remote] = wantTunnels(nothingWanted, [{ ...tunnel, spec: mustParseSpec('-R 8080:localhost:80') }]).tunnels;
+    const stale = { ...listening, forward: remote!.id };
+    assert.deepEqual(tunnelState(remote!, after(stale, connecting)), { kind: 'connecting' });
+  });
 
   it('is stopped when the user stopped it, whatever is still seen', () => {
     const [stopped] = stopTunnels(wanted, [forward]).tunnels;
