@@ -1,9 +1,12 @@
 /** The longest wait, in milliseconds; a connection that holds as long counts as one that works. */
 const longestMs = 30_000;
 
-/** Milliseconds until the next try: 0.5 s doubled each time up to 30 s, of which a random half is taken off. `random` is in [0, 1). */
-export function backoff(attempt: number, random: number): number {
-  const full = Math.min(500 * 2 ** (attempt - 1), longestMs);
+/**
+ * Milliseconds until the next try: 0.5 s doubled each time up to `longest`, of which a random half is taken off. `random` is
+ * in [0, 1).
+ */
+export function backoff(attempt: number, random: number, longest = longestMs): number {
+  const full = Math.min(500 * 2 ** (attempt - 1), longest);
   return Math.round(full / 2 + (full / 2) * random);
 }
 

@@ -572,15 +572,17 @@ function remoteText(
   { host, user, listen, inUse, isStale }: Failure & { kind: 'remoteRefused' },
   holder: string | undefined,
 ): string {
+  if (listen.kind === 'unix' && isStale)
+    return `${host} refused to listen on ${listen.path} again. Most likely the connection that was lost has left the socket’s file there, and the server does not replace it (StreamLocalBindUnlink no in its sshd_config). Remove the file there and start the tunnel again, or ask who runs ${host} for StreamLocalBindUnlink yes.`;
   if (listen.kind === 'unix')
     return `${host} refused to listen on ${listen.path}. The file may be there already, its folder missing or not yours, or sshd forbids it (AllowStreamLocalForwarding, AllowTcpForwarding). Remove the file there, or choose another path.`;
   if (listen.port === 0)
     return `${host} refused to choose a port${isLoopback(listen.bind) ? '' : ` on ${shownBind(listen.bind)}`}. It may forbid it (AllowTcpForwarding, PermitListen)${isLoopback(listen.bind) ? '' : ', or not have that address'}. Name a port that it permits, or ask who runs it.`;
   const place = listenText(listen);
-  if (isStale)
-    return `${place} on ${host} is still held, most likely by the connection that was lost: its server has not noticed yet.`;
   if (inUse && holder !== undefined)
     return `${place} is already in use on ${host} by the tunnel ${quoted(holder)} of this window. Stop it, or choose another port.`;
+  if (isStale)
+    return `${place} on ${host} is still held, most likely by the connection that was lost: its server has not noticed yet. It is asked for again until it is free; to have it sooner, end the old session there, or what else uses it. With ClientAliveInterval in its sshd_config the server notices sooner by itself.`;
   if (inUse)
     return `${place} is already in use on ${host}, perhaps by a connection of yours that broke and that it still holds. Stop what uses it there, or choose another port.`;
   if (listen.port < 1024 && user !== 'root')

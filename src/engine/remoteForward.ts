@@ -1,7 +1,8 @@
 // ssh -R: the server listens, and each of its connections is brought to a target that this machine reaches.
 import { connect, Socket } from 'node:net';
-import type { BoundAddress } from '../core/engine.js';
-import { errorCode, FailureError, type Failure } from '../core/failure.js';
+import { backoff } from '../core/backoff.js';
+import type { Access, BoundAddress } from '../core/engine.js';
+import { errorCode, FailureError, failureOf, type Failure } from '../core/failure.js';
 import { printEndpoint, type Endpoint, type Listen } from '../core/forwardSpec.js';
 import { proxyReply, type ProxyRequest } from '../core/socks.js';
 import { permitsRemoteOpen } from '../core/permitRemoteOpen.js';
@@ -12,7 +13,7 @@ import type { ListeningOpener } from './forward.js';
 import { socketPath } from './listener.js';
 import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
 import { discard, join } from './pump.js';
-import { createServerAccess, type ServerAccess } from './serverAccess.js';
+import { createServerAccess, isNobodyThere, type ServerAccess } from './serverAccess.js';
 import {
   ListenRefused,
   type IncomingChannel,
@@ -24,11 +25,17 @@ import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
 import { withinTime } from './withinTime.js';
 
+type RemoteRefused = Failure & { kind: 'remoteRefused' };
+
 export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, allow, context) => {
   const { host } = context;
   const target = spec.kind === 'remote' ? spec.target : undefined;
   let listener: { session: SshSession; remote: RemoteListener } | undefined;
   let access: ServerAccess | undefined;
+  /** What it had when it listened last. */
+  let had: { port: number; bound: readonly BoundAddress[] } | undefined;
+  let isRetrying = false;
+  let endPause = () => {};
   let isStopped = false;
 
   const serve = (session: SshSession, incoming: IncomingChannel) => {
@@ -113,53 +120,123 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
     return connect({ ...options, host: to.host, port: to.port, autoSelectFamilyAttemptTimeout: 2500 });
   };
 
-  const refusal = async (session: SshSession, at: Listen, isAskedTwice: boolean): Promise<Failure> => {
-    const base = { kind: 'remoteRefused', host, user: context.config().user, listen: at } as const;
-    if (isAskedTwice) return { ...base, inUse: true };
-    if (at.kind === 'unix' || at.port === 0) return { ...base, inUse: false };
-    const isOurs = [...listenersOf(session)].some(({ port }) => port === at.port);
-    return { ...base, inUse: isOurs || (await answersAt(session, at.bind, at.port)) };
+  const listenTcp = async (session: SshSession, { bind, port }: Listen & { kind: 'tcp' }, asked: Access) => {
+    const address = askedAddress(bind);
+    const open = async (at: number) => {
+      const probing = (access = createServerAccess(session, address, (incoming) => serve(session, incoming)));
+      const remote = await session.listenTcp(address, at, (incoming) => {
+        if (!probing.offer(incoming)) serve(session, incoming);
+      });
+      return { probing, remote };
+    };
+    const orRefused = (error: unknown) => {
+      if (!(error instanceof ListenRefused)) throw error;
+    };
+    const before = port === 0 ? had?.port : undefined;
+    // Whoever was told the number may still use it.
+    const again = before === undefined ? undefined : await open(before).catch(orRefused);
+    const { probing, remote } = again ?? (await open(port));
+    listener = { session, remote };
+    had = { port: remote.port, bound: [] };
+    listenersOf(session).add(remote);
+    if (before !== undefined && remote.port !== before)
+      context.log(
+        `${id}: ${host} gave port ${remote.port} this time, since port ${before} was not to be had`,
+        'warning',
+      );
+    const { others, ...found } = await probing.find(remote);
+    if (listener?.session !== session) return;
+    had = { port: remote.port, bound: found.bound };
+    const unbound = others.map((address): Failure => ({ kind: 'remoteHalf', host, address, port: remote.port }));
+    context.emit({ kind: 'listening', forward: id, run, ...found, unbound, asked });
   };
+
+  const listenUnix = async (session: SshSession, path: string, asked: Access) => {
+    const remote = await session.listenUnix(path, (incoming) => serve(session, incoming));
+    listener = { session, remote };
+    const bound: BoundAddress[] = [{ kind: 'unix', path }];
+    had = { port: 0, bound };
+    context.emit({ kind: 'listening', forward: id, run, bound, unbound: [], asked, access: 'unknown' });
+  };
+
+  /**
+   * Stale is what was ours until the connection broke, unless nobody answers there: sshd notices late that a client is
+   * gone. Whether the server lets us knock or not, it gave the port before, and seldom changes its rules.
+   */
+  const refusal = async (session: SshSession, at: Listen, isAskedTwice: boolean): Promise<RemoteRefused> => {
+    const base = { kind: 'remoteRefused', host, user: context.config().user, listen: at } as const;
+    const stale = had && { isStale: true as const };
+    if (isAskedTwice) return { ...base, inUse: true };
+    // sshd leaves the file of a socket behind, and takes no path that is there (without StreamLocalBindUnlink).
+    if (at.kind === 'unix') return { ...base, inUse: false, ...stale };
+    if (at.port === 0) return { ...base, inUse: false };
+    if ([...listenersOf(session)].some(({ port }) => port === at.port)) return { ...base, inUse: true };
+    const [first] = had?.bound ?? [];
+    const answer = await answerAt(session, first?.kind === 'tcp' ? first.address : at.bind, at.port);
+    return { ...base, inUse: answer === 'yes', ...(answer !== 'no' && stale) };
+  };
+
+  /** Ends early when the session does, or the forward is stopped. */
+  const pause = (session: SshSession, ms: number) =>
+    new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        forget();
+        endPause = () => {};
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      const forget = session.onEnd(end);
+      endPause = end;
+    });
 
   return {
     async listen(session) {
       const at = spec.listen;
       const asked = askedAccess(spec);
       if (asked === 'network') await allow([]);
-      try {
-        if (at.kind === 'unix') {
-          const path = expandServerPath(at.path, context.config().tokens);
-          const remote = await session.listenUnix(path, (incoming) => serve(session, incoming));
-          listener = { session, remote };
-          const bound: BoundAddress[] = [{ kind: 'unix', path }];
-          return context.emit({ kind: 'listening', forward: id, run, bound, unbound: [], asked, access: 'unknown' });
+      const isOver = () => isStopped || context.session() !== session;
+      let wasFree = false;
+      for (let attempt = 1; ; attempt++) {
+        try {
+          if (at.kind === 'tcp') await listenTcp(session, at, asked);
+          else await listenUnix(session, expandServerPath(at.path, context.config().tokens), asked);
+          isRetrying = false;
+          return;
+        } catch (error) {
+          if (!(error instanceof ListenRefused)) throw error;
+          // The connection that went in the middle tells for itself.
+          if (isOver()) return;
+          const failure = await refusal(session, at, error.isOurs);
+          if (isOver()) return;
+          if (failure.isStale && at.kind === 'tcp') {
+            wasFree = false;
+            isRetrying = true;
+            const delay = backoff(attempt, Math.random(), longestRetryMs);
+            context.emit({ kind: 'listenRetrying', forward: id, run, failure, attempt, retryAt: Date.now() + delay });
+            await pause(session, delay);
+            if (isOver()) return;
+          } else if (had && !failure.isStale && !failure.inUse && !wasFree) {
+            // What was there may have gone since. A server that refuses a free port again does so by its rules.
+            wasFree = true;
+          } else {
+            isRetrying = false;
+            throw new FailureError(failure);
+          }
         }
-        const address = askedAddress(at.bind);
-        const probing = (access = createServerAccess(session, address, (incoming) => serve(session, incoming)));
-        const remote = await session.listenTcp(address, at.port, (incoming) => {
-          if (!probing.offer(incoming)) serve(session, incoming);
-        });
-        listener = { session, remote };
-        listenersOf(session).add(remote);
-        const { others, ...found } = await probing.find(remote);
-        if (listener?.session !== session) return;
-        const unbound = others.map((address): Failure => ({ kind: 'remoteHalf', host, address, port: remote.port }));
-        context.emit({ kind: 'listening', forward: id, run, ...found, unbound, asked });
-      } catch (error) {
-        if (!(error instanceof ListenRefused)) throw error;
-        // The connection that went in the middle tells for itself.
-        if (context.session() === session) throw new FailureError(await refusal(session, at, error.isOurs));
       }
     },
     detach() {
-      if (listener) context.emit({ kind: 'forwardClosed', forward: id });
+      if (listener || isRetrying) context.emit({ kind: 'forwardClosed', forward: id });
       listener = undefined;
+      isRetrying = false;
       // The next listener has no result yet.
       clients.forget();
     },
     async stop() {
       isStopped = true;
       access?.end();
+      endPause();
       const last = listener;
       listener = undefined;
       if (!last) return;
@@ -178,20 +255,33 @@ function listenersOf(session: SshSession): Set<RemoteListener> {
   return all;
 }
 
+/** The longest wait between two tries for a port that a stale session holds, in milliseconds. */
+const longestRetryMs = 10_000;
+
 /** How long a server may take to say whether a port is taken, in milliseconds. */
 const answerMs = 2_000;
 
 /** Whether something listens at a port of the server. It hears nothing of us but a connection that closes. */
-async function answersAt(session: SshSession, bind: string | undefined, port: number): Promise<boolean> {
-  const host = bind === undefined || ['', '*', 'localhost'].includes(bind) ? '127.0.0.1' : bind;
+async function answerAt(
+  session: SshSession,
+  bind: string | undefined,
+  port: number,
+): Promise<'yes' | 'no' | 'unknown'> {
+  const host = loopbackOf(bind);
   const opened = session.openTcp({ host, port }, { address: '127.0.0.1', port: 0 }).then(
     (channel) => {
       discard(channel);
-      return true;
+      return 'yes' as const;
     },
-    () => false,
+    (error: unknown) => (isNobodyThere(failureOf(error)) ? ('no' as const) : ('unknown' as const)),
   );
-  return (await withinTime(answerMs, opened)) ?? false;
+  return (await withinTime(answerMs, opened)) ?? 'unknown';
+}
+
+/** An address of the server at which a listener answers. */
+function loopbackOf(bind = 'localhost'): string {
+  if (bind === '::') return '::1';
+  return ['', '*', '0.0.0.0', 'localhost'].includes(bind) ? '127.0.0.1' : bind;
 }
 
 /** What the protocol has for a bind address (RFC 4254 section 7.1; OpenSSH's channel_rfwd_bind_host). */

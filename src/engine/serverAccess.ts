@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Access, BoundAddress } from '../core/engine.js';
-import { failureOf } from '../core/failure.js';
+import { failureOf, type Failure } from '../core/failure.js';
 import { isLoopback } from '../core/wording.js';
 import { discard } from './pump.js';
 import type { IncomingChannel, RemoteListener, SshSession } from './sshClient.js';
@@ -129,9 +129,7 @@ export function createServerAccess(
       knocks.sent--;
       return by === self ? 'ours' : 'other';
     } catch (error) {
-      const failure = failureOf(error);
-      const isRefused = failure.kind === 'channelRefused' && failure.refusal === 'connectFailed';
-      return isRefused && /refused/i.test(failure.detail) ? 'refused' : 'unclear';
+      return isNobodyThere(failureOf(error)) ? 'refused' : 'unclear';
     } finally {
       knocks.words.delete(word);
       if (knocks.sent === 0) for (const one of [...knocks.waiting]) if (one.isDue) one.settle();
@@ -184,6 +182,11 @@ export function createServerAccess(
       return { bound: bound.map((one) => ({ kind: 'tcp', address: one, port })), ...known };
     },
   };
+}
+
+/** The server was refused where it tried to connect to: nobody listens there. */
+export function isNobodyThere(failure: Failure): boolean {
+  return failure.kind === 'channelRefused' && failure.refusal === 'connectFailed' && /refused/i.test(failure.detail);
 }
 
 /** Where to knock at a listener that the server was asked for at `address`. */

@@ -510,6 +510,25 @@ describe('a server that refuses to listen', () => {
       const { listen } = mustParseSpec(forward);
       assert.equal(failureText({ kind: 'remoteRefused', host: 'web01', user, listen, inUse }), text);
     });
+
+  const stale: [forward: string, holder: string | undefined, text: string][] = [
+    ['-R 80', undefined, 'localhost:80 on web01 is still held, most likely by the connection that was lost: its server has not noticed yet. It is asked for again until it is free; to have it sooner, end the old session there, or what else uses it. With ClientAliveInterval in its sshd_config the server notices sooner by itself.'], // prettier-ignore
+    ['-R 80', 'Web', 'localhost:80 is already in use on web01 by the tunnel “Web” of this window. Stop it, or choose another port.'], // prettier-ignore
+    ['-R /run/a:db:1', undefined, 'web01 refused to listen on /run/a again. Most likely the connection that was lost has left the socket’s file there, and the server does not replace it (StreamLocalBindUnlink no in its sshd_config). Remove the file there and start the tunnel again, or ask who runs web01 for StreamLocalBindUnlink yes.'], // prettier-ignore
+  ];
+  for (const [forward, holder, text] of stale)
+    it(`where it did before, is said with what to do: ${forward}${holder ? ', which another tunnel has' : ''}`, () => {
+      const { listen } = mustParseSpec(forward);
+      const failure = {
+        kind: 'remoteRefused',
+        host: 'web01',
+        user: 'bob',
+        listen,
+        inUse: true,
+        isStale: true,
+      } as const;
+      assert.equal(failureText(failure, holder), text);
+    });
 });
 
 describe('who can connect', () => {
