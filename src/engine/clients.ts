@@ -5,11 +5,18 @@ import { failureOf, type Failure } from '../core/failure.js';
 import { hostPort } from '../core/wording.js';
 
 export interface Clients {
-  /** Registers a client whose other side is being opened. `cut` ends it abruptly, at any time. */
-  add(peer: string, cut: () => void): ClientEntry;
+  /** How many there are that have nothing of any session yet. */
+  readonly waiting: number;
+  /**
+   * Registers a client whose other side is being opened. `cut` ends it abruptly, at any time. One that `waits` has nothing of
+   * the session yet, and outlives it.
+   */
+  add(peer: string, cut: () => void, waits?: true): ClientEntry;
   list(): readonly Client[];
   disconnect(id: number): void;
   cutAll(): void;
+  /** The session has gone: cuts those that have something of it. */
+  cutJoined(): void;
   /** Calls back when there is no client left, at once if there is none. */
   whenGone(then: () => void): void;
   /** Tells what came of the last connection to the target; only a change is news. */
@@ -23,6 +30,8 @@ export interface ClientEntry {
   joined(socket: Socket, cut: () => void, isTarget?: boolean): void;
   /** Where it asked to go. */
   target(text: string): void;
+  /** Whether it waits for a session. */
+  parked(isParked: boolean): void;
   setCut(cut: () => void): void;
   readonly gone: () => void;
 }
@@ -32,48 +41,74 @@ interface Entry {
   target?: string;
   since: number;
   cut: () => void;
+  waits: boolean;
+  isParked: boolean;
   counted?: { socket: Socket; isTarget: boolean };
 }
 
 let numbers = 0;
 
-export function createClients(forward: string, emit: (event: EngineEvent) => void): Clients {
+/** `count` is told of each that comes and goes. */
+export function createClients(
+  forward: string,
+  emit: (event: EngineEvent) => void,
+  count: (change: 1 | -1) => void,
+): Clients {
   const entries = new Map<number, Entry>();
-  const waiting: (() => void)[] = [];
+  const whenGone: (() => void)[] = [];
   let lastReport: string | undefined;
 
   const cutAll = () => {
     for (const { cut } of [...entries.values()]) cut();
   };
   return {
-    add(peer, cut) {
+    get waiting() {
+      return [...entries.values()].filter(({ waits }) => waits).length;
+    },
+    add(peer, cut, waits) {
       const id = ++numbers;
-      const entry: Entry = { peer, since: Date.now(), cut };
+      const entry: Entry = { peer, since: Date.now(), cut, waits: waits ?? false, isParked: false };
       entries.set(id, entry);
+      count(1);
       return {
         joined(socket, nextCut, isTarget = false) {
+          entry.waits = false;
           entry.counted = { socket, isTarget };
           entry.cut = nextCut;
         },
         target: (text) => (entry.target = text),
+        parked: (isParked) => (entry.isParked = isParked),
         setCut: (next) => (entry.cut = next),
         gone: () => {
-          if (entries.delete(id) && entries.size === 0) for (const then of waiting.splice(0)) then();
+          if (!entries.delete(id)) return;
+          count(-1);
+          if (entries.size === 0) for (const then of whenGone.splice(0)) then();
         },
       };
     },
     // Node counts the bytes of a socket anyway: nothing is counted here until somebody looks.
     list: () =>
-      [...entries].map(([id, { peer, target, since, counted }]) => {
+      [...entries].map(([id, { peer, target, since, isParked, counted }]) => {
         const { bytesRead: read = 0, bytesWritten: written = 0 } = counted?.socket ?? {};
         const [sent, received] = counted?.isTarget ? [written, read] : [read, written];
-        return { id, peer, ...(target !== undefined && { target }), sent, received, since };
+        return {
+          id,
+          peer,
+          ...(target !== undefined && { target }),
+          ...(isParked && { isParked }),
+          sent,
+          received,
+          since,
+        };
       }),
     disconnect: (id) => entries.get(id)?.cut(),
     cutAll,
+    cutJoined() {
+      for (const { waits, cut } of [...entries.values()]) if (!waits) cut();
+    },
     whenGone(then) {
       if (entries.size === 0) then();
-      else waiting.push(then);
+      else whenGone.push(then);
     },
     report(failure) {
       const text = failure && JSON.stringify(failure);

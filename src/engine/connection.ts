@@ -2,12 +2,13 @@
 import { attemptAfter, backoff } from '../core/backoff.js';
 import type { Client, EngineEvent, LogLevel, Reply } from '../core/engine.js';
 import { failureOf, innermost, type Failure } from '../core/failure.js';
-import type { PlannedConnection, PlannedForward } from '../core/plan.js';
+import type { PlannedConnection, PlannedForward, Waits } from '../core/plan.js';
 import { serverText, type HostConfig } from '../core/sshConfig.js';
 import { failureText } from '../core/wording.js';
 import { dialHost, lostFailure, type Dial, type JumpHosts } from './dial.js';
 import type { AskUser, Question } from './hostKeyCheck.js';
 import { openForward, type Forward, type ForwardContext } from './forward.js';
+import { createParking } from './parking.js';
 import type { SshSession } from './sshClient.js';
 
 export interface ConnectionContext {
@@ -15,7 +16,12 @@ export interface ConnectionContext {
   /** Puts a question to the person; `cancelled` withdraws it. */
   ask(question: Question, cancelled: AbortSignal): Promise<Reply>;
   hops: JumpHosts;
+  /** As the plan of the moment has them. */
+  waits(): Waits;
 }
+
+/** How many clients of a connection wait for it at most. */
+const mostParked = 512;
 
 export interface Connection {
   readonly planned: PlannedConnection;
@@ -59,6 +65,13 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const running = (id: string) => [...draining, ...forwards.values()].filter((forward) => forward.planned.id === id);
   const log = (text: string, level: LogLevel = 'debug') => emit({ kind: 'logged', level, text: `${id}: ${text}` });
 
+  const parking = createParking({
+    most: mostParked,
+    longestMs: () => context.waits().parkSeconds * 1000,
+    onFull: () => log(`${mostParked} clients wait for it already: others are reset`, 'warning'),
+    onDeserted() {},
+  });
+
   const whileClosing = (work: Promise<void>, among = closings) => {
     const closing = work.finally(() => among.delete(closing));
     among.add(closing);
@@ -95,6 +108,11 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     host,
     config: () => config ?? first,
     session: () => session,
+    nextSession: (client) => {
+      if (session) return Promise.resolve(session);
+      return failed || closed ? Promise.resolve(undefined) : parking.wait(client);
+    },
+    countClients() {},
     emit,
     ask: context.ask,
     log,
@@ -184,6 +202,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
             ...(proven.length > 0 && { proven }),
           });
           for (const forward of forwards.values()) forward.attach(opened);
+          parking.admit(opened);
           await Promise.all(planned.forwards.map(startForward));
           if (!resolved.exitOnForwardFailure) return;
           const results = await Promise.all([...forwards.values()].map((forward) => forward.opened));
@@ -225,6 +244,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       const idle = !session && !dialling;
       const toldDrained = planned.forwards.filter(({ wish }) => wish === 'drain');
       planned = next;
+      parking.retime();
       portsFree = nowFree;
       for (const forward of [...forwards.values()]) {
         const wanted = next.forwards.find((other) => other.id === forward.planned.id);

@@ -7,6 +7,7 @@ import type { HostConfig } from '../core/sshConfig.js';
 import { createClients, type Clients } from './clients.js';
 import { openLocalForward } from './localForward.js';
 import { openRemoteForward } from './remoteForward.js';
+import type { WaitingClient } from './parking.js';
 import type { SshSession } from './sshClient.js';
 import { withinTime } from './withinTime.js';
 
@@ -17,6 +18,13 @@ export interface ForwardContext {
   config(): HostConfig;
   /** The session of the moment; undefined while the connection is down. */
   session(): SshSession | undefined;
+  /**
+   * The session of the moment, or the next one, which a connection on demand is dialled for; undefined when the client has
+   * waited too long or is gone, too many wait, or there will be none.
+   */
+  nextSession(client: WaitingClient): Promise<SshSession | undefined>;
+  /** Told of each client that comes and goes. */
+  countClients(change: 1 | -1): void;
   emit(event: EngineEvent): void;
   /** Asks whether the network may be let in; `cancelled` withdraws the question. */
   ask(question: NetworkQuestion, cancelled: AbortSignal): Promise<Reply>;
@@ -55,7 +63,7 @@ export interface Forward {
   readonly opened: Promise<Failure | undefined>;
   /** The SSH connection is up, or up again. */
   attach(session: SshSession): void;
-  /** It is gone, and its clients with it: they are reset. */
+  /** It is gone, and with it the clients that had something of it: they are reset. */
   detach(): void;
   /** Listens no more, and calls back when the last client has left. */
   drain(then: () => void): Promise<void>;
@@ -80,7 +88,7 @@ export function openForward(planned: PlannedForward, session: SshSession, given:
       if (!(event.kind === 'listening' && ended.signal.aborted)) given.emit(event);
     },
   };
-  const clients = createClients(id, context.emit);
+  const clients = createClients(id, context.emit, context.countClients);
   /** Asked once: a reconnect in the background must not ask again, whatever the answer was. */
   let reply: Promise<Reply> | undefined;
   const allow = async (addresses: readonly string[]) => {
@@ -123,7 +131,7 @@ export function openForward(planned: PlannedForward, session: SshSession, given:
     attach: (to) => attach(to, opened),
     detach() {
       listening.detach();
-      clients.cutAll();
+      clients.cutJoined();
     },
     async drain(then) {
       await stop();

@@ -14,53 +14,87 @@ import type { SshSession } from './sshClient.js';
 import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
 
+type NextSession = () => Promise<SshSession | undefined>;
+
 export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clients, allow, context) => {
   const { host } = context;
   let listener: Listener | undefined;
 
   const onSocket = (socket: Socket) => {
-    const client = clients.add(peerText(socket), () => reset(socket));
+    const client = clients.add(peerText(socket), () => reset(socket), true);
     socket.once('close', client.gone);
-    const session = context.session();
-    if (!session) reset(socket);
-    else if (spec.kind === 'dynamic') void serveProxy(socket, client, session);
-    else if (spec.target.kind !== 'socks') void connect(socket, client, session, spec.target);
+    const nextSession = waitingAt(socket, client);
+    if (spec.kind === 'dynamic') void serveProxy(socket, client, nextSession);
+    else if (spec.target.kind !== 'socks') void connect(socket, client, nextSession, spec.target);
   };
 
-  const serveProxy = async (socket: Socket, client: ClientEntry, session: SshSession) => {
+  /** What gives a client the session of the moment, or parks it until there is one; undefined: it is reset. */
+  const waitingAt = (socket: Socket, client: ClientEntry) => {
+    /** ms */
+    let waited = 0;
+    return async (): Promise<SshSession | undefined> => {
+      const gone = new AbortController();
+      const onClose = () => gone.abort();
+      const began = performance.now();
+      client.parked(true);
+      socket.once('close', onClose);
+      const session = await context.nextSession({ since: began - waited, gone: gone.signal });
+      socket.removeListener('close', onClose);
+      client.parked(false);
+      waited += performance.now() - began;
+      if (session && !socket.destroyed) return session;
+      reset(socket);
+      return undefined;
+    };
+  };
+
+  const serveProxy = async (socket: Socket, client: ClientEntry, nextSession: NextSession) => {
+    // Not a byte is read of one that may have to be reset.
+    if (!context.session() && !(await nextSession())) return;
     const request = await readProxyRequest(socket, ({ kind }) => context.log(`${id}: refused a client (${kind})`));
     if (!request) return;
     client.target(hostPort(request.host, request.port));
-    await connect(socket, client, session, { kind: 'tcp', host: request.host, port: request.port }, request);
+    await connect(socket, client, nextSession, { kind: 'tcp', host: request.host, port: request.port }, request);
   };
 
-  /** Opens the channel, tells the client of a proxy what came of it, and joins the two. */
+  /**
+   * Opens the channel, tells the client of a proxy what came of it, and joins the two. When the session goes before that,
+   * nothing has been said to anybody, and it is tried on the next one.
+   */
   const connect = async (
     socket: Socket,
     client: ClientEntry,
-    session: SshSession,
+    nextSession: NextSession,
     target: Endpoint,
     request?: ProxyRequest,
   ): Promise<void> => {
-    try {
-      const origin = { address: socket.remoteAddress ?? '127.0.0.1', port: socket.remotePort ?? 0 };
-      const channel =
-        target.kind === 'tcp'
-          ? await session.openTcp(target, origin)
-          : await session.openUnix(expandServerPath(target.path, context.config().tokens));
-      if (socket.destroyed) return discard(channel);
-      if (request) socket.write(proxyReply(request, 'connected'));
-      socket.removeListener('close', client.gone);
-      const joined = join(socket, channel, (resume) => session.hold(resume), client.gone);
-      client.joined(socket, () => joined.cut());
-      clients.report(undefined);
-    } catch (error) {
-      // A channel that was refused since the whole connection went is told by the connection.
-      if (context.session() !== session) return reset(socket);
-      const failure = refusalOf(error, printEndpoint(target), host);
-      clients.report(failure);
-      if (request) endWith(socket, proxyReply(request, outcomeOf(failure)));
-      else reset(socket);
+    while (!socket.destroyed) {
+      const session = context.session() ?? (await nextSession());
+      if (!session) return;
+      try {
+        const origin = { address: socket.remoteAddress ?? '127.0.0.1', port: socket.remotePort ?? 0 };
+        const channel =
+          target.kind === 'tcp'
+            ? await session.openTcp(target, origin)
+            : await session.openUnix(expandServerPath(target.path, context.config().tokens));
+        if (socket.destroyed || context.session() !== session) {
+          discard(channel);
+          continue;
+        }
+        if (request) socket.write(proxyReply(request, 'connected'));
+        socket.removeListener('close', client.gone);
+        const joined = join(socket, channel, (resume) => session.hold(resume), client.gone);
+        client.joined(socket, () => joined.cut());
+        clients.report(undefined);
+      } catch (error) {
+        // A channel that was refused since the whole connection went is told by the connection.
+        if (context.session() !== session) continue;
+        const failure = refusalOf(error, printEndpoint(target), host);
+        clients.report(failure);
+        if (request) endWith(socket, proxyReply(request, outcomeOf(failure)));
+        else reset(socket);
+      }
+      return;
     }
   };
 

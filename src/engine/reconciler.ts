@@ -2,7 +2,7 @@
 import { printDestination } from '../core/destination.js';
 import type { Engine, EngineEvent, Reply } from '../core/engine.js';
 import { FailureError } from '../core/failure.js';
-import type { HostRequest, Plan, PlannedConnection } from '../core/plan.js';
+import { defaultWaits, type HostRequest, type Plan, type PlannedConnection } from '../core/plan.js';
 import { openConnection, type Connection, type ConnectionContext } from './connection.js';
 import type { JumpHosts } from './dial.js';
 import { createHops } from './hops.js';
@@ -42,6 +42,7 @@ export function createEngine(): Engine {
         emit({ kind: 'asked', ask: { ...question, id, connection } });
       }),
     hops,
+    waits: () => current.waits ?? defaultWaits,
   });
 
   const close = (id: string, connection: Connection) => {
