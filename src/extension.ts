@@ -13,7 +13,7 @@ import { editConfigs } from './ui/configEditor.js';
 import { createConfigList } from './ui/configList.js';
 import { settings } from './ui/contributions.js';
 import { createExplanations } from './ui/explain.js';
-import { logEvents } from './ui/log.js';
+import { createLog } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
 import { createNetworkConsents } from './ui/networkConsents.js';
 import { createNotifications } from './ui/notifications.js';
@@ -42,7 +42,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   close = () => engine.close();
 
   const session = createSession(engine, configFile);
-  const log = vscode.window.createOutputChannel('SSH Tunnels', { log: true });
+  const log = createLog(session);
   const messages = createMessages();
   const turns = createTurns();
   const secrets = createSecrets(context, session, log);
@@ -63,7 +63,6 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   const explanations = createExplanations(engine, messages, aboutText(context));
   context.subscriptions.push(
     log,
-    logEvents(session, log),
     secrets,
     notifications,
     presetSettings,

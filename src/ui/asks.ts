@@ -18,6 +18,7 @@ import type { Turns } from '../core/turns.js';
 import { failureText } from '../core/wording.js';
 import { commands } from './contributions.js';
 import { createKeyPictures } from './keyPictures.js';
+import type { Log } from './log.js';
 import { withoutLinks, type Messages } from './messages.js';
 import type { NetworkConsents } from './networkConsents.js';
 import type { Secrets } from './secrets.js';
@@ -28,7 +29,7 @@ export function answerAsks(
   networkConsents: NetworkConsents,
   turns: Turns,
   messages: Messages,
-  log: vscode.LogOutputChannel,
+  log: Pick<Log, 'error'>,
 ): vscode.Disposable {
   const settled = new vscode.EventEmitter<void>();
   const pictures = createKeyPictures();

@@ -28,6 +28,7 @@ import type { ConfigList } from './configList.js';
 import { commands, settings, type CommandId } from './contributions.js';
 import type { Explanations } from './explain.js';
 import { askDestination, askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
+import type { Log } from './log.js';
 import type { Messages } from './messages.js';
 import type { Notifications } from './notifications.js';
 import type { Presentation } from './presentation.js';
@@ -56,7 +57,7 @@ export interface CommandParts {
   turns: Turns;
   secrets: Secrets;
   messages: Messages;
-  log: vscode.LogOutputChannel;
+  log: Pick<Log, 'show'>;
 }
 
 const recentKey = 'recentHosts';

@@ -6,6 +6,7 @@ import type { Engine } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
 import { failureText } from '../core/wording.js';
 import { settings } from './contributions.js';
+import type { Log } from './log.js';
 
 export interface ConfigList extends vscode.Disposable {
   /** As last read; undefined before. */
@@ -23,7 +24,7 @@ const settleMs = 200;
 export function createConfigList(
   engine: Pick<Engine, 'configForwards'>,
   configFile: () => string | undefined,
-  log: Pick<vscode.LogOutputChannel, 'error'>,
+  log: Pick<Log, 'error'>,
 ): ConfigList {
   const changed = new vscode.EventEmitter<void>();
   let current: ConfigForwards | undefined;

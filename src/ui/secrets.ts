@@ -8,6 +8,7 @@ import {
   type SecretAsk,
 } from '../core/secretKeeping.js';
 import type { Session } from '../core/session.js';
+import type { Log } from './log.js';
 
 /** Passphrases and passwords in VS Code's secret storage. Where it fails, nothing was stored: the user is asked. */
 export interface Secrets extends vscode.Disposable {
@@ -28,7 +29,7 @@ const indexKey = 'secretNames';
 export function createSecrets(
   context: vscode.ExtensionContext,
   session: Session,
-  log: vscode.LogOutputChannel,
+  log: Pick<Log, 'warn'>,
 ): Secrets {
   let keeping = nothingKept;
   const index = () => context.globalState.get<readonly string[]>(indexKey, []);
