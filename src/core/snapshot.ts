@@ -168,6 +168,8 @@ export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
   const forward = seen?.run === tunnel.run ? seen : undefined;
   // Its connection here is for others, if there is one.
   if (forward?.kind === 'elsewhere') return { ...forward.state, isElsewhere: true };
+  // It did so in another window, which has let go of it: no connection was made here.
+  if (forward?.kind === 'failed' && !connection) return { kind: 'failed', failure: forward.failure };
   const waiting = forward?.kind === 'listening' && tunnel.spec.kind !== 'remote' ? { bound: forward.bound } : {};
   switch (connection?.kind) {
     case undefined:
