@@ -57,6 +57,8 @@ export interface HostConfig {
   /** Seconds; 0: no keepalive. */
   serverAliveInterval: number;
   serverAliveCountMax: number;
+  /** When new keys are exchanged, where that is not left to the ciphers. */
+  rekeyLimit?: RekeyLimit;
   exitOnForwardFailure: boolean;
   /** Local and dynamic forwards without a bind address listen on all interfaces. */
   gatewayPorts: boolean;
@@ -68,6 +70,12 @@ export interface HostConfig {
   permitRemoteOpen?: readonly string[];
   /** What `%h` and the like stand for in the path of a Unix socket. */
   tokens: Readonly<Record<string, string>>;
+}
+
+/** 0: none but that of the cipher, and none. */
+export interface RekeyLimit {
+  bytes: number;
+  seconds: number;
 }
 
 /** Names of RFC 4253 section 6 that the user allows, as `ssh -G` prints them. */
@@ -276,9 +284,10 @@ export function hostConfig(alias: string, options: Options, local: LocalUser): H
     numberOfPasswordPrompts: number('numberofpasswordprompts', 3),
     batchMode: yes('batchmode', false),
     connectTimeout: seconds('connecttimeout', set('proxycommand') ? programTimeoutSeconds : connectTimeoutSeconds, 1),
-    // `ssh -G` prints 0 for what nobody set; a tunnel that nobody watches needs to notice a dead line all the same.
-    serverAliveInterval: seconds('serveraliveinterval', 0) || aliveIntervalSeconds,
+    // A tunnel that nobody watches needs to notice a dead line.
+    serverAliveInterval: seconds('serveraliveinterval', aliveIntervalSeconds),
     serverAliveCountMax: number('serveralivecountmax', 3),
+    ...rekeying(one('rekeylimit') ?? '0 0'),
     exitOnForwardFailure: yes('exitonforwardfailure', false),
     gatewayPorts: yes('gatewayports', false),
     streamLocalBindMask: mask(one('streamlocalbindmask') ?? '0177'),
@@ -293,6 +302,14 @@ const switchOf: Readonly<Record<string, string>> = {
   publickey: 'pubkey',
   'keyboard-interactive': 'kbdinteractive',
 };
+
+/** As `ssh -G` prints it: bytes and seconds. */
+function rekeying(value: string): Pick<HostConfig, 'rekeyLimit'> {
+  const [, bytes, seconds] = /^(\d+) (\d+)$/.exec(value) ?? [];
+  if (bytes === undefined) throw new Error(`rekeylimit ${value}: expected bytes and seconds`);
+  const rekeyLimit = { bytes: Number(bytes), seconds: Number(seconds) };
+  return rekeyLimit.bytes > 0 || rekeyLimit.seconds > 0 ? { rekeyLimit } : {};
+}
 
 function updating(value: string): HostConfig['updateHostKeys'] {
   if (value === 'ask') return value;

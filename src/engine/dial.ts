@@ -12,7 +12,7 @@ import { createEnding } from './ending.js';
 import { createHops, type Hops, type Joined } from './hops.js';
 import { openProxyCommand, type ProxyCommand } from './proxyCommand.js';
 import { discard } from './pump.js';
-import { DialError, openSession, type SessionEnd, type SshSession } from './sshClient.js';
+import { DialError, openSession, type SessionEnd, type SignsOfLife, type SshSession } from './sshClient.js';
 import { resolveRoute } from './sshFiles.js';
 import { openSocket, orCancelled } from './openSocket.js';
 
@@ -70,7 +70,7 @@ interface Reached {
 /** One that others are reached through. */
 interface JumpHost extends Reached {
   /** All on the way, the first hop first and this one last. */
-  way: readonly { config: HostConfig; /** ms of performance.now() when it last said something */ heardAt(): number }[];
+  way: readonly { config: HostConfig; life: SignsOfLife }[];
   /** What it was let in with, and all before it, for those who come by it and may have to open it anew. */
   given: { secrets: ReadonlyMap<string, string>; acceptedKeys: ReadonlySet<string> };
   onEnd(listener: () => void): void;
@@ -201,8 +201,8 @@ async function openBehind(
   signal.addEventListener('abort', onAbort);
   try {
     signal.throwIfAborted();
-    const { session, heardAt } = await dialOne(config, before?.shared, abort, trip);
-    if (!signal.aborted && !lost) return linked(session, config, heardAt, before);
+    const session = await dialOne(config, before?.shared, abort, trip);
+    if (!signal.aborted && !lost) return linked(session, config, before);
     await session.close();
     throw new FailureError({ kind: 'cancelled' });
   } catch (error) {
@@ -220,12 +220,7 @@ async function openBehind(
 }
 
 /** A session that ends with those that it goes through. */
-function linked(
-  own: SshSession,
-  config: HostConfig,
-  heardAt: () => number,
-  before: Joined<JumpHost> | undefined,
-): Omit<JumpHost, 'given'> {
+function linked(own: SshSession, config: HostConfig, before: Joined<JumpHost> | undefined): Omit<JumpHost, 'given'> {
   const ending = createEnding<SessionEnd | undefined>();
   let closing: Promise<void> | undefined;
   const close = (first = Promise.resolve()) => {
@@ -244,31 +239,34 @@ function linked(
   const stopWatching = before?.shared.session.onEnd((found) =>
     end({ reason: 'closed', host: before.shared.config.alias, ...found }),
   );
-  own.onEnd((found) => end(found?.reason === 'keepalive' ? silentFirst(found, config, before?.shared) : found));
+  own.onEnd((found) => end(found?.reason === 'keepalive' ? silentFirst(found, own.life, before?.shared) : found));
   const session: SshSession = {
     ...own,
+    probe(withinSeconds) {
+      own.probe(withinSeconds);
+      before?.shared.session.probe(withinSeconds);
+    },
+    get roundTripMs() {
+      return own.roundTripMs;
+    },
     onEnd: (listener) => ending.onEnd(listener),
     close: () => close(),
   };
   return {
     session,
     config,
-    way: [...(before?.shared.way ?? []), { config, heardAt }],
+    way: [...(before?.shared.way ?? []), { config, life: own.life }],
     onEnd: (listener) => void session.onEnd(listener),
     close,
   };
 }
 
 /**
- * A host no longer answers when one before it does not, and its keepalive may be the first to tell. That one is the
- * reason, when in the time that the host was silent its own keepalive must have brought an answer, and has not.
+ * A host no longer answers when one before it does not, and its keepalive may be the first to tell. All of them are asked
+ * with it: the first that has said nothing since is the reason.
  */
-function silentFirst(end: SessionEnd, config: HostConfig, before: JumpHost | undefined): SessionEnd {
-  const silence = config.serverAliveInterval * config.serverAliveCountMax;
-  const silent = before?.way.find(({ config: { serverAliveInterval: interval }, heardAt }) => {
-    const isAsked = interval > 0 && interval < silence;
-    return isAsked && performance.now() - heardAt() > ((interval + silence) / 2) * 1000;
-  });
+function silentFirst(end: SessionEnd, { askedAt }: SignsOfLife, before: JumpHost | undefined): SessionEnd {
+  const silent = before?.way.find(({ life }) => life.heardAt < askedAt);
   return silent ? { ...end, host: silent.config.alias } : end;
 }
 
@@ -278,7 +276,7 @@ async function dialOne(
   before: JumpHost | undefined,
   abort: AbortController,
   { ask, memory, log, watch, serverSaid, isUnattended = false }: Trip,
-): Promise<{ session: SshSession; heardAt: () => number }> {
+): Promise<SshSession> {
   const network = createNetworkWatch(config, abort);
   const begin = (phase: DialPhase) => watch?.(config.alias, phase);
   // Time that a person takes to answer is not the network's.
@@ -316,8 +314,6 @@ async function dialOne(
       log,
     });
     begin('handshake');
-    let heardAt = performance.now();
-    socket.on('data', () => (heardAt = performance.now()));
     const address = socket instanceof Socket ? socket.remoteAddress : undefined;
     const session = await openSession({
       socket,
@@ -338,10 +334,12 @@ async function dialOne(
       serverSaid: (text) => serverSaid?.('banner', text, config.alias),
       keepaliveSeconds: config.serverAliveInterval,
       keepaliveCount: config.serverAliveCountMax,
+      onAsk: () => before?.session.life.ask(),
+      ...(config.rekeyLimit && { rekeyLimit: config.rekeyLimit }),
       log,
     });
     begin('ready');
-    return { session, heardAt: () => heardAt };
+    return session;
   } catch (error) {
     socket?.destroy();
     if (network.expired !== undefined)

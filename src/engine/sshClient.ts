@@ -11,12 +11,14 @@ import {
   type Failure,
 } from '../core/failure.js';
 import { printable, printableLines } from '../core/printable.js';
-import type { Algorithms } from '../core/sshConfig.js';
+import type { Algorithms, RekeyLimit } from '../core/sshConfig.js';
 import { offeredAlgorithms, type NothingToOffer } from './algorithms.js';
 import { createEnding } from './ending.js';
 import type { ProveKeys } from './hostKeyCheck.js';
 import { proveHostKeys } from './hostKeyProofs.js';
+import { createKeepalive, type Keepalive } from './keepalive.js';
 import { isHostKey, keyExchangeHooks } from './keyExchange.js';
+import { createRekeying } from './rekeying.js';
 import type { AuthAnswer, AuthTransport } from './userauth.js';
 import { withinTime } from './withinTime.js';
 
@@ -48,8 +50,13 @@ export interface SshOptions {
   authenticate(transport: AuthTransport): Promise<void>;
   /** Hands on what the server tells who logs in (RFC 4252 section 5.4); printable. */
   serverSaid(text: string): void;
+  /** ServerAliveInterval and ServerAliveCountMax; 0 seconds: silence alone does not end it. */
   keepaliveSeconds: number;
   keepaliveCount: number;
+  /** The server is asked whether it lives, and so should be those that it is reached through. */
+  onAsk?(): void;
+  /** Absent: what is safe for the cipher. */
+  rekeyLimit?: RekeyLimit;
   log(text: string): void;
 }
 
@@ -74,6 +81,14 @@ export interface SshSession {
    * the server runs none.
    */
   exec(command: string): Promise<{ code?: number; stdout: string }>;
+  /**
+   * Asks the server to answer now; when nothing at all is heard from it within so many seconds, the session ends with the
+   * reason `keepalive`. Several at once do no harm.
+   */
+  probe(withinSeconds: number): void;
+  /** ms between the last question to the server and its answer; undefined before. */
+  readonly roundTripMs: number | undefined;
+  readonly life: SignsOfLife;
   /** Whether the connection has enough to send for now; if so, `resume` is called once when it takes more. */
   hold(resume: () => void): boolean;
   /**
@@ -84,6 +99,9 @@ export interface SshSession {
   /** Says goodbye and closes the socket; resolves when it is closed. */
   close(): Promise<void>;
 }
+
+/** By which a host on the way is told from those behind it when they fall silent. */
+export type SignsOfLife = Pick<Keepalive, 'heardAt' | 'askedAt' | 'ask'>;
 
 /** A connection to a listener on the server; nothing is accepted that was not asked for. */
 export interface IncomingChannel {
@@ -155,14 +173,18 @@ function firstLine(text: string): string {
 /** What is read of ssh2's client and not in its types. */
 interface Internals {
   _remoteVer?: string;
-  /** Restarts the keepalive's count. */
-  _resetKA?: () => void;
   _chanMgr: { add(opened: object): number };
   /** Of global requests, in the order of their answers. */
   _callbacks: ((hasFailed: boolean | Error, data?: Buffer | null) => void)[];
   _protocol: AuthProtocol & {
     openssh_hostKeysProve(keys: readonly { getPublicSSH(): Buffer }[]): void;
     requestFailure(): void;
+    /** Asks for an answer to keepalive@openssh.com. */
+    ping(): void;
+    /** Begins to exchange new keys; does nothing while that is done. */
+    rekey(): void;
+    /** What each new cipher writes to. */
+    _onWrite(data: Buffer): void;
     session(id: number, window: number, packetSize: number): void;
     exec(id: number, command: string, wantReply: boolean): void;
     _handlers: {
@@ -227,11 +249,36 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     let hostSignature: Buffer | undefined;
     let authentication: { end(): void } = { end() {} };
 
+    const keepalive = createKeepalive({
+      intervalSeconds: options.keepaliveSeconds,
+      count: options.keepaliveCount,
+      isFull: () => socket.writableNeedDrain,
+      send(answered) {
+        // The connection's end answers whatever is open, too, by an error.
+        internals._callbacks.push((hasFailed) => typeof hasFailed === 'boolean' && answered());
+        internals._protocol.ping();
+      },
+      ...(options.onAsk && { onAsk: options.onAsk }),
+      onDead: () => end({ reason: 'keepalive' }),
+    });
+    const rekeying = createRekeying({
+      limit: options.rekeyLimit ?? { bytes: 0, seconds: 0 },
+      isExchanging: () => internals._protocol._kexinit !== undefined,
+      begin() {
+        if (phase === 'ready') internals._protocol.rekey();
+      },
+    });
+    const stopWatching = () => {
+      keepalive.end();
+      rekeying.end();
+    };
+
     const end = (found: SessionEnd) => {
       if (phase === 'ended') return;
       const was = phase;
       phase = 'ended';
       authentication.end();
+      stopWatching();
       socket.destroy();
       waiting.clear();
       if (was === 'handshake') reject(new DialError(earlyEnd(found)));
@@ -255,6 +302,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       if (phase !== 'handshake' && phase !== 'authentication') return;
       phase = 'ended';
       authentication.end();
+      stopWatching();
       socket.destroy();
       reject(new DialError(why));
     };
@@ -274,7 +322,6 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       const said = printable(error.message);
       options.log(`ssh2 ${error.level ?? phase}: ${said}`);
       if (verdict && 'failure' in verdict) fail({ kind: 'failure', failure: verdict.failure });
-      else if (error.level === 'client-timeout') end({ reason: 'keepalive' });
       else if (error.level === 'client-socket') end({ reason: 'reset', detail: errorCode(error) });
       else if (phase === 'handshake') fail(handshakeEnd(said));
       // All others are ssh2's own words for what it can't read.
@@ -282,7 +329,8 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       else if (phase === 'authentication') fail({ kind: 'denied', detail: said });
       else end({ reason: 'disconnected', detail: said });
     });
-    client.on('handshake', () => {
+    client.on('handshake', ({ cs, sc }) => {
+      rekeying.keyed([cs.cipher, sc.cipher]);
       if (phase !== 'handshake') return;
       phase = 'authentication';
       options.hostKeyProven?.();
@@ -388,15 +436,10 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     client.on('ready', () => {
       if (phase !== 'authentication') return;
       phase = 'ready';
-      let fresh = true;
-      const rest = setInterval(() => (fresh = true), 1000);
-      rest.unref();
-      socket.once('close', () => clearInterval(rest));
-      // ssh2 counts missed answers even while data comes in; any byte of the server proves that it lives.
-      socket.on('data', () => {
-        if (!fresh) return;
-        fresh = false;
-        internals._resetKA?.();
+      keepalive.start();
+      socket.on('data', (data: Buffer) => {
+        keepalive.heard();
+        rekeying.received(data.length);
       });
       resolve(session);
     });
@@ -433,6 +476,13 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         };
       },
       exec: (command) => runCommand(internals, () => phase === 'ready', command),
+      probe(withinSeconds) {
+        if (phase === 'ready') keepalive.probe(withinSeconds);
+      },
+      get roundTripMs() {
+        return keepalive.roundTripMs;
+      },
+      life: keepalive,
       hold(resume) {
         if (!socket.writableNeedDrain) return false;
         waiting.add(resume);
@@ -443,6 +493,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         new Promise((closed) => {
           if (socket.destroyed) return closed();
           phase = 'closing';
+          stopWatching();
           socket.once('close', () => closed());
           client.end();
           // A peer that does not answer the goodbye must not keep us.
@@ -463,8 +514,8 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       } as never,
       hostVerifier,
       readyTimeout: 0,
-      keepaliveInterval: options.keepaliveSeconds * 1000,
-      keepaliveCountMax: options.keepaliveCount,
+      // Ours is keepalive.ts: it asks at set times even while data comes in, and counts missed answers only.
+      keepaliveInterval: 0,
       strictVendor: false,
       debug: (text) => {
         if (phase === 'handshake') compared = comparedLists(text, compared);
@@ -481,6 +532,11 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       hostKey: () => (verdict && 'blob' in verdict && hostSignature ? { hostKey: verdict.blob, signature: hostSignature } : undefined), // prettier-ignore
       ended: (failure) => fail(failure ? { kind: 'failure', failure } : { kind: 'denied' }),
     });
+    const { _onWrite: write } = internals._protocol;
+    internals._protocol._onWrite = (data) => {
+      write(data);
+      rekeying.sent(data.length);
+    };
     const handlers = internals._protocol._handlers;
     let wereKeysNamed = false;
     // ssh2 proves them by looser rules, and ends with an error at a key that it doesn't know.

@@ -76,6 +76,8 @@ export interface HostOptions {
   builtIn: Algorithms;
   /** Of the config files and the request, each once, the tokens in sockets' paths as written; none if they are cleared. */
   forwards: readonly ForwardSpec[];
+  /** Whether somebody set ServerAliveInterval: what is printed of it may be a default. */
+  setsAliveInterval: boolean;
 }
 
 type Log = (text: string, level?: LogLevel) => void;
@@ -121,7 +123,39 @@ export async function resolveOptions(
     return resolveHere(programs);
   }
   const parsed = parseOptionLines(realForwards(printed));
-  return { options: parsed, printed, builtIn: defaults, forwards: printedForwards(parsed) };
+  return {
+    options: parsed,
+    printed,
+    builtIn: defaults,
+    forwards: printedForwards(parsed),
+    // 300: Debian's for BatchMode.
+    setsAliveInterval:
+      !/^(0|300)$/.test(parsed.get('serveraliveinterval')?.[0] ?? '0') || (await setsAliveInterval(query, user, abort)),
+  };
+}
+
+/** As our own resolver sees it: `ssh -G` prints an explicit 0 and nothing alike. A config that it can't read sets none. */
+async function setsAliveInterval(query: ConfigQuery, user: LocalUser, abort: AbortSignal): Promise<boolean> {
+  const world = createConfigWorld(user);
+  try {
+    const resolved = await resolveConfig(query, world);
+    if (hasAliveInterval(resolved)) return true;
+    // Programs of `Match exec` have been run by ssh: no second time unless it matters.
+    if (resolved.programs.length === 0) return false;
+    const read = await Promise.all(resolved.files.map((file) => world.read(file)));
+    if (!read.some((found) => found.kind === 'text' && aliveKeywords.test(found.text))) return false;
+    return hasAliveInterval(await resolveConfig(query, createConfigWorld(user, { abort })));
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
+}
+
+/** ServerAliveInterval and its other names. */
+const aliveKeywords = /serveraliveinterval|protocolkeepalives|setuptimeout/i;
+
+function hasAliveInterval({ lines }: ResolvedConfig): boolean {
+  return lines.some(({ keyword, source }) => keyword === 'serveraliveinterval' && source.kind !== 'default');
 }
 
 /**
@@ -205,6 +239,7 @@ function ownOptions(resolved: ResolvedConfig): HostOptions {
       hostKey: list('hostkeyalgorithms'),
     },
     forwards: resolved.forwards.map(({ spec }) => spec),
+    setsAliveInterval: hasAliveInterval(resolved),
   };
 }
 
@@ -225,7 +260,8 @@ async function sshDefaults(abort: AbortSignal): Promise<Algorithms | undefined> 
 
 async function resolveHost(request: HostRequest, abort: AbortSignal, log: Log): Promise<HostConfig> {
   const { host } = request.destination;
-  const { options, builtIn } = await resolveOptions(request, abort, log);
+  const { options: resolved, builtIn, setsAliveInterval } = await resolveOptions(request, abort, log);
+  const options = setsAliveInterval ? resolved : new Map([...resolved].filter(([keyword]) => keyword !== 'serveraliveinterval')); // prettier-ignore
   if (wantsPassedSocket(options))
     throw new FailureError({ kind: 'notSupportedYet', what: `ProxyUseFdpass, which ssh_config sets for ${host},` });
   try {

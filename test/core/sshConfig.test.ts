@@ -98,8 +98,15 @@ describe('the options that ssh -G prints', () => {
     {
       title: 'our own times where nobody set any',
       config: '',
-      expected: { serverAliveInterval: 15, serverAliveCountMax: 3, connectTimeout: 20 },
+      expected: { serverAliveCountMax: 3, connectTimeout: 20 },
     },
+    {
+      title: 'when new keys are due',
+      config: 'RekeyLimit 1.5M 1h',
+      expected: { rekeyLimit: { bytes: 1_572_864, seconds: 3600 } },
+    },
+    { title: 'no bytes after which they are', config: 'RekeyLimit default 30m', expected: { rekeyLimit: { bytes: 0, seconds: 1800 } } }, // prettier-ignore
+    { title: 'the ciphers’ own limit', config: 'RekeyLimit default none', expected: { rekeyLimit: undefined } },
     {
       title: 'ways to log in',
       config: 'PreferredAuthentications password,publickey\nNumberOfPasswordPrompts 1\nBatchMode yes\nExitOnForwardFailure yes', // prettier-ignore
@@ -204,7 +211,8 @@ describe('the options that ssh -G prints', () => {
       numberOfPasswordPrompts: 3,
       batchMode: false,
       connectTimeout: 20,
-      serverAliveInterval: 15,
+      // Nobody set it, which resolveRoute finds out.
+      serverAliveInterval: 0,
       serverAliveCountMax: 3,
       exitOnForwardFailure: false,
       gatewayPorts: false,
@@ -310,6 +318,11 @@ describe('hostConfig', () => {
     assert.equal(byHand('serveraliveinterval 3000000').serverAliveInterval, 2_147_483);
   });
 
+  it('asks the server whether it lives unless told not to', () => {
+    assert.equal(byHand('').serverAliveInterval, 15);
+    assert.equal(byHand('serveraliveinterval 0').serverAliveInterval, 0);
+  });
+
   it('reads the system-wide files as ssh prints them on Windows', () => {
     const made = hostConfig(
       'web01',
@@ -344,6 +357,7 @@ describe('hostConfig', () => {
     ['connecttimeout 0', 'connecttimeout 0: expected a time'],
     ['serveraliveinterval -1', 'serveraliveinterval -1: expected a time'],
     ['serveraliveinterval 5x', 'serveraliveinterval 5x: expected a time'],
+    ['rekeylimit 1M', 'rekeylimit 1M: expected bytes and seconds'],
     ['serveralivecountmax 1.5', 'serveralivecountmax 1.5: expected a number'],
     ['numberofpasswordprompts x', 'numberofpasswordprompts x: expected a number'],
   ];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parseDestination } from '../../src/core/destination.js';
@@ -93,6 +93,29 @@ for (const withSsh of [true, false])
       const act = () => resolveRoute(request(text), ended, () => {});
       return withSsh ? act() : withoutSsh(act);
     };
+
+    for (const { title, text, more = {}, seconds } of [
+      { title: 'ours where nobody set one', text: '', seconds: 15 },
+      { title: 'ours in the background, too', text: 'BatchMode yes', seconds: 15 },
+      { title: 'the one of the user', text: 'ServerAliveInterval 7', seconds: 7 },
+      { title: 'none where the user wants none', text: 'Host web*\n  ServerAliveInterval 0', seconds: 0 },
+      { title: 'ours where only another host has none', text: 'Host db*\n  ServerAliveInterval 0', seconds: 15 },
+      { title: 'none by its older name', text: 'ProtocolKeepAlives 0', seconds: 0 },
+      { title: 'none on the command line', text: '', more: { options: [['ServerAliveInterval', '0']] as const }, seconds: 0 }, // prettier-ignore
+      { title: 'none where a program has its say', text: 'Match exec true\n  ServerAliveInterval 0', seconds: 0 },
+      { title: 'ours where a program says no', text: 'Match exec false\n  ServerAliveInterval 0', seconds: 15 },
+    ])
+      it(`have a keepalive, which is ${title}`, async () => {
+        const act = () => resolveRoute(request(text, more), ended, () => {});
+        const [{ serverAliveInterval } = { serverAliveInterval: NaN }] = await (withSsh ? act() : withoutSsh(act));
+        assert.equal(serverAliveInterval, seconds);
+      });
+
+    it('ask a program of a Match exec once where none bears on the keepalive', async () => {
+      const ran = join(folder, 'ran_once');
+      await route(`Match exec "echo x >> ${ran}"\n  Port 7\n`);
+      assert.equal(readFileSync(ran, 'utf8'), 'x\n');
+    });
 
     it('run a Match exec of the user’s own file, but not for a workspace', async () => {
       const ran = join(folder, 'ran');
