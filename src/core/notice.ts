@@ -1,7 +1,7 @@
 // What the user is told about without looking: what became of that which was just asked for, and what is down for good.
 import { connectionOf } from './plan.js';
 import type { Failure } from './failure.js';
-import { isElsewhere, readyName, readyProblems, readyText, reasonText, tunnelName } from './present.js';
+import { isTakenElsewhere, readyName, readyProblems, readyText, reasonText, tunnelName } from './present.js';
 import { portHolder, type SessionState, type Tunnel } from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
 import { isWider } from './wording.js';
@@ -60,7 +60,7 @@ export function decideNotices(before: SessionState, after: SessionState, { asked
   for (const { tunnel, was, is, isLostAgain } of seen) {
     if (is.kind !== 'failed' || is.failure.kind === 'cancelled' || isLostAgain) continue;
     if (was?.kind === 'failed' && was.failure === is.failure) continue;
-    if (isElsewhere(tunnel, is.failure, after)) continue;
+    if (isTakenElsewhere(tunnel, is.failure, after)) continue;
     const text = reasonText(is.failure, after);
     failed.set(text, { tunnels: [...(failed.get(text)?.tunnels ?? []), tunnel], failure: is.failure });
   }

@@ -4,12 +4,12 @@ import { configTunnel, type ConfigForward, type ConfigForwards, type Origin } fr
 import { printDestination } from './destination.js';
 import type { BoundAddress, Client } from './engine.js';
 import { innermost, type Failure } from './failure.js';
-import { connectionOf, isPlanned, type ConnectionId } from './plan.js';
+import { connectionOf, isPlanned, type ConnectionId, type Waits } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
 import { printable } from './printable.js';
 import { portHolder, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
-import { connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
+import { boundOf, connectionSeen, tunnelState, type ConnectionSeen, type TunnelState } from './snapshot.js';
 import {
   accessText,
   boundText,
@@ -30,12 +30,16 @@ export interface ForwardRow {
   /** The name that the user gave, else listen address → target. */
   label: string;
   description: string;
+  /** The same for a screen reader, where the description counts down. */
+  spoken?: string;
   status: Status;
   /** Something the user should know although the tunnel works, or the reason why it does not. */
   problem?: string;
   tooltip: readonly string[];
   /** The network can reach it. */
   isOpen: boolean;
+  /** Somebody can be connected through it, or wait at it, in this window. */
+  hasClients?: true;
   /** Where to connect to: on this machine, for a remote forward on the server. */
   address?: string;
   /** What Open in Browser opens. */
@@ -51,6 +55,8 @@ export interface ClientRow {
   id: number;
   label: string;
   description: string;
+  /** It waits for the connection. */
+  isParked?: true;
   tooltip: readonly string[];
 }
 
@@ -59,7 +65,13 @@ export interface ConnectionRow {
   id: ConnectionId;
   label: string;
   description: string;
+  /** As a forward's. */
+  spoken?: string;
   status: Status;
+  /** It is made when a client comes. */
+  isIdle?: true;
+  /** All its tunnels are in another window. */
+  isElsewhere?: true;
   tooltip: readonly string[];
   forwards: readonly ForwardRow[];
 }
@@ -151,18 +163,25 @@ export interface Shown {
   trusted: boolean;
   /** What stands in ssh_config. */
   config: Pick<ConfigForwards, 'forwards' | 'problems'>;
+  waits: Waits;
+  /** ms since 1970 */
+  now: number;
 }
 
-export function present({ session, presets, problems, trusted, config }: Shown): Presented {
+/** When the rows are shown, and what they say of waiting. */
+type Moment = Pick<Shown, 'session' | 'waits' | 'now'>;
+
+export function present(shown: Shown): Presented {
+  const { session, presets, problems, config } = shown;
   const { wanted, snapshot } = session;
   const states = new Map(wanted.tunnels.map((tunnel) => [tunnel.id, tunnelState(tunnel, snapshot)]));
-  const connections = [...new Set(wanted.tunnels.map(connectionOf))].map((id) => connectionRow(id, session, states));
-  const presetRows = presets.map((preset) => presetRow(preset, states, trusted));
+  const connections = [...new Set(wanted.tunnels.map(connectionOf))].map((id) => connectionRow(id, shown, states));
+  const presetRows = presets.map((preset) => presetRow(preset, states, shown));
   const groups: readonly (PresetGroupRow | ConfigGroupRow)[] = [
     { kind: 'presets', rows: [...presetRows, ...problems.map(problemRow)] },
     {
       kind: 'sshConfig',
-      rows: [...configHostRows(config.forwards, session), ...config.problems.map(configProblemRow)],
+      rows: [...configHostRows(config.forwards, shown), ...config.problems.map(configProblemRow)],
     },
   ];
   const ready = [...states.values()].filter(({ kind }) => kind === 'ready').length;
@@ -173,61 +192,145 @@ export function present({ session, presets, problems, trusted, config }: Shown):
   };
 }
 
+/**
+ * Milliseconds until what counts down says something else; undefined: nothing does. Of several that wait it is the one
+ * that is tried first. `now` in ms since 1970.
+ */
+export function countdownStep({ snapshot }: SessionState, now: number): number | undefined {
+  const times = [...Object.values(snapshot.connections), ...Object.values(snapshot.forwards)].flatMap((seen) =>
+    seen.kind === 'retrying' && seen.retryAt !== undefined && seen.retryAt > now ? [seen.retryAt - now] : [],
+  );
+  return times.length > 0 ? Math.min(...times) % 1000 || 1000 : undefined;
+}
+
 function connectionRow(
   id: ConnectionId,
-  session: SessionState,
+  { session, waits, now }: Moment,
   states: ReadonlyMap<string, TunnelState>,
 ): ConnectionRow {
-  const { wanted, snapshot } = session;
-  const tunnels = tunnelsOf(wanted, id);
-  // It stays up for the clients that finish.
-  const isNeeded = tunnels.some(isPlanned);
-  const isLost = !isNeeded && tunnels.some(({ wish }) => wish === 'lost');
-  const seen = isNeeded ? connectionSeen(snapshot, id) : isLost ? snapshot.ended : undefined;
-  const shown = seen?.kind === 'idle' ? 'ready' : seen?.kind;
-  const status: Status = shown ?? (isNeeded ? 'connecting' : 'stopped');
-  const server = seen?.kind === 'ready' ? seen.server : undefined;
-  const failure = seen && 'failure' in seen && seen.failure ? failureText(seen.failure) : undefined;
-  const state =
-    seen?.kind === 'failed' ? failedText(seen.failure) : seen?.kind === 'idle' ? 'waits for a client' : status;
+  const tunnels = tunnelsOf(session.wanted, id);
+  const own = tunnels.map((tunnel) => states.get(tunnel.id)!);
+  const seen = connectionShown(id, tunnels, own, session);
+  const text = connectionText(seen, now);
+  const calm = connectionText(seen);
+  const server = seen.kind === 'ready' && 'server' in seen ? seen.server : undefined;
+  const beside = server !== undefined && server !== id ? ` · ${server}` : '';
   return {
     kind: 'connection',
     id,
     label: id,
-    description: server !== undefined && server !== id ? `${state} · ${server}` : state,
-    status,
+    description: `${text}${beside}`,
+    ...(text !== calm && { spoken: `${calm}${beside}` }),
+    status: seen.kind === 'idle' ? 'ready' : seen.kind,
+    ...(seen.kind === 'idle' && { isIdle: true }),
+    ...('isElsewhere' in seen && { isElsewhere: true }),
     tooltip: [
-      `SSH connection to ${id}: ${state}`,
+      `SSH connection to ${id}: ${calm}`,
       ...(server ? [`Connected as ${server}`] : []),
-      ...(failure ? [failure] : []),
+      ...(seen.kind === 'idle' && !('isElsewhere' in seen) ? [onDemandText(waits)] : []),
+      ...('failure' in seen && seen.failure ? [failureText(seen.failure)] : []),
+      ...(seen.kind === 'retrying' && !('isElsewhere' in seen) ? retryLines(connectsAgain, own, waits) : []),
+      ...('isElsewhere' in seen ? [takeOverText] : []),
     ],
-    forwards: tunnels.map((tunnel) => forwardRow(tunnel, states.get(tunnel.id)!, session)),
+    forwards: tunnels.map((tunnel) => forwardRow(tunnel, states.get(tunnel.id)!, { session, waits, now })),
   };
 }
 
-function forwardRow(tunnel: Tunnel, state: TunnelState, session: SessionState): ForwardRow {
+type ConnectionShown =
+  | ConnectionSeen
+  | { kind: 'connecting' | 'stopped' }
+  | { kind: 'connecting' | 'ready' | 'retrying' | 'failed' | 'idle'; isElsewhere: true };
+
+/** `own`: the states of its tunnels. */
+function connectionShown(
+  id: ConnectionId,
+  tunnels: readonly Tunnel[],
+  own: readonly TunnelState[],
+  { snapshot }: SessionState,
+): ConnectionShown {
+  const wanted = tunnels.flatMap((tunnel, at) => (isPlanned(tunnel) ? [own[at]!] : []));
+  if (wanted.length === 0)
+    return (tunnels.some(({ wish }) => wish === 'lost') ? snapshot.ended : undefined) ?? { kind: 'stopped' };
+  // There is none here, or one for others.
+  if (wanted.every((state) => 'isElsewhere' in state)) {
+    const { status, isIdle } = together(wanted);
+    return { kind: isIdle ? 'idle' : status === 'stopped' ? 'ready' : status, isElsewhere: true };
+  }
+  const seen = connectionSeen(snapshot, id);
+  // Only what a person wants may ask.
+  const isAsking = snapshot.asks.some(({ connection }) => connection === id);
+  return seen && !(seen.kind === 'retrying' && isAsking) ? seen : { kind: 'connecting' };
+}
+
+function connectionText(seen: ConnectionShown, now?: number): string {
+  if ('isElsewhere' in seen)
+    return seen.kind === 'idle' ? 'not connected, in another window' : `${seen.kind} in another window`;
+  switch (seen.kind) {
+    case 'failed':
+      return failedText(seen.failure);
+    case 'idle':
+      return 'not connected, waits for a client';
+    case 'retrying':
+      return retryingText(seen, now);
+    default:
+      return seen.kind;
+  }
+}
+
+function forwardRow(tunnel: Tunnel, state: TunnelState, { session, waits, now }: Moment): ForwardRow {
   const path = pathText(tunnel, state);
   const problem = problemOf(tunnel, state, session);
   const address = clientAddress(tunnel, state);
   const url = address && browserUrl(tunnel, address);
+  // The state first: a narrow side bar cuts off what comes last.
+  const description = (now?: number) =>
+    [stateText(tunnel, state, now), ...(tunnel.label === undefined ? [] : [path])].join(' · ');
+  const isElsewhere = 'isElsewhere' in state;
+  const isDraining = state.kind === 'stopped' && state.draining;
   return {
     kind: 'forward',
     id: tunnel.id,
     label: tunnelName(tunnel, state),
-    // The state first: a narrow side bar cuts off what comes last.
-    description: [stateText(tunnel, state), ...(tunnel.label === undefined ? [] : [path])].join(' · '),
+    description: description(now),
+    ...(description() !== description(now) && { spoken: description() }),
     status: state.kind,
     ...(problem !== undefined && { problem }),
     isOpen: state.kind === 'ready' && state.access === 'network',
+    ...((isDraining || (boundOf(state).length > 0 && !isElsewhere)) && { hasClients: true }),
     tooltip: [
       `${path}, through ${printDestination(tunnel.destination)}`,
       ...(state.kind === 'ready' ? listenedText(tunnel, state) : []),
       `State: ${stateText(tunnel, state)}`,
+      ...(state.kind === 'ready' && state.isIdle && !isElsewhere ? [onDemandText(waits)] : []),
       ...(problem === undefined ? [] : [problem]),
+      ...(state.kind === 'retrying' && !isElsewhere
+        ? retryLines(isHeld(tunnel, session) ? asksAgain : connectsAgain, [state], waits)
+        : []),
+      ...(isElsewhere ? [takeOverText, 'Stop takes it off this window alone.'] : []),
     ],
     ...(address !== undefined && { address }),
     ...(url !== undefined && { url }),
   };
+}
+
+const connectsAgain = 'It connects again by itself; Retry Now does it at once.';
+const asksAgain = 'The server is asked again by itself; Retry Now does it at once.';
+const takeOverText = 'Another window of VS Code runs it. It is taken over here when that window closes.';
+
+/** The connection is up, and its server does not give the port yet. */
+function isHeld(tunnel: Tunnel, { snapshot }: SessionState): boolean {
+  return connectionSeen(snapshot, connectionOf(tunnel))?.kind === 'ready';
+}
+
+/** How it goes on, and what becomes of those who come meanwhile. */
+function retryLines(how: string, states: readonly TunnelState[], { parkSeconds }: Waits): string[] {
+  if (!states.some((state) => boundOf(state).length > 0)) return [how];
+  const meanwhile = parkSeconds > 0 ? `wait up to ${parkSeconds} s` : 'are reset';
+  return [how, `Clients that connect now ${meanwhile}.`];
+}
+
+function onDemandText({ idleSeconds }: Waits): string {
+  return `It connects when a client comes, and hangs up after ${ageText(idleSeconds * 1000)} without one.`;
 }
 
 type Ready = TunnelState & { kind: 'ready' };
@@ -249,17 +352,17 @@ function interfaceText(bound: BoundAddress): string {
   return isAll ? `${text} (all ${bound.address === '::' ? 'IPv6' : 'IPv4'} addresses)` : text;
 }
 
-/** The state in words, short enough for a row. */
-export function stateText(tunnel: Tunnel, state: TunnelState): string {
+/** The state in words, short enough for a row. With `now`, in ms since 1970, a retry is counted down. */
+export function stateText(tunnel: Tunnel, state: TunnelState, now?: number): string {
+  const elsewhere = 'isElsewhere' in state ? ' in another window' : '';
   switch (state.kind) {
     case 'connecting':
-      return state.ask ? 'connecting, waiting for you' : 'connecting';
+      return state.ask ? 'connecting, waiting for you' : `connecting${elsewhere}`;
     case 'ready': {
       const ports = otherPort(tunnel, state);
       return [
-        'ready',
+        `${state.isIdle ? 'listening' : 'ready'}${elsewhere}`,
         ...(state.isIdle ? ['not connected'] : []),
-        ...(state.isElsewhere ? ['in another window'] : []),
         ...(ports ? [`port ${ports.real} instead of ${ports.own}`] : []),
         ...(state.access === 'network' ? ['open to the network'] : []),
         ...(state.asked === 'network' && state.access === 'machine' ? ['not open to the network'] : []),
@@ -272,8 +375,16 @@ export function stateText(tunnel: Tunnel, state: TunnelState): string {
     case 'failed':
       return failedText(state.failure);
     case 'retrying':
-      return state.kind;
+      return elsewhere ? `retrying${elsewhere}` : retryingText(state, now);
   }
+}
+
+/** `retrying in 12 s (attempt 3)`: the attempt that comes, or is under way. */
+function retryingText({ attempt, retryAt }: { attempt: number; retryAt?: number }, now?: number): string {
+  if (retryAt === undefined) return `retrying now (attempt ${attempt})`;
+  const next = `(attempt ${attempt + 1})`;
+  if (now === undefined) return `retrying ${next}`;
+  return retryAt > now ? `retrying in ${Math.ceil((retryAt - now) / 1000)} s ${next}` : `retrying now ${next}`;
 }
 
 /** Whether all that is missing is a person’s answer, for which nothing is asked in the background. */
@@ -296,7 +407,7 @@ function pathText({ spec, destination }: Tunnel, state: TunnelState): string {
 
 /** The port that was chosen where the forward leaves it open, or took the next free one. */
 function realPort(state: TunnelState): number | undefined {
-  const [first] = state.kind === 'ready' ? state.bound : [];
+  const [first] = boundOf(state);
   return first?.kind === 'tcp' ? first.port : undefined;
 }
 
@@ -334,7 +445,6 @@ function problemOf(tunnel: Tunnel, state: TunnelState, session: SessionState): s
       return all.length > 0 ? all.join(' ') : undefined;
     }
     case 'retrying':
-      return `${failureText(state.failure)} Trying again (attempt ${state.attempt}).`;
     case 'failed':
       return reasonText(state.failure, session);
     case 'connecting':
@@ -349,7 +459,7 @@ function problemOf(tunnel: Tunnel, state: TunnelState, session: SessionState): s
  * bound something else than it was asked for. Undefined while the port is open.
  */
 export function clientAddress({ spec: { listen } }: Tunnel, state: TunnelState): string | undefined {
-  const bound = state.kind === 'ready' ? state.bound : [];
+  const bound = boundOf(state);
   const [first] = bound;
   if (listen.kind === 'unix') return first?.kind === 'unix' ? first.path : listen.path;
   const port = realPort(state) ?? listen.port;
@@ -378,8 +488,12 @@ export function browserUrl({ spec }: Tunnel, address: string): string | undefine
   return `${[443, 8443].includes(spec.target.port) ? 'https' : 'http'}://${address}`;
 }
 
-function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, trusted: boolean): PresetRow {
-  const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel))?.kind ?? 'stopped');
+function presetRow(
+  preset: Preset,
+  states: ReadonlyMap<string, TunnelState>,
+  { trusted, waits }: Pick<Shown, 'trusted' | 'waits'>,
+): PresetRow {
+  const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel)) ?? notRunning);
   const { status, isPartly, text } = together(own);
   const locked = preset.scope.kind !== 'user' && !trusted ? failureText({ kind: 'workspaceUntrusted' }) : undefined;
   const host = printDestination(preset.destination);
@@ -398,6 +512,7 @@ function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, tru
     tooltip: [
       ...(preset.description !== undefined ? [preset.description] : []),
       ...preset.forwards.map((spec) => effectText(spec, host)),
+      ...(preset.onDemand ? [onDemandText(waits)] : []),
       `From ${scopeText(preset.scope)}${preset.autoStart ? ', starts with the window' : ''}`,
       ...(locked ? [locked] : []),
     ],
@@ -405,53 +520,81 @@ function presetRow(preset: Preset, states: ReadonlyMap<string, TunnelState>, tru
   };
 }
 
+const notRunning: TunnelState = { kind: 'stopped', draining: false };
+
 /** The worst state of several tunnels, and how many of them are ready where that tells more. */
-function together(own: readonly Status[]): { status: Status; isPartly: boolean; text: readonly string[] } {
+function together(own: readonly TunnelState[]): {
+  status: Status;
+  isPartly: boolean;
+  /** All wait for a client. */
+  isIdle: boolean;
+  text: readonly string[];
+} {
+  const kinds = own.map(({ kind }) => kind);
   // One that runs in part can be started: that completes it.
   const status =
-    (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) => own.includes(kind)) ?? 'ready';
-  const ready = own.filter((kind) => kind === 'ready').length;
+    (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) => kinds.includes(kind)) ?? 'ready';
+  const ready = kinds.filter((kind) => kind === 'ready').length;
   const readyOf = ready > 0 ? [`${ready} of ${own.length} ready`] : [];
+  const isIdle = own.every((state) => state.kind === 'ready' && state.isIdle);
+  const elsewhere = own.every((state) => 'isElsewhere' in state) ? ' in another window' : '';
   return {
     status,
-    isPartly: status === 'stopped' && own.some((kind) => kind !== 'stopped'),
-    text: status === 'stopped' ? readyOf : [status],
+    isPartly: status === 'stopped' && kinds.some((kind) => kind !== 'stopped'),
+    isIdle,
+    text: status === 'stopped' ? readyOf : [isIdle ? `listening${elsewhere}, not connected` : `${status}${elsewhere}`],
   };
 }
 
-function configHostRows(forwards: readonly ConfigForward[], session: SessionState): ConfigHostRow[] {
+function configHostRows(forwards: readonly ConfigForward[], moment: Moment): ConfigHostRow[] {
   return [...new Set(forwards.map(({ host }) => host))].map((host) => {
-    const own = forwards.filter((forward) => forward.host === host);
-    const rows = own.map((forward) => configForwardRow(forward, session));
-    const { status, isPartly, text } = together(rows.map((row) => row.status));
+    const own = forwards
+      .filter((forward) => forward.host === host)
+      .map((forward) => ({ forward, ...listedOrNot(forward, moment.session) }));
+    const { status, isPartly, text } = together(own.map(({ state }) => state));
     const count = own.length === 1 ? '1 forward' : `${own.length} forwards`;
     return {
       kind: 'configHost',
       host,
       label: host,
       // How many are ready tells how many there are.
-      description: status === 'stopped' ? (text[0] ?? count) : `${status} · ${count}`,
+      description: status === 'stopped' ? (text[0] ?? count) : `${text[0]} · ${count}`,
       status,
       ...(isPartly && { isPartly }),
-      tooltip: [`Forwards that stand in ssh_config for ${host}`, ...own.map(({ spec }) => effectText(spec, host))],
-      forwards: rows,
+      tooltip: [
+        `Forwards that stand in ssh_config for ${host}`,
+        ...own.map(({ forward }) => effectText(forward.spec, host)),
+      ],
+      forwards: own.map(({ forward, tunnel, state }) => configForwardRow(forward, tunnel, state, moment)),
     };
   });
 }
 
-function configForwardRow(forward: ConfigForward, session: SessionState): ConfigForwardRow {
-  const tunnel = configTunnel(forward);
-  const id = tunnelId(tunnel);
-  const listed = session.wanted.tunnels.find((other) => other.id === id);
-  const shown: Tunnel = listed ?? { ...tunnel, id, wish: 'stop', automatic: false, run: 0 };
-  const state = tunnelState(shown, session.snapshot);
-  const isIdle = state.kind === 'stopped' && !state.draining;
-  const { description, tooltip, ...row } = forwardRow(shown, state, session);
+/** The tunnel of a forward of ssh_config, as it would be while it is not on the list. */
+function listedOrNot(
+  forward: ConfigForward,
+  { wanted, snapshot }: SessionState,
+): { tunnel: Tunnel; state: TunnelState } {
+  const wish = configTunnel(forward);
+  const id = tunnelId(wish);
+  const listed = wanted.tunnels.find((other) => other.id === id);
+  const tunnel: Tunnel = listed ?? { ...wish, id, wish: 'stop', automatic: false, run: 0 };
+  return { tunnel, state: tunnelState(tunnel, snapshot) };
+}
+
+function configForwardRow(
+  forward: ConfigForward,
+  tunnel: Tunnel,
+  state: TunnelState,
+  moment: Moment,
+): ConfigForwardRow {
+  const isOff = state.kind === 'stopped' && !state.draining;
+  const { description, tooltip, ...row } = forwardRow(tunnel, state, moment);
   return {
     ...row,
     kind: 'configForward',
-    description: isIdle ? '' : description,
-    tooltip: [...(isIdle ? [effectText(forward.spec, forward.host)] : tooltip), originText(forward.origin)],
+    description: isOff ? '' : description,
+    tooltip: [...(isOff ? [effectText(forward.spec, forward.host)] : tooltip), originText(forward.origin)],
     origin: forward.origin,
   };
 }
@@ -492,24 +635,24 @@ export function scopeText(scope: PresetScope): string {
 }
 
 /** A tunnel that starts with every window, and whose port is taken: most likely by the window before. */
-export function isElsewhere(tunnel: Tunnel, failure: Failure, session: SessionState): boolean {
+export function isTakenElsewhere(tunnel: Tunnel, failure: Failure, session: SessionState): boolean {
   return tunnel.automatic && failure.kind === 'portInUse' && portHolder(failure, session) === undefined;
 }
 
 function statusLine(session: SessionState, states: ReadonlyMap<string, TunnelState>, ready: number): StatusLine {
   const { tunnels } = session.wanted;
-  const kinds = [...states.values()].map(({ kind }) => kind);
-  const busy = kinds.includes('connecting') || kinds.includes('retrying');
-  const failed = kinds.filter((kind) => kind === 'failed').length;
+  const count = (wanted: Status) => [...states.values()].filter(({ kind }) => kind === wanted).length;
+  const [connecting, retrying, failed] = [count('connecting'), count('retrying'), count('failed')];
   const alarming = tunnels.some((tunnel) => {
     const state = states.get(tunnel.id)!;
-    return state.kind === 'failed' && !isElsewhere(tunnel, state.failure, session);
+    return state.kind === 'failed' && !isTakenElsewhere(tunnel, state.failure, session);
   });
   return {
-    text: `$(${busy ? 'sync~spin' : 'radio-tower'}) ${ready}`,
+    text: `$(${connecting > 0 ? 'sync~spin' : retrying > 0 ? 'history' : 'radio-tower'}) ${ready}`,
     table: tunnels.map((tunnel) => {
       const state = states.get(tunnel.id)!;
-      const listen = state.kind === 'ready' ? boundText(state.bound) : listenText(tunnel.spec.listen);
+      const bound = boundOf(state);
+      const listen = bound.length > 0 ? boundText(bound) : listenText(tunnel.spec.listen);
       return [
         tunnel.spec.kind === 'remote' ? `${tunnel.destination.host}: ${listen}` : listen,
         `${targetText(tunnel.spec)} (${printDestination(tunnel.destination)})`,
@@ -519,7 +662,8 @@ function statusLine(session: SessionState, states: ReadonlyMap<string, TunnelSta
     isError: alarming,
     accessibleText: [
       `SSH tunnels: ${ready} ready`,
-      ...(busy ? ['connecting'] : []),
+      ...(connecting > 0 ? ['connecting'] : []),
+      ...(retrying > 0 ? [`${retrying} retrying`] : []),
       ...(failed > 0 ? [`${failed} failed`] : []),
     ].join(', '),
   };
@@ -537,10 +681,15 @@ export function readyText(tunnel: Tunnel, state: Ready): string {
   const instead = otherPortText(tunnel, state);
   const isOpen = state.access === 'network' && state.asked === 'network';
   return [
-    `${name}${where} is ready.`,
+    `${name}${where} ${becameText(state)}.`,
     ...(instead === undefined ? [] : [instead]),
     ...(isOpen ? ['Open to the network.'] : []),
   ].join(' ');
+}
+
+function becameText({ isIdle, isElsewhere }: Ready): string {
+  const elsewhere = isElsewhere ? ' in another window' : '';
+  return isIdle ? `listens${elsewhere}, and connects when a client comes` : `is ready${elsewhere}`;
 }
 
 /** A tunnel among several that are ready: its name, and its address where that does not tell the port that was chosen. */
@@ -555,19 +704,23 @@ export function readyName(tunnel: Tunnel, state: Ready): string {
 
 /** The rows of a forward's clients, the oldest first. `now` in ms since 1970. */
 export function clientRows(forward: string, clients: readonly Client[], now: number): ClientRow[] {
-  return clients.map(({ id, peer, target, sent, received, since }) => {
+  return clients.map(({ id, peer, target, isParked, sent, received, since }) => {
     const age = ageText(now - since);
     return {
       kind: 'client',
       forward,
       id,
       label: `${peer || 'a local process'}${target === undefined ? '' : ` → ${target}`}`,
-      description: `↑ ${bytesText(sent)} ↓ ${bytesText(received)} · ${age}`,
+      description: isParked
+        ? `waits for the connection · ${age}`
+        : `↑ ${bytesText(sent)} ↓ ${bytesText(received)} · ${age}`,
+      ...(isParked && { isParked }),
       tooltip: [
         peer ? `From ${peer}` : 'From a local process: a Unix socket does not tell which',
         ...(target === undefined ? [] : [`To ${target}`]),
-        `${bytesText(sent)} sent to the target, ${bytesText(received)} received from it`,
-        `Open for ${age}`,
+        ...(isParked
+          ? [`Has waited for the SSH connection for ${age}`]
+          : [`${bytesText(sent)} sent to the target, ${bytesText(received)} received from it`, `Open for ${age}`]),
       ],
     };
   });

@@ -15,6 +15,8 @@ export interface Preset {
   destination: Destination;
   forwards: readonly ForwardSpec[];
   autoStart: boolean;
+  /** `"connect": "onDemand"`: it listens at once, and connects when a client comes. Without remote forwards. */
+  onDemand?: true;
   description?: string;
   scope: PresetScope;
 }

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { noConfigForwards } from '../core/configForward.js';
-import { present, type Presented } from '../core/present.js';
+import { defaultWaits, type Waits } from '../core/plan.js';
+import { countdownStep, present, type Presented } from '../core/present.js';
 import type { Session } from '../core/session.js';
 import type { ConfigList } from './configList.js';
 import type { ReadPresets } from './settings.js';
@@ -13,6 +14,8 @@ export interface Presentation extends vscode.Disposable {
   readonly onDidChange: vscode.Event<Presented>;
   /** Fires at once if something has changed. */
   flush(): void;
+  /** Whether the rows are seen: what counts down does so only then. */
+  look(isSeen: boolean): void;
 }
 
 const intervalMs = 50;
@@ -21,9 +24,12 @@ export function createPresentation(
   session: Session,
   presets: { readonly current: ReadPresets; readonly onDidChange: vscode.Event<void> },
   config: Pick<ConfigList, 'current' | 'onDidChange'>,
+  waits: () => Waits = () => defaultWaits,
 ): Presentation {
   const changed = new vscode.EventEmitter<Presented>();
   let timer: NodeJS.Timeout | undefined;
+  let countdown: NodeJS.Timeout | undefined;
+  let isSeen = false;
   let last = '';
   const now = () =>
     present({
@@ -31,10 +37,18 @@ export function createPresentation(
       ...presets.current,
       trusted: vscode.workspace.isTrusted,
       config: config.current ?? noConfigForwards,
+      waits: waits(),
+      now: Date.now(),
     });
+  const countDown = () => {
+    clearTimeout(countdown);
+    const step = isSeen ? countdownStep(session.state, Date.now()) : undefined;
+    countdown = step === undefined ? undefined : setTimeout(flush, step);
+  };
   const flush = () => {
     clearTimeout(timer);
     timer = undefined;
+    countDown();
     const presented = now();
     const text = JSON.stringify(presented);
     if (text === last) return;
@@ -50,7 +64,12 @@ export function createPresentation(
     presets.onDidChange(schedule),
     config.onDidChange(schedule),
     vscode.workspace.onDidGrantWorkspaceTrust(schedule),
-    { dispose: () => clearTimeout(timer) },
+    {
+      dispose() {
+        clearTimeout(timer);
+        clearTimeout(countdown);
+      },
+    },
   );
   schedule();
   return {
@@ -59,6 +78,10 @@ export function createPresentation(
     },
     onDidChange: changed.event,
     flush,
+    look(isSeenNow) {
+      isSeen = isSeenNow;
+      schedule();
+    },
     dispose: () => void parts.dispose(),
   };
 }

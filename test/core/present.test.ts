@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { noConfigForwards, type ConfigForward, type ConfigForwards } from '../../src/core/configForward.js';
-import type { Access, Ask, BoundAddress, Client, EngineEvent } from '../../src/core/engine.js';
+import type { Access, Ask, BoundAddress, Client, ElsewhereState, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
+import { defaultWaits } from '../../src/core/plan.js';
 import type { Preset, PresetProblem } from '../../src/core/preset.js';
 import {
   browserUrl,
   clientAddress,
   clientRows,
+  countdownStep,
   present,
   readyName,
   readyText,
@@ -17,6 +19,7 @@ import {
   type ConfigForwardRow,
   type PresetRow,
   type Presented,
+  type Shown,
 } from '../../src/core/present.js';
 import {
   nothingWanted,
@@ -69,9 +72,10 @@ function shown(
   problems: readonly PresetProblem[] = [],
   trusted = true,
   config: Pick<ConfigForwards, 'forwards' | 'problems'> = noConfigForwards,
+  more: Partial<Pick<Shown, 'waits' | 'now'>> = {},
 ): Presented {
   const session = { wanted, snapshot: events.reduce(reduce, emptySnapshot) };
-  return present({ session, presets, problems, trusted, config });
+  return present({ session, presets, problems, trusted, config, waits: defaultWaits, now: 0, ...more });
 }
 
 const one = wantTunnels(nothingWanted, [db]);
@@ -135,6 +139,7 @@ describe('present', () => {
               ...forwardRow,
               description: 'ready',
               status: 'ready',
+              hasClients: true,
               tooltip: [
                 through,
                 'Listens on this machine: 127.0.0.1:5432, [::1]:5432',
@@ -202,23 +207,6 @@ describe('present', () => {
       ready,
     };
   };
-
-  it('shows what a retry waits for', () => {
-    const events: EngineEvent[] = [
-      connected,
-      listening,
-      { kind: 'connectionLost', connection, failure: lost, attempt: 2, retryAt: 1000 },
-    ];
-    assert.deepEqual(said(one, events), {
-      connection: 'retrying',
-      status: 'retrying',
-      description: 'retrying',
-      problem: 'web01 no longer answers. Trying again (attempt 2).',
-      text: '$(sync~spin) 0',
-      isError: false,
-      ready: 0,
-    });
-  });
 
   it('shows that somebody has to answer', () => {
     const ask = { id: 'a', connection, kind: 'passphrase', path: '/k', attempt: 1 } as const;
@@ -386,6 +374,279 @@ describe('present', () => {
     };
     const { description } = said(wantTunnels(nothingWanted, [site]), [connected, { kind: 'asked', ask }]);
     assert.equal(description, 'connecting, waiting for you · *:8443 → localhost:443');
+  });
+});
+
+describe('what comes back by itself', () => {
+  const again = 'It connects again by itself; Retry Now does it at once.';
+  const waits = 'Clients that connect now wait up to 20 s.';
+  const retryAt = 1_700_000_012_000;
+  const gone: EngineEvent = { kind: 'connectionLost', connection, failure: lost, attempt: 2, retryAt };
+  const dialling: EngineEvent = { kind: 'connecting', connection, attempt: 3 };
+  const at = (now: number, events: readonly EngineEvent[], more: Partial<Shown> = {}, wanted = one) =>
+    shown(wanted, events, [], [], true, noConfigForwards, { now, ...more });
+  const connectionOf = ({ rows }: Presented) => {
+    const [row] = rows;
+    assert.ok(row?.kind === 'connection');
+    return row;
+  };
+
+  it('shows the attempt that comes, counted down, with the reason and what becomes of clients', () =>
+    assert.deepEqual(at(retryAt - 11_001, [connected, listening, gone]), {
+      rows: [
+        {
+          kind: 'connection',
+          id: 'web01',
+          label: 'web01',
+          description: 'retrying in 12 s (attempt 3)',
+          spoken: 'retrying (attempt 3)',
+          status: 'retrying',
+          tooltip: ['SSH connection to web01: retrying (attempt 3)', 'web01 no longer answers.', again, waits],
+          forwards: [
+            {
+              ...forwardRow,
+              description: 'retrying in 12 s (attempt 3)',
+              spoken: 'retrying (attempt 3)',
+              status: 'retrying',
+              problem: 'web01 no longer answers.',
+              hasClients: true,
+              tooltip: [through, 'State: retrying (attempt 3)', 'web01 no longer answers.', again, waits],
+            },
+          ],
+        },
+      ],
+      statusLine: {
+        text: '$(history) 0',
+        table: [['127.0.0.1:5432, [::1]:5432', 'db:5432 (web01)', 'retrying (attempt 3)']],
+        isError: false,
+        accessibleText: 'SSH tunnels: 0 ready, 1 retrying',
+      },
+      ready: 0,
+    } satisfies Presented));
+
+  it('counts down to the second, and on the way to an attempt and while it is under way says that it is now', () => {
+    const said = (now: number, ...events: EngineEvent[]) => {
+      const row = connectionOf(at(now, [connected, listening, ...events]));
+      assert.equal(row.description, row.forwards[0]?.description);
+      return [row.description, row.spoken];
+    };
+    assert.deepEqual(said(retryAt - 12_000, gone), ['retrying in 12 s (attempt 3)', 'retrying (attempt 3)']);
+    assert.deepEqual(said(retryAt - 11_000, gone), ['retrying in 11 s (attempt 3)', 'retrying (attempt 3)']);
+    assert.deepEqual(said(retryAt - 1, gone), ['retrying in 1 s (attempt 3)', 'retrying (attempt 3)']);
+    assert.deepEqual(said(retryAt, gone), ['retrying now (attempt 3)', 'retrying (attempt 3)']);
+    assert.deepEqual(said(retryAt, gone, dialling), ['retrying now (attempt 3)', undefined]);
+    assert.deepEqual(said(retryAt, gone, { ...dialling, attempt: 1 }), ['connecting', undefined]);
+  });
+
+  it('tells when it has to be drawn again, by the one that comes first', () => {
+    const other: EngineEvent = { ...gone, connection: 'web02', retryAt: retryAt + 300 };
+    const step = (now: number, ...events: EngineEvent[]) =>
+      countdownStep({ wanted: one, snapshot: events.reduce(reduce, emptySnapshot) }, now);
+    assert.equal(step(retryAt - 11_400, gone), 400);
+    assert.equal(step(retryAt - 11_000, gone), 1000);
+    assert.equal(step(retryAt - 11_400, gone, other), 400);
+    assert.equal(step(retryAt + 100, gone, other), 200);
+    for (const events of [[connected], [gone, dialling], [{ kind: 'connectionFailed', connection, failure: lost }]])
+      assert.equal(step(retryAt - 1000, ...(events as EngineEvent[])), undefined);
+    assert.equal(step(retryAt, gone), undefined);
+    const held: EngineEvent = { kind: 'listenRetrying', forward: dbId, run: 1, failure: lost, attempt: 1, retryAt };
+    assert.equal(step(retryAt - 1300, connected, held), 300);
+  });
+
+  it('says that a person is waited for where one has to answer', () => {
+    const ask = { id: 'a', connection, kind: 'passphrase', path: '/k', attempt: 1 } as const;
+    const row = connectionOf(at(retryAt, [connected, listening, gone, dialling, { kind: 'asked', ask }]));
+    assert.deepEqual([row.description, row.forwards[0]?.description], ['connecting', 'connecting, waiting for you']);
+  });
+
+  it('says how long clients wait, and that they are reset where they shall not', () => {
+    const tooltip = (parkSeconds: number) =>
+      connectionOf(at(0, [connected, listening, gone], { waits: { ...defaultWaits, parkSeconds } })).forwards[0]
+        ?.tooltip;
+    assert.equal(tooltip(90)?.at(-1), 'Clients that connect now wait up to 90 s.');
+    assert.equal(tooltip(0)?.at(-1), 'Clients that connect now are reset.');
+  });
+
+  it('says nothing of clients where nothing listens', () => {
+    const row = connectionOf(at(0, [gone]));
+    assert.equal(row.tooltip.at(-1), again);
+    assert.deepEqual([row.forwards[0]?.tooltip.at(-1), row.forwards[0]?.hasClients], [again, undefined]);
+  });
+
+  it('keeps the port that was chosen while it waits', () => {
+    const auto = newTunnel('web01', '-L auto:db:80');
+    const wanted = wantTunnels(nothingWanted, [auto]);
+    const events: EngineEvent[] = [
+      connected,
+      { ...listening, forward: tunnelId(auto), bound: tcp(49152, '127.0.0.1') },
+    ];
+    for (const more of [[], [gone], [gone, dialling], [gone, { ...dialling, attempt: 1 }]] as EngineEvent[][]) {
+      const [row] = connectionOf(at(0, [...events, ...more], {}, wanted)).forwards;
+      assert.deepEqual([row?.label, row?.address], ['localhost:49152 → db:80', 'localhost:49152']);
+    }
+  });
+
+  it('shows a port that the server still holds on a connection that is up', () => {
+    const remote = newTunnel('web01', '-R 8080:localhost:80');
+    const { listen } = remote.spec;
+    const failure: Failure = { kind: 'remoteRefused', host: 'web01', user: 'bob', listen, inUse: true, isStale: true };
+    const held: EngineEvent = {
+      kind: 'listenRetrying',
+      forward: tunnelId(remote),
+      run: 1,
+      failure,
+      attempt: 1,
+      retryAt,
+    };
+    const row = connectionOf(at(retryAt - 3000, [connected, held], {}, wantTunnels(nothingWanted, [remote])));
+    assert.equal(row.description, `ready · ${server}`);
+    const { description, status, problem, tooltip } = row.forwards[0]!;
+    assert.deepEqual([description, status], ['retrying in 3 s (attempt 2)', 'retrying']);
+    assert.match(problem ?? '', /^localhost:8080 on web01 is still held/);
+    assert.deepEqual(tooltip.slice(2), [problem, 'The server is asked again by itself; Retry Now does it at once.']);
+  });
+});
+
+describe('a tunnel on demand', () => {
+  const onDemand = wantTunnels(nothingWanted, [{ ...db, onDemand: true }]);
+  const idle: EngineEvent = { kind: 'connectionIdle', connection };
+  const how = 'It connects when a client comes, and hangs up after 10 min without one.';
+
+  it('listens without a connection, which is made when a client comes', () =>
+    assert.deepEqual(shown(onDemand, [idle, listening]), {
+      rows: [
+        {
+          kind: 'connection',
+          id: 'web01',
+          label: 'web01',
+          description: 'not connected, waits for a client',
+          status: 'ready',
+          isIdle: true,
+          tooltip: ['SSH connection to web01: not connected, waits for a client', how],
+          forwards: [
+            {
+              ...forwardRow,
+              description: 'listening, not connected',
+              status: 'ready',
+              hasClients: true,
+              tooltip: [
+                through,
+                'Listens on this machine: 127.0.0.1:5432, [::1]:5432',
+                'Who can connect: only this machine',
+                'State: listening, not connected',
+                how,
+              ],
+            },
+          ],
+        },
+      ],
+      statusLine: {
+        text: '$(radio-tower) 1',
+        table: [['127.0.0.1:5432, [::1]:5432', 'db:5432 (web01)', 'listening, not connected']],
+        isError: false,
+        accessibleText: 'SSH tunnels: 1 ready',
+      },
+      ready: 1,
+    } satisfies Presented));
+
+  it('says after how long it hangs up, and what the last dial came to', () => {
+    const [row] = shown(onDemand, [listening, { ...idle, failure: refused }], [], [], true, noConfigForwards, {
+      waits: { ...defaultWaits, idleSeconds: 60 },
+    }).rows;
+    assert.ok(row?.kind === 'connection');
+    const after = 'It connects when a client comes, and hangs up after 1 min without one.';
+    assert.deepEqual(row.tooltip.slice(1), [after, refusedText]);
+    assert.deepEqual(
+      [row.forwards[0]?.description, row.forwards[0]?.problem, row.forwards[0]?.tooltip.slice(4)],
+      ['listening, not connected, last connection failed', refusedText, [after, refusedText]],
+    );
+  });
+});
+
+describe('a tunnel of another window', () => {
+  const elsewhere = (state: ElsewhereState, forward = dbId): EngineEvent => ({ kind: 'runningElsewhere', forward, run: 1, state }); // prettier-ignore
+  const ready: ElsewhereState = { kind: 'ready', bound, ...onlyHere };
+  const retrying: ElsewhereState = { kind: 'retrying', failure: lost, attempt: 1, retryAt: 5000 };
+  const shared = [
+    'Another window of VS Code runs it. It is taken over here when that window closes.',
+    'Stop takes it off this window alone.',
+  ];
+
+  it('is shown as it is there, without clients here', () =>
+    assert.deepEqual(shown(one, [elsewhere(ready)]), {
+      rows: [
+        {
+          kind: 'connection',
+          id: 'web01',
+          label: 'web01',
+          description: 'ready in another window',
+          status: 'ready',
+          isElsewhere: true,
+          tooltip: ['SSH connection to web01: ready in another window', shared[0]!],
+          forwards: [
+            {
+              ...forwardRow,
+              description: 'ready in another window',
+              status: 'ready',
+              tooltip: [
+                through,
+                'Listens on this machine: 127.0.0.1:5432, [::1]:5432',
+                'Who can connect: only this machine',
+                'State: ready in another window',
+                ...shared,
+              ],
+            },
+          ],
+        },
+      ],
+      statusLine: {
+        text: '$(radio-tower) 1',
+        table: [['127.0.0.1:5432, [::1]:5432', 'db:5432 (web01)', 'ready in another window']],
+        isError: false,
+        accessibleText: 'SSH tunnels: 1 ready',
+      },
+      ready: 1,
+    } satisfies Presented));
+
+  const said = (wanted: Wanted, ...events: EngineEvent[]) => {
+    const [row] = shown(wanted, events).rows;
+    assert.ok(row?.kind === 'connection');
+    return [row.status, row.description, ...row.forwards.map(({ description }) => description)];
+  };
+
+  it('is never counted down here', () => {
+    const [row] = shown(one, [elsewhere(retrying)]).rows;
+    assert.ok(row?.kind === 'connection');
+    const text = 'retrying in another window';
+    assert.deepEqual([row.status, row.description, row.spoken], ['retrying', text, undefined]);
+    assert.deepEqual(row.tooltip, [`SSH connection to web01: ${text}`, shared[0]]);
+    assert.deepEqual(row.forwards[0]?.tooltip, [through, `State: ${text}`, 'web01 no longer answers.', ...shared]);
+    assert.equal(countdownStep({ wanted: one, snapshot: reduce(emptySnapshot, elsewhere(retrying)) }, 0), undefined);
+  });
+
+  it('is connecting there, or waits for a client there', () => {
+    const connects = 'connecting in another window';
+    assert.deepEqual(said(one, elsewhere({ kind: 'connecting' })), ['connecting', connects, connects]);
+    assert.deepEqual(said(one, elsewhere({ ...ready, isIdle: true })), [
+      'ready',
+      'not connected, in another window',
+      'listening in another window, not connected',
+    ]);
+  });
+
+  it('makes its connection’s row with all that are there, by the worst of them', () => {
+    const two = wantTunnels(nothingWanted, [db, site]);
+    assert.deepEqual(said(two, elsewhere(ready), elsewhere(retrying, siteId)).slice(0, 2), [
+      'retrying',
+      'retrying in another window',
+    ]);
+    // One that is stopped has no part in it; one that is here has the connection.
+    assert.deepEqual(said(stopTunnels(two, [siteId]), elsewhere(ready)).slice(0, 2), [
+      'ready',
+      'ready in another window',
+    ]);
+    assert.deepEqual(said(two, elsewhere(ready), connecting).slice(0, 2), ['connecting', 'connecting']);
+    assert.deepEqual(said(two, elsewhere(ready), connected).slice(0, 2), ['ready', `ready · ${server}`]);
   });
 });
 
@@ -615,6 +876,19 @@ describe('the rows of clients', () => {
       },
     ] satisfies ClientRow[]));
 
+  it('say how long one has waited for the connection', () =>
+    assert.deepEqual(clientRows(dbId, [client({ isParked: true, since: now - 5000 })], now), [
+      {
+        kind: 'client',
+        forward: dbId,
+        id: 1,
+        label: '127.0.0.1:50100',
+        description: 'waits for the connection · 5 s',
+        isParked: true,
+        tooltip: ['From 127.0.0.1:50100', 'Has waited for the SSH connection for 5 s'],
+      },
+    ] satisfies ClientRow[]));
+
   it('keep their order', () =>
     assert.deepEqual(
       clientRows(dbId, [client({ id: 2 }), client({ id: 9 }), client({ id: 11 })], now).map(({ id }) => id),
@@ -731,6 +1005,34 @@ describe('the rows of presets', () => {
       said(wanted, [connected, listening, { kind: 'listenFailed', forward: siteId, run: 1, failure: inUse }]),
       [['failed', 'failed · 2 forwards via web01']],
     );
+  });
+
+  it('say when all their tunnels wait for a client, or run in another window', () => {
+    const both: Preset = { ...preset, forwards: [db.spec, site.spec], onDemand: true };
+    const wanted = wantTunnels(
+      nothingWanted,
+      [db, site].map((tunnel) => ({ ...tunnel, onDemand: true })),
+    );
+    const idle: EngineEvent = { kind: 'connectionIdle', connection };
+    const other = { ...listening, forward: siteId };
+    const elsewhere = (forward: string): EngineEvent => ({ kind: 'runningElsewhere', forward, run: 1, state: { kind: 'ready', bound, ...onlyHere } }); // prettier-ignore
+    const said = (...events: EngineEvent[]) => {
+      const [row] = rows(wanted, events, [both]);
+      assert.ok(row?.kind === 'preset');
+      return [row.status, row.description];
+    };
+    assert.deepEqual(said(idle, listening, other), ['ready', 'listening, not connected · 2 forwards via web01']);
+    assert.deepEqual(said(connected, listening, other), ['ready', 'ready · 2 forwards via web01']);
+    assert.deepEqual(said(elsewhere(dbId), elsewhere(siteId)), ['ready', 'ready in another window · 2 forwards via web01']); // prettier-ignore
+    assert.deepEqual(said(connected, listening, elsewhere(siteId)), ['ready', 'ready · 2 forwards via web01']);
+  });
+
+  it('say that they connect when a client comes', () => {
+    const [row] = rows(nothingWanted, [], [{ ...preset, onDemand: true }]);
+    assert.deepEqual(row?.tooltip.slice(1), [
+      'It connects when a client comes, and hangs up after 10 min without one.',
+      'From the workspace settings',
+    ]);
   });
 
   it('tell of what is wrong in the settings, with the place', () => {
@@ -874,6 +1176,7 @@ describe('the rows of ssh_config', () => {
       ...idleForward,
       status: 'ready',
       description: 'ready',
+      hasClients: true,
       tooltip: [
         through,
         'Listens on this machine: 127.0.0.1:5432, [::1]:5432',
@@ -997,6 +1300,15 @@ describe('readyText', () => {
       said(renameTunnel(one, dbId, 'Database'), bound.slice(0, 1)),
       'Database: 127.0.0.1:5432 → db:5432 (via web01) is ready.',
     );
+  });
+
+  it('says that it waits for a client, or that another window runs it', () => {
+    const came = { kind: 'ready', bound: bound.slice(0, 1), ...onlyHere } as const;
+    const text = (more: object) => readyText(one.tunnels[0]!, { ...came, ...more });
+    const what = '127.0.0.1:5432 → db:5432 (via web01)';
+    assert.equal(text({ isIdle: true }), `${what} listens, and connects when a client comes.`);
+    assert.equal(text({ isElsewhere: true }), `${what} is ready in another window.`);
+    assert.equal(text({ isIdle: true, isElsewhere: true }), `${what} listens in another window, and connects when a client comes.`); // prettier-ignore
   });
 
   it('warns of a listener that others on the network reach', () =>
