@@ -19,6 +19,7 @@ import { createNetworkConsents } from './ui/networkConsents.js';
 import { createNotifications } from './ui/notifications.js';
 import { createPresentation } from './ui/presentation.js';
 import { createPresets, watchPresets } from './ui/presets.js';
+import { createRestoring, tunnelsKey } from './ui/restore.js';
 import { createSecrets } from './ui/secrets.js';
 import { sshConfigFile } from './ui/settings.js';
 import { createStatusBar } from './ui/statusBar.js';
@@ -32,6 +33,8 @@ export interface TestAccess {
   clients: Engine['clients'];
   /** How often the extension has asked for a forward's clients. */
   clientReads(): number;
+  /** The list of tunnels that is kept for the next window. */
+  kept(): unknown;
 }
 
 let close: (() => Promise<void>) | undefined;
@@ -39,7 +42,6 @@ let close: (() => Promise<void>) | undefined;
 export function activate(context: vscode.ExtensionContext): TestAccess | undefined {
   const configFile = () => sshConfigFile(homedir());
   const engine = startWorkerEngine(context.asAbsolutePath('dist/worker.js'));
-  close = () => engine.close();
 
   const session = createSession(engine, configFile);
   const log = createLog(session);
@@ -52,6 +54,9 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   const presets = createPresets(context, session, presetSettings, notifications, networkConsents, messages);
   const configList = createConfigList(engine, configFile, log);
   const presentation = createPresentation(session, presetSettings, configList);
+  const restoring = createRestoring(context, session, presets, notifications, messages, log);
+  // At once: what the engine's end tells must not change the list that is kept.
+  close = async () => void (await Promise.all([restoring.close(), engine.close()]));
   let clientReads = 0;
   const clients = (forward: string) => {
     clientReads++;
@@ -98,6 +103,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
       (event) => event.affectsConfiguration(settings.sshConfigFile) && session.update((wanted) => wanted),
     ),
   );
+  void restoring.restore();
   void presets.startAutomatic('all');
   return context.extensionMode === vscode.ExtensionMode.Test
     ? {
@@ -105,6 +111,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
         notices: () => messages.shown,
         clients: (forward) => engine.clients(forward),
         clientReads: () => clientReads,
+        kept: () => context.workspaceState.get(tunnelsKey),
       }
     : undefined;
 }

@@ -41,6 +41,7 @@ export const settings = {
   presets: 'sshTunnels.presets',
   sshConfigFile: 'sshTunnels.sshConfigFile',
   findServerPorts: 'sshTunnels.findServerPorts',
+  restoreTunnels: 'sshTunnels.restoreTunnels',
 } as const;
 
 /** The language of ssh_config files, which other extensions contribute, too. */

@@ -52,6 +52,8 @@ export function watchPresets(): PresetSettings {
 export interface Presets {
   /** Starts one for the user, who is asked first where a consent is missing. */
   start(preset: PresetKey): Promise<void>;
+  /** Those that may start without a question. */
+  allowed(): readonly Preset[];
   /** Starts those with autoStart; where a consent is missing, offers to. */
   startAutomatic(scopes: 'all' | 'workspace'): Promise<void>;
   /** Writes the tunnels as presets, one for each of their hosts, and asks for its name. */
@@ -153,6 +155,7 @@ export function createPresets(
 
   return {
     start,
+    allowed: () => presetSettings.current.presets.filter((preset) => isAllowed(preset) && hasConsent(preset)),
     async startAutomatic(scopes) {
       const automatic = presetSettings.current.presets.filter(
         (preset) => preset.autoStart && isAllowed(preset) && (scopes === 'all' || preset.scope.kind !== 'user'),

@@ -15,6 +15,12 @@ export function findsServerPorts(): boolean {
   return vscode.workspace.getConfiguration().get<unknown>(settings.findServerPorts) !== false;
 }
 
+/** Whether tunnels that ran when the window closed are started with the next one. */
+export function restoresTunnels(): 'ask' | 'always' | 'never' {
+  const value = vscode.workspace.getConfiguration().get<unknown>(settings.restoreTunnels);
+  return value === 'always' || value === 'never' ? value : 'ask';
+}
+
 export interface ReadPresets {
   presets: readonly Preset[];
   problems: readonly PresetProblem[];
