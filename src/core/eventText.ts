@@ -1,5 +1,5 @@
 import type { EngineEvent, LogLevel } from './engine.js';
-import { boundText, failureText } from './wording.js';
+import { boundText, engineRestartedText, failureText } from './wording.js';
 
 export interface LogLine {
   level: LogLevel;
@@ -62,11 +62,7 @@ export function eventText(event: EngineEvent, now: number): LogLine | undefined 
     case 'logged':
       return { level: event.level, text: event.text };
     case 'engineEnded':
-      if (event.isRestarted)
-        return {
-          level: 'error',
-          text: `The tunnel engine ended unexpectedly (${event.detail}), and was started again.`,
-        };
+      if (event.isRestarted) return { level: 'error', text: engineRestartedText(event.detail) };
       return { level: 'error', text: failureText(event) };
   }
 }

@@ -1,10 +1,11 @@
 // What the user is told about without looking: what became of that which was just asked for, and what is down for good.
-import { connectionOf } from './plan.js';
-import type { Failure } from './failure.js';
-import { isTakenElsewhere, readyName, readyProblems, readyText, reasonText, tunnelName } from './present.js';
+import type { EngineEvent } from './engine.js';
+import { innermost, type Failure } from './failure.js';
+import { connectionOf, isWanted } from './plan.js';
+import { isTakenElsewhere, movedText, readyName, readyProblems, readyText, reasonText, tunnelName } from './present.js';
 import { portHolder, type SessionState, type Tunnel } from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
-import { isWider } from './wording.js';
+import { engineRestartedText, isWider } from './wording.js';
 
 export type Notice =
   | {
@@ -15,7 +16,9 @@ export type Notice =
       partly: boolean;
       remedies: readonly Remedy[];
     }
-  | { kind: 'failed'; tunnels: readonly string[]; text: string; remedies: readonly Remedy[] };
+  | { kind: 'failed'; tunnels: readonly string[]; text: string; remedies: readonly Remedy[] }
+  /** The engine, which ran these. */
+  | { kind: 'restarted'; tunnels: readonly string[]; text: string; remedies: readonly Remedy[] };
 
 /** What the user may do about it at once, the best first. `tunnels` are those of the notice that it is for. */
 export type Remedy =
@@ -23,7 +26,11 @@ export type Remedy =
   | { kind: 'nextFree'; tunnels: readonly string[] }
   /** Stop another tunnel of this window, which has their port, and start them. */
   | { kind: 'stopOther'; tunnels: readonly string[]; tunnel: string; name: string }
-  | { kind: 'stop'; tunnels: readonly string[] };
+  | { kind: 'stop'; tunnels: readonly string[] }
+  /** Start them, to answer what nobody is asked in the background. */
+  | { kind: 'answer'; tunnels: readonly string[] }
+  /** Tell the makers. */
+  | { kind: 'report'; tunnels: readonly string[] };
 
 /** What the notices to come depend on, by the tunnels' ids. */
 export interface Watched {
@@ -31,9 +38,11 @@ export interface Watched {
   asked: ReadonlySet<string>;
   /** Their servers opened them wider than asked, and the user knows. */
   wider: ReadonlySet<string>;
+  /** The port that each had last, and in which start. */
+  ports: ReadonlyMap<string, { run: number; port: number }>;
 }
 
-export const nothingWatched: Watched = { asked: new Set(), wider: new Set() };
+export const nothingWatched: Watched = { asked: new Set(), wider: new Set(), ports: new Map() };
 
 export interface Noticed extends Watched {
   notices: readonly Notice[];
@@ -42,10 +51,17 @@ export interface Noticed extends Watched {
 /**
  * Decides after each event. Those of one connection that were asked for are told of together, once all are settled;
  * failures at once, those with one reason together, and what a server opened too wide at once, too, whoever started it;
- * silent are a cancel, and a port in use that only an automatic start wanted.
+ * silent are a cancel, a port in use that only an automatic start wanted, and what comes back by itself as it was: one that
+ * comes back with another port is told of.
  */
-export function decideNotices(before: SessionState, after: SessionState, { asked, wider }: Watched): Noticed {
-  if (before.snapshot === after.snapshot) return { notices: [], asked, wider };
+export function decideNotices(
+  before: SessionState,
+  after: SessionState,
+  { asked, wider, ports }: Watched,
+  event?: EngineEvent,
+): Noticed {
+  const restarted = event ? restartNotices(event, before) : [];
+  if (before.snapshot === after.snapshot) return { notices: restarted, asked, wider, ports };
   const seen = after.wanted.tunnels.map((tunnel) => {
     const old = before.wanted.tunnels.find(({ id }) => id === tunnel.id);
     return {
@@ -66,6 +82,23 @@ export function decideNotices(before: SessionState, after: SessionState, { asked
   }
 
   const waiting = new Set(seen.filter(({ tunnel, is }) => asked.has(tunnel.id) && is.kind !== 'stopped').map(idOf));
+  const portsNow = new Map(
+    seen.flatMap(({ tunnel: { id, run }, is }) => {
+      const [bound] = is.kind === 'ready' ? is.bound : [];
+      const old = ports.get(id);
+      if (bound?.kind === 'tcp') return [[id, { run, port: bound.port }] as const];
+      return old && old.run === run ? [[id, old] as const] : [];
+    }),
+  );
+  const moved = new Map(
+    seen.flatMap(({ tunnel, is }) => {
+      const old = ports.get(tunnel.id);
+      const now = portsNow.get(tunnel.id);
+      const hasMoved = is.kind === 'ready' && old && now && old.run === now.run && old.port !== now.port;
+      return hasMoved ? [[tunnel.id, movedText(tunnel, is, old.port)] as const] : [];
+    }),
+  );
+
   const ready: Notice[] = [];
   for (const connection of new Set(seen.map(({ tunnel }) => connectionOf(tunnel)))) {
     const group = seen.filter(({ tunnel }) => waiting.has(tunnel.id) && connectionOf(tunnel) === connection);
@@ -76,6 +109,7 @@ export function decideNotices(before: SessionState, after: SessionState, { asked
     const up = group.flatMap(({ tunnel, is }) => (is.kind === 'ready' ? [{ tunnel, state: is }] : []));
     if (up.length > 0) ready.push(readyNotice(up, after));
   }
+  for (const [id, text] of moved) ready.push({ kind: 'ready', tunnels: [id], text, partly: true, remedies: [] });
 
   const open = seen.flatMap(({ tunnel, is }) =>
     is.kind === 'ready' && isWider(tunnel.spec, is) ? [{ tunnel, state: is }] : [],
@@ -93,14 +127,16 @@ export function decideNotices(before: SessionState, after: SessionState, { asked
 
   return {
     notices: [
+      ...restarted,
       ...ready,
       ...[...failed].map(([text, { tunnels, failure }]): Notice => {
         const ids = tunnels.map(({ id }) => id);
-        return { kind: 'failed', tunnels: ids, text, remedies: portRemedies(failure, ids, after) };
+        return { kind: 'failed', tunnels: ids, text, remedies: failureRemedies(failure, ids, after) };
       }),
     ],
     asked: waiting,
     wider: new Set([...open.map(idOf), ...down.filter((id) => wider.has(id))]),
+    ports: portsNow,
   };
 }
 
@@ -150,6 +186,25 @@ function mergeRemedies(remedies: readonly Remedy[]): Remedy[] {
     const same = remedies.filter((remedy) => deed(remedy) === one);
     return { ...same[0]!, tunnels: [...new Set(same.flatMap(({ tunnels }) => tunnels))] };
   });
+}
+
+function restartNotices(event: EngineEvent, { wanted }: SessionState): Notice[] {
+  if (event.kind !== 'engineEnded' || !event.isRestarted) return [];
+  const tunnels = wanted.tunnels.filter(isWanted).map(({ id }) => id);
+  // It may have been at work for a list alone.
+  if (tunnels.length === 0) return [];
+  return [{ kind: 'restarted', tunnels, text: engineRestartedText(event.detail), remedies: [] }];
+}
+
+function failureRemedies(failure: Failure, tunnels: readonly string[], session: SessionState): Remedy[] {
+  switch (innermost(failure).kind) {
+    case 'answerNeeded':
+      return [{ kind: 'answer', tunnels }];
+    case 'engineEnded':
+      return [{ kind: 'report', tunnels }];
+    default:
+      return portRemedies(failure, tunnels, session);
+  }
 }
 
 /** What helps when a port is taken; a server has no next free port to offer. */

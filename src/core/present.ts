@@ -687,6 +687,14 @@ export function readyText(tunnel: Tunnel, state: Ready): string {
   ].join(' ');
 }
 
+/** The words of a notification for a tunnel that has come back with another port than it had. */
+export function movedText(tunnel: Tunnel, state: Ready, oldPort: number): string {
+  const name = tunnel.label === undefined ? '' : `${tunnel.label}: `;
+  const place = tunnel.spec.kind === 'remote' ? ` on ${tunnel.destination.host}` : '';
+  const address = clientAddress(tunnel, state) ?? tunnel.id;
+  return `${name}${pathText(tunnel, state)} came back with port ${realPort(state)} instead of ${oldPort}. Connect to ${address}${place} from now on.`;
+}
+
 function becameText({ isIdle, isElsewhere }: Ready): string {
   const elsewhere = isElsewhere ? ' in another window' : '';
   return isIdle ? `listens${elsewhere}, and connects when a client comes` : `is ready${elsewhere}`;

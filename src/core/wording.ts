@@ -290,6 +290,11 @@ export function failureText(failure: Failure, holder?: string): string {
   }
 }
 
+/** It was started again, with all tunnels. */
+export function engineRestartedText(detail: string): string {
+  return `The tunnel engine ended unexpectedly (${detail}) and was started again; open connections were cut.`;
+}
+
 function connectReason(code: string): string {
   switch (code) {
     case 'ECONNREFUSED':

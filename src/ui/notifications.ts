@@ -41,10 +41,16 @@ export function createNotifications(session: Session, messages: Messages): Notif
         const open = run('Open in Browser', commands.openInBrowser, row);
         return [...remedies, ...(browserUrl(tunnel, address) ? [open] : []), copy];
       }
+      case 'restarted':
+        return remedies;
       case 'failed': {
+        const isAnswer = notice.remedies.some(({ kind }) => kind === 'answer');
+        if (isAnswer) return remedies;
+        const isReport = notice.remedies.some(({ kind }) => kind === 'report');
         const edit = isOne ? [run('Edit', commands.edit, row)] : [];
         const retry = run('Retry', commands.start, row, rows);
         const log = run('Show Log', commands.showLog);
+        if (isReport) return [log, ...remedies, retry];
         return remedies.length > 0 ? [...remedies, ...edit, retry] : [log, ...edit, retry];
       }
     }
@@ -59,6 +65,10 @@ export function createNotifications(session: Session, messages: Messages): Notif
     switch (remedy.kind) {
       case 'nextFree':
         return run('Use Next Free Port', commands.startOnFreePort, rows[0], rows);
+      case 'answer':
+        return run('Answer…', commands.start, rows[0], rows);
+      case 'report':
+        return run('Copy Diagnostics', copyDiagnostics);
       case 'stop':
         return {
           label: 'Stop',
@@ -96,14 +106,14 @@ export function createNotifications(session: Session, messages: Messages): Notif
     });
 
   const show = async (notice: Notice): Promise<void> => {
-    const severity = notice.kind === 'failed' ? 'error' : notice.partly ? 'warning' : 'information';
+    const severity = severityOf(notice);
     const offered = buttons(notice).slice(0, 3);
     const pressed = await messages.show(severity, notice.text, ...offered.map(({ label }) => label));
     await offered.find(({ label }) => label === pressed)?.press();
   };
 
-  const stop = session.onChange((state) => {
-    const { notices, ...next } = decideNotices(before, state, watched);
+  const stop = session.onChange((state, event) => {
+    const { notices, ...next } = decideNotices(before, state, watched, event);
     before = state;
     watched = next;
     for (const notice of notices) void show(notice);
@@ -114,4 +124,17 @@ export function createNotifications(session: Session, messages: Messages): Notif
     },
     dispose: stop,
   };
+}
+
+const copyDiagnostics = 'sshTunnels.copyDiagnostics';
+
+function severityOf(notice: Notice): 'error' | 'warning' | 'information' {
+  switch (notice.kind) {
+    case 'restarted':
+      return 'warning';
+    case 'ready':
+      return notice.partly ? 'warning' : 'information';
+    case 'failed':
+      return notice.remedies.some(({ kind }) => kind === 'answer') ? 'warning' : 'error';
+  }
 }

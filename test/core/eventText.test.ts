@@ -100,7 +100,7 @@ describe('a line of the log', () => {
     [{ kind: 'logged', level: 'debug', text: 'hello' }, 'debug hello'],
     [
       { kind: 'engineEnded', detail: 'out of memory', isRestarted: true },
-      'error The tunnel engine ended unexpectedly (out of memory), and was started again.',
+      'error The tunnel engine ended unexpectedly (out of memory) and was started again; open connections were cut.',
     ],
     [{ kind: 'engineEnded', detail: 'out of memory' }, 'error The tunnel engine ended unexpectedly (out of memory)'],
   ];

@@ -62,8 +62,8 @@ function createWindow(...tunnels: NewTunnel[]) {
     snapshot: emptySnapshot,
   };
   let watched: Watched = nothingWatched;
-  const become = (next: SessionState): readonly Notice[] => {
-    const { notices, ...rest } = decideNotices(state, next, watched);
+  const become = (next: SessionState, event?: EngineEvent): readonly Notice[] => {
+    const { notices, ...rest } = decideNotices(state, next, watched, event);
     state = next;
     watched = rest;
     return notices;
@@ -78,10 +78,10 @@ function createWindow(...tunnels: NewTunnel[]) {
         ids.includes(one.id) ? { ...one, wish: 'lost' as const } : one,
       );
       const snapshot = reduce(state.snapshot, { kind: 'engineEnded', detail });
-      return become({ wanted: { ...state.wanted, tunnels }, snapshot });
+      return become({ wanted: { ...state.wanted, tunnels }, snapshot }, { kind: 'engineEnded', detail });
     },
     see: (...events: EngineEvent[]) =>
-      events.flatMap((event) => become({ ...state, snapshot: reduce(state.snapshot, event) })),
+      events.flatMap((event) => become({ ...state, snapshot: reduce(state.snapshot, event) }, event)),
     get asked() {
       return [...watched.asked];
     },
@@ -253,6 +253,99 @@ describe('decideNotices', () => {
         text: '2 tunnels are ready: localhost:5433, site. site: Only 127.0.0.1:8080 could be bound. [::1]:8080 is in use by node (pid 42). A client of localhost:8080 may reach that instead. Stop it, or choose another port.',
         partly: true,
         remedies: [{ kind: 'nextFree', tunnels: [webId] }],
+      },
+    ]);
+  });
+});
+
+describe('what comes back by itself', () => {
+  const broken: Failure = { kind: 'connectionLost', host: 'web01', reason: 'keepalive' };
+  const again: EngineEvent = { kind: 'connecting', connection: 'web01', attempt: 2 };
+
+  it('is not told of, however often it is tried', () => {
+    const window = createWindow(db);
+    const tries = [lost(broken), again, lost(refused), again, lost(refused), again];
+    assert.deepEqual(window.see(connected, listening(dbId, 5432), ...tries, connected), []);
+  });
+
+  it('is told of once when it comes back no more', () => {
+    const window = createWindow(db, web);
+    window.see(connected, listening(dbId, 5432), listening(webId, 8080), lost(broken), again);
+    assert.deepEqual(window.see(failedWith(refused), { kind: 'forwardClosed', forward: dbId }), [
+      { kind: 'failed', tunnels: [dbId, webId], text: refusedText, remedies: [] },
+    ]);
+  });
+
+  it('can be answered where only that is missing', () => {
+    const window = createWindow(db);
+    window.see(connected, listening(dbId, 5432), lost(broken), again);
+    const needed: Failure = { kind: 'answerNeeded', host: 'bastion', what: 'password' };
+    const [notice] = window.see(failedWith({ kind: 'hop', hop: 'bastion', host: 'web01', failure: needed }));
+    assert.deepEqual(notice?.remedies, [{ kind: 'answer', tunnels: [dbId] }]);
+  });
+
+  it('is told of when a person wanted it at once', () => {
+    const window = createWindow(db);
+    window.see(connected, listening(dbId, 5432), lost(broken));
+    window.expect(dbId);
+    assert.deepEqual(window.see({ ...again, attempt: 1 }, lost(refused), again), []);
+    assert.equal(window.see(connected).length, 1);
+  });
+
+  const hook = tunnel('-R 0:localhost:3000');
+  const hookId = 'web01 -R 0:localhost:3000';
+  const away: EngineEvent[] = [{ kind: 'forwardClosed', forward: hookId }, lost(broken), again, connected];
+  const cameBack = (label = '') => [
+    {
+      kind: 'ready',
+      tunnels: [hookId],
+      text: `${label}on web01: localhost:40002 → localhost:3000 came back with port 40002 instead of 40001. Connect to localhost:40002 on web01 from now on.`,
+      partly: true,
+      remedies: [],
+    },
+  ];
+
+  it('is told of when its server gave it another port', () => {
+    const window = createWindow(hook);
+    window.see(connected, listening(hookId, 40001));
+    assert.deepEqual(window.see(...away, listening(hookId, 40001)), []);
+    assert.deepEqual(window.see(...away), []);
+    assert.deepEqual(window.see(listening(hookId, 40002)), cameBack());
+    assert.deepEqual(window.see(...away, listening(hookId, 40002)), []);
+  });
+
+  it('is told of by its name when it has one', () => {
+    const window = createWindow({ ...hook, label: 'Hook' });
+    assert.deepEqual(window.see(connected, listening(hookId, 40001), ...away, listening(hookId, 40002)), cameBack('Hook: ')); // prettier-ignore
+  });
+
+  it('may have another port when it was started again', () => {
+    const window = createWindow(hook);
+    window.see(connected, listening(hookId, 40001));
+    window.want((wanted) => restartTunnels(wanted, [hookId]));
+    assert.deepEqual(window.see({ ...listening(hookId, 40002), run: 2 }), []);
+  });
+
+  it('is told of with the engine that ended and was started again, though nothing was seen of it yet', () => {
+    const ended: EngineEvent = { kind: 'engineEnded', detail: 'out of memory', isRestarted: true };
+    const text =
+      'The tunnel engine ended unexpectedly (out of memory) and was started again; open connections were cut.';
+    const notices = [{ kind: 'restarted', tunnels: [dbId], text, remedies: [] }];
+    const window = createWindow(db);
+    assert.deepEqual(window.see(ended), notices);
+    assert.deepEqual(window.see(connected, listening(dbId, 5432), ended, connected, listening(dbId, 5432)), notices);
+    assert.deepEqual(createWindow().see(ended), []);
+  });
+
+  it('can be reported when the engine ended for good', () => {
+    const window = createWindow(db);
+    window.see(connected, listening(dbId, 5432));
+    assert.deepEqual(window.lose('out of memory', dbId), [
+      {
+        kind: 'failed',
+        tunnels: [dbId],
+        text: 'The tunnel engine ended unexpectedly (out of memory). Start the tunnel again; the log has more.',
+        remedies: [{ kind: 'report', tunnels: [dbId] }],
       },
     ]);
   });
