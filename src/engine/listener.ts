@@ -192,7 +192,7 @@ function listenFailure(address: string, port: number, code: string): Failure {
 }
 
 /** Bytes of sun_path without its end mark: Node would cut a longer one short, and listen or connect elsewhere. */
-const longestPath = process.platform === 'darwin' ? 103 : 107;
+export const longestPath = process.platform === 'darwin' ? 103 : 107;
 
 /** Throws a FailureError for a path that is too long once it is expanded. */
 export function socketPath(path: string): string {
