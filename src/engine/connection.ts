@@ -5,11 +5,13 @@ import { failureOf, innermost, type Failure } from '../core/failure.js';
 import type { PlannedConnection, PlannedForward, Waits } from '../core/plan.js';
 import { serverText, type HostConfig } from '../core/sshConfig.js';
 import { failureText } from '../core/wording.js';
-import { dialHost, lostFailure, type Dial, type JumpHosts } from './dial.js';
+import { dialHost, lostFailure, type Dial, type DialPhase, type JumpHosts } from './dial.js';
 import type { AskUser, Question } from './hostKeyCheck.js';
 import { openForward, type Forward, type ForwardContext } from './forward.js';
+import { orCancelled } from './openSocket.js';
 import { createParking } from './parking.js';
 import type { SshSession } from './sshClient.js';
+import { resolveRoute } from './sshFiles.js';
 
 export interface ConnectionContext {
   emit(event: EngineEvent): void;
@@ -29,6 +31,8 @@ export interface Connection {
   readonly session: SshSession | undefined;
   /** Takes over a changed plan; `free` resolves when the ports that others give up are free. */
   update(planned: PlannedConnection, free: Promise<void>): void;
+  /** The machine woke, or its network is another: what is down is dialled, what is up is to prove it. */
+  machineChanged(): void;
   /** Resolves when the ports of this machine that it gives up now are free. */
   portsFree(): Promise<void>;
   /** Who is connected through a forward; undefined when it is not one of this connection's. */
@@ -36,6 +40,36 @@ export interface Connection {
   disconnect(forward: string, client: number): void;
   close(): Promise<void>;
 }
+
+/** How a dial ended that was not the last. */
+interface Trouble {
+  failure: Failure;
+  attempt: number;
+}
+
+type State =
+  /** It is dialled when a client comes, but not before `until`, in ms of performance.now(). */
+  | {
+      kind: 'idle';
+      last?: Trouble & { until: number };
+      /** Ends the look into ssh_config. */ resolving?: AbortController;
+    }
+  | {
+      kind: 'dialling';
+      dial: Dial;
+      attempt: number;
+      /** A person may be asked. */
+      isAttended: boolean;
+      /** ms of performance.now() */
+      began: number;
+      /** Some host of the way has answered. */
+      isAnswered: boolean;
+    }
+  | { kind: 'up'; session: SshSession }
+  /** It is dialled again when the timer says so. */
+  | ({ kind: 'waiting'; timer: NodeJS.Timeout } & Trouble)
+  | { kind: 'failed' }
+  | { kind: 'closed' };
 
 export function openConnection(first: PlannedConnection, free: Promise<void>, context: ConnectionContext): Connection {
   const { id } = first;
@@ -51,25 +85,36 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const localClosings = new Set<Promise<void>>();
   let planned = first;
   let portsFree = free;
-  let session: SshSession | undefined;
+  let state: State = { kind: 'idle' };
   let config: HostConfig | undefined;
-  let dialling: Dial | undefined;
   /** Dials under way, also those that were called off: what they have opened on the way still has to close. */
   const dials = new Set<ReturnType<typeof dialHost>>();
-  let retry: NodeJS.Timeout | undefined;
-  let failed = false;
-  let closed = false;
   let everReady = false;
+  /** A person was asked, and it has not been up since. */
+  let hasAsked = false;
 
+  const current = () => (state.kind === 'up' ? state.session : undefined);
+  const isOver = () => state.kind === 'failed' || state.kind === 'closed';
   /** A forward that was started again has two: the clients of the one before may still finish. */
   const running = (id: string) => [...draining, ...forwards.values()].filter((forward) => forward.planned.id === id);
   const log = (text: string, level: LogLevel = 'debug') => emit({ kind: 'logged', level, text: `${id}: ${text}` });
+
+  /** Takes the next state, and ends what the last one had under way. */
+  const become = (next: State) => {
+    if (state.kind === 'waiting') clearTimeout(state.timer);
+    if (state.kind === 'idle') state.resolving?.abort();
+    // A question that is still open has nobody left to hear its answer.
+    if (state.kind === 'dialling' && next.kind !== 'up') state.dial.abort.abort();
+    state = next;
+  };
 
   const parking = createParking({
     most: mostParked,
     longestMs: () => context.waits().parkSeconds * 1000,
     onFull: () => log(`${mostParked} clients wait for it already: others are reset`, 'warning'),
-    onDeserted() {},
+    onDeserted() {
+      if (state.kind === 'waiting' && isOnDemand(planned)) rest(state);
+    },
   });
 
   const whileClosing = (work: Promise<void>, among = closings) => {
@@ -107,12 +152,15 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const forwardContext = (first: HostConfig): ForwardContext => ({
     host,
     config: () => config ?? first,
-    session: () => session,
-    nextSession: (client) => {
-      if (session) return Promise.resolve(session);
-      return failed || closed ? Promise.resolve(undefined) : parking.wait(client);
+    session: current,
+    nextSession(client) {
+      if (state.kind === 'up') return Promise.resolve(state.session);
+      if (isOver()) return Promise.resolve(undefined);
+      const waiting = parking.wait(client);
+      if (state.kind === 'idle' && !client.gone.aborted) wake(state.last);
+      return waiting;
     },
-    countClients() {},
+    countClients: idling.count,
     emit,
     ask: context.ask,
     log,
@@ -122,45 +170,129 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     if (wanted.wish === 'drain') return;
     await portsFree;
     await Promise.all(closings);
-    if (closed || failed || !session || !config || !planned.forwards.includes(wanted) || forwards.has(wanted.id))
-      return;
+    if (isOver() || !config || !planned.forwards.includes(wanted) || forwards.has(wanted.id)) return;
+    const session = current();
+    if (!session && wanted.spec.kind === 'remote') return;
     forwards.set(wanted.id, openForward(wanted, session, forwardContext(config)));
+  };
+  const startForwards = async () => {
+    const at = state;
+    await Promise.all(planned.forwards.map(startForward));
+    if (state !== at || !config?.exitOnForwardFailure) return;
+    const results = await Promise.all([...forwards.values()].map((forward) => forward.opened));
+    const failures = results.filter((failure) => failure !== undefined);
+    if (failures.length > 0 && state === at) await giveUp({ kind: 'forwardsIncomplete', failures });
   };
 
   const giveUp = async (failure: Failure) => {
-    failed = true;
-    dialling?.abort.abort();
-    dialling = undefined;
+    if (state.kind === 'closed') return;
+    const dead = current();
+    become({ kind: 'failed' });
+    // It may be mended by another line of ssh_config.
+    config = undefined;
     emit({ kind: 'connectionFailed', connection: id, failure });
-    const dead = session;
-    session = undefined;
     for (const forward of forwards.values()) forward.detach();
+    parking.turnAway();
     await Promise.all([closeForwards(), dead?.close()]);
+  };
+
+  /** The session is gone, or is to go: those who had something of it are reset. Whoever hears of it may change the plan. */
+  const detach = (): { isOurs(): boolean } => {
+    const detached: State = { kind: 'idle' };
+    become(detached);
+    for (const forward of [...forwards.values(), ...draining]) forward.detach();
+    return { isOurs: () => state === detached };
   };
 
   /** The connection is gone that came up at this attempt and held so long. */
   const lost = (failure: Failure, attempt: number, upMs: number) => {
-    session = undefined;
-    for (const forward of [...forwards.values(), ...draining]) forward.detach();
-    if (closed || failed) return;
+    if (!detach().isOurs()) return;
+    // Those whose channels were being opened come to the parking in a moment.
+    const isAwaited = [...forwards.values(), ...draining].some(({ clients }) => clients.waiting > 0);
     if (!planned.reconnect) void giveUp(failure);
-    else again(failure, attemptAfter(attempt, upMs));
+    else goOn({ failure, attempt: attemptAfter(attempt, upMs) }, isAwaited);
   };
 
-  const again = (failure: Failure, attempt: number) => {
-    const delay = backoff(attempt, Math.random());
-    emit({ kind: 'connectionLost', connection: id, failure, attempt, retryAt: Date.now() + delay });
-    retry = setTimeout(() => start(attempt + 1), delay);
+  /** Dials again later, as long as somebody wants that. */
+  const goOn = (trouble: Trouble, isAwaited = parking.size > 0) => {
+    const delay = backoff(trouble.attempt, Math.random());
+    if (isOnDemand(planned) && !isAwaited) rest(trouble, delay);
+    else wait(trouble, delay);
+  };
+  const wait = ({ failure, attempt }: Trouble, delay: number) => {
+    const again = () => {
+      if (isOnDemand(planned) && parking.size === 0) rest({ failure, attempt });
+      else dialNow(attempt + 1, mayAskForClients());
+    };
+    become({ kind: 'waiting', failure, attempt, timer: setTimeout(again, delay) });
+    emit({ kind: 'connectionLost', connection: id, failure, attempt, retryAt: Date.now() + Math.round(delay) });
   };
 
-  /** Attempt 1 is the user's wish and may ask; later ones run in the background and never do. */
-  const start = (attempt: number) => {
-    clearTimeout(retry);
-    failed = false;
+  /** Waits for a client. What was in the way lately may still be: it is not dialled again before the delay is over. */
+  const rest = (last?: Trouble, delay = 0) => {
+    const { failure, attempt } = last ?? {};
+    const until = performance.now() + delay;
+    const idle: State = {
+      kind: 'idle',
+      ...(failure && attempt !== undefined && { last: { failure, attempt, until } }),
+    };
+    become(idle);
+    emit({ kind: 'connectionIdle', connection: id, ...(failure && { failure }) });
+    if (state === idle) void prepare(idle).catch((error: unknown) => giveUp(failureOf(error)));
+  };
+  /** Listens, by what ssh_config says of the host. */
+  const prepare = async (idle: State & { kind: 'idle' }) => {
+    if (!config) {
+      const { signal } = (idle.resolving = new AbortController());
+      try {
+        config = (await orCancelled(resolveRoute(planned.host, signal, log), signal)).at(-1);
+      } catch (error) {
+        if (state === idle) await giveUp(failureOf(error));
+        return;
+      }
+    }
+    if (state === idle) await startForwards();
+  };
+  /** A client has come. */
+  const wake = (last: (Trouble & { until: number }) | undefined) => {
+    const left = last ? last.until - performance.now() : 0;
+    if (last && left > 0) wait(last, left);
+    else dialNow(1, mayAskForClients());
+  };
+  /** A program that connects again and again must not put question after question. */
+  const mayAskForClients = () => isOnDemand(planned) && !hasAsked;
+
+  const idling = createIdling(
+    () => context.waits().idleSeconds * 1000,
+    () => {
+      const session = current();
+      if (!session || !isOnDemand(planned)) return;
+      log('No client for a while: it is closed until one comes');
+      const detached = detach();
+      whileClosing(session.close());
+      if (detached.isOurs()) rest();
+    },
+  );
+  /** Whether it is hung up when nobody uses it depends on the plan and on whether it is up. */
+  const watchIdling = () => idling.watch(state.kind === 'up' && isOnDemand(planned));
+
+  /** By hand: it is dialled, or listens for who wants it. */
+  const begin = () => {
+    hasAsked = false;
+    if (isOnDemand(planned)) rest();
+    else dialNow(1, true);
+  };
+
+  /** What a person wants is attempt 1, and may ask; later ones run in the background and don't. */
+  const dialNow = (attempt: number, isAttended: boolean) => {
     const dial: Dial = { abort: new AbortController(), cancelled: false };
-    dialling = dial;
+    const own: State = {
+      ...{ kind: 'dialling', dial, attempt, isAttended, began: performance.now(), isAnswered: false },
+    };
+    become(own);
     emit({ kind: 'connecting', connection: id, attempt });
-    const isUnattended = attempt > 1;
+    if (state !== own) return;
+    const isUnattended = !isAttended;
     const serverSaid = (about: 'banner' | 'login', text: string, host: string) => {
       // Nobody has asked for a login in the background: the log is enough.
       emit({ kind: 'serverSaid', connection: id, host, about: isUnattended ? 'banner' : about, text });
@@ -172,6 +304,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         unasked ??= question;
         return { kind: 'cancel' };
       }
+      hasAsked = true;
       const reply = await context.ask(question, dial.abort.signal);
       if (reply.kind === 'cancel') {
         dial.cancelled = true;
@@ -179,19 +312,24 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       }
       return reply;
     };
-    const reaching = dialHost(planned.host, dial, { ask, memory, log, serverSaid, isUnattended, hops: context.hops });
+    const watch = (_host: string, phase: DialPhase) => {
+      if (phase !== 'resolve' && phase !== 'connect') own.isAnswered = true;
+    };
+    const way = { ask, memory, log, serverSaid, isUnattended, watch, hops: context.hops };
+    const reaching = dialHost(planned.host, dial, way);
     dials.add(reaching);
     reaching
       .then(
         async ({ session: opened, config: resolved }) => {
-          if (dialling !== dial) return opened.close();
-          dialling = undefined;
-          session = opened;
+          if (state !== own) return opened.close();
           config = resolved;
           everReady = true;
+          hasAsked = false;
+          forcing.relax();
+          become({ kind: 'up', session: opened });
           const since = performance.now();
           opened.onEnd((end) => {
-            if (end && session === opened) lost(lostFailure(end, host), attempt, performance.now() - since);
+            if (end && current() === opened) lost(lostFailure(end, host), attempt, performance.now() - since);
           });
           // What is remembered was right.
           const proven = [...memory.secrets.keys()];
@@ -201,24 +339,23 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
             server: serverText(resolved),
             ...(proven.length > 0 && { proven }),
           });
+          if (current() !== opened) return;
           for (const forward of forwards.values()) forward.attach(opened);
           parking.admit(opened);
-          await Promise.all(planned.forwards.map(startForward));
-          if (!resolved.exitOnForwardFailure) return;
-          const results = await Promise.all([...forwards.values()].map((forward) => forward.opened));
-          const failures = results.filter((failure) => failure !== undefined);
-          if (failures.length > 0 && session === opened) await giveUp({ kind: 'forwardsIncomplete', failures });
+          idling.begin();
+          watchIdling();
+          await startForwards();
         },
         async (error: unknown) => {
-          if (dialling !== dial) return;
+          if (state !== own) return;
           const found: Failure = dial.cancelled ? { kind: 'cancelled' } : failureOf(error);
           const failure = unasked ? answerNeeded(unasked, found, host) : found;
-          dialling = undefined;
-          // A question that is still open has nobody left to hear its answer.
           dial.abort.abort();
+          forcing.relax();
           log(failureText(failure));
           if (failure.kind === 'unexpected' && error instanceof Error) log(error.stack ?? error.message);
-          if (everReady && planned.reconnect && mayPass(failure)) again(failure, attempt);
+          const isTriedAgain = planned.reconnect && (everReady || planned.isPersistent || isOnDemand(planned));
+          if (isTriedAgain && mayPass(failure, everReady)) goOn({ failure, attempt });
           else await giveUp(failure);
         },
       )
@@ -226,46 +363,65 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       .finally(() => dials.delete(reaching));
   };
 
+  /** The machine or its network has changed: a dial that waits need not, and one without any answer may wait in vain. */
+  const forcing = createForcing((changedAt) => {
+    if (state.kind === 'waiting') dialNow(2, mayAskForClients());
+    else if (state.kind === 'dialling' && !state.isAnswered && state.began < changedAt) {
+      dialNow(state.attempt, state.isAttended);
+      return { calledOff: true };
+    }
+    return { calledOff: false };
+  });
+
   drainIdle(first.forwards);
-  start(1);
+  begin();
 
   return {
     get planned() {
       return planned;
     },
     get session() {
-      return session;
+      return current();
     },
     update(next, nowFree) {
-      const restart = next.run !== planned.run;
+      const isRestarted = next.run !== planned.run;
+      const isRetried = next.retry !== planned.retry;
       const asksForMore = next.forwards.some(
         (wanted) => !planned.forwards.some((old) => old.id === wanted.id && old.run === wanted.run),
       );
-      const idle = !session && !dialling;
       const toldDrained = planned.forwards.filter(({ wish }) => wish === 'drain');
       planned = next;
-      parking.retime();
       portsFree = nowFree;
+      parking.retime();
       for (const forward of [...forwards.values()]) {
         const wanted = next.forwards.find((other) => other.id === forward.planned.id);
         if (wanted?.wish === 'drain') drainForward(forward);
-        else if (restart || wanted?.run !== forward.planned.run) closeForward(forward);
+        else if (isRestarted || wanted?.run !== forward.planned.run) closeForward(forward);
       }
       // Those that drain go with their session, too.
       for (const forward of draining)
-        if (restart || !next.forwards.some((other) => other.id === forward.planned.id)) forward.clients.cutAll();
+        if (isRestarted || !next.forwards.some((other) => other.id === forward.planned.id)) forward.clients.cutAll();
       drainIdle(next.forwards.filter((wanted) => !toldDrained.some((old) => isSameRun(old, wanted))));
-      if (restart || (idle && asksForMore)) {
-        dialling?.abort.abort();
-        dialling = undefined;
-        const old = session;
-        session = undefined;
+      if (isRestarted) {
+        const old = current();
+        become({ kind: 'idle' });
         // Its server's ports are asked for again only when it is closed.
         if (old) whileClosing(old.close());
-        start(1);
-      } else if (session) {
-        for (const wanted of next.forwards) void startForward(wanted);
-      }
+        config = undefined;
+        begin();
+      } else if (isRetried && !isByHand(state)) {
+        hasAsked = false;
+        dialNow(1, true);
+      } else if (state.kind === 'failed' && asksForMore) begin();
+      else if (state.kind === 'idle' && !isOnDemand(next)) begin();
+      else if (state.kind === 'waiting' && isOnDemand(next) && parking.size === 0) rest(state);
+      else if (state.kind === 'waiting' && !isOnDemand(next) && asksForMore) begin();
+      watchIdling();
+      for (const wanted of next.forwards) void startForward(wanted);
+    },
+    machineChanged() {
+      if (state.kind === 'up') state.session.probe(probeSeconds);
+      else forcing.force();
     },
     portsFree: () => Promise.all(localClosings).then(() => {}),
     clients(forward) {
@@ -276,14 +432,13 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       for (const { clients } of running(forward)) clients.disconnect(client);
     },
     async close() {
-      closed = true;
-      clearTimeout(retry);
-      dialling?.abort.abort();
-      dialling = undefined;
-      const old = session;
-      session = undefined;
+      const old = current();
+      become({ kind: 'closed' });
+      idling.watch(false);
+      forcing.stop();
       // Nothing on the server has to be cancelled one by one: it goes with the connection.
       for (const forward of forwards.values()) forward.detach();
+      parking.turnAway();
       // What they have opened on the way closes, too.
       const leftOver = [...dials].map((reaching) =>
         reaching.then((reached) => reached.session.close()).catch(() => {}),
@@ -297,13 +452,95 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   };
 }
 
+/** Whether it is dialled when a client comes, and not before: nothing of it has to be there all the time. */
+function isOnDemand({ forwards }: PlannedConnection): boolean {
+  const canWait = ({ onDemand, spec, wish }: PlannedForward) =>
+    wish === 'drain' || (onDemand && spec.kind !== 'remote');
+  return forwards.some(({ onDemand }) => onDemand) && forwards.every(canWait);
+}
+
+/** It is up, or on the way by a person's wish. */
+function isByHand(state: State): boolean {
+  return state.kind === 'up' || (state.kind === 'dialling' && state.isAttended);
+}
+
+/** How long a server may take to prove that it is still there, in seconds. */
+const probeSeconds = 10;
+
+/** Calls back when there has been no client for so long, while it is watched. */
+function createIdling(longestMs: () => number, hangUp: () => void) {
+  let clients = 0;
+  /** When the last one left, in ms of performance.now(). */
+  let since = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const arm = () => {
+    const left = clients > 0 ? longestMs() : since + longestMs() - performance.now();
+    timer = setTimeout(check, Math.max(left, 0));
+  };
+  const check = () => {
+    if (clients === 0 && performance.now() - since >= longestMs()) hangUp();
+    else arm();
+  };
+  return {
+    count(change: 1 | -1) {
+      clients += change;
+      since = performance.now();
+    },
+    /** It is new, and has had none. */
+    begin: () => (since = performance.now()),
+    watch(isWatched: boolean) {
+      clearTimeout(timer);
+      if (isWatched) arm();
+    },
+  };
+}
+
+/** Milliseconds from one forced dial to the next at least, and at most. */
+const shortestForceMs = 1_000;
+const longestForceMs = 30_000;
+
+/**
+ * Forces dials, but not one after the other where changes come again and again: the time between two grows as long as the
+ * first is called off by the second. `dial` is told when the last change was, in ms of performance.now().
+ */
+function createForcing(dial: (changedAt: number) => { calledOff: boolean }) {
+  let changedAt = 0;
+  let last = -Infinity;
+  let gap = shortestForceMs;
+  let timer: NodeJS.Timeout | undefined;
+  const attempt = () => {
+    clearTimeout(timer);
+    const left = last + gap - performance.now();
+    if (left > 0) {
+      timer = setTimeout(attempt, left);
+      return;
+    }
+    last = performance.now();
+    if (dial(changedAt).calledOff) gap = Math.min(gap * 2, longestForceMs);
+  };
+  return {
+    force() {
+      changedAt = performance.now();
+      attempt();
+    },
+    /** A dial has come to an end of its own. */
+    relax: () => (gap = shortestForceMs),
+    stop: () => clearTimeout(timer),
+  };
+}
+
 function isSameRun(a: PlannedForward, b: PlannedForward): boolean {
   return a.id === b.id && a.run === b.run;
 }
 
-/** Whether waiting can mend it: the network's failures, not those of keys, names and rules. */
-function mayPass(found: Failure): boolean {
+/**
+ * Whether waiting can mend it: the network's failures, not those of keys, names and rules. With `hasRun` it has been up with
+ * much the same: files that are being edited, a program that needs the network, or bytes that were garbled on the way.
+ */
+function mayPass(found: Failure, hasRun: boolean): boolean {
   const failure = innermost(found);
+  if (hasRun && ['sshConfig', 'jumpLoop', 'knownHostsCommandFailed', 'handshakeFailed'].includes(failure.kind))
+    return true;
   // The shell's own code for a program that is not there, or the system's for a shell.
   if (failure.kind === 'proxyCommandFailed') return !/^(127|E.*)$/.test(String(failure.code));
   if (failure.kind === 'hopRefused') return failure.refusal !== 'prohibited' && failure.refusal !== 'unknownType';

@@ -39,6 +39,8 @@ export type NetworkQuestion = Omit<NetworkAsk, 'id' | 'connection'>;
 export interface Listening {
   /** Listens, and emits `listening`; throws a FailureError. Called again for each new session. */
   listen(session: SshSession): Promise<void>;
+  /** The same before there is a session; absent where the server listens. */
+  listenHere?(): Promise<void>;
   /** The SSH connection is gone. */
   detach(): void;
   /** Listens no more; resolves when the port is free. Called again when a `listen` that was under way has ended. */
@@ -77,8 +79,8 @@ const openers: Readonly<Record<ForwardKind, ListeningOpener>> = {
   remote: openRemoteForward,
 };
 
-/** Opens a forward on a session that is up. */
-export function openForward(planned: PlannedForward, session: SshSession, given: ForwardContext): Forward {
+/** Opens a forward on a session that is up, or, one that listens on this machine, before there is one. */
+export function openForward(planned: PlannedForward, session: SshSession | undefined, given: ForwardContext): Forward {
   const { id, run } = planned;
   const ended = new AbortController();
   const context: ForwardContext = {
@@ -99,9 +101,10 @@ export function openForward(planned: PlannedForward, session: SshSession, given:
   const listening = openers[planned.spec.kind](planned, clients, allow, context);
   let opened: Promise<Failure | undefined>;
   /** One after the other: a session that comes while the last one's request is under way waits for its end. */
-  const attach = (to: SshSession, before: Promise<unknown>) => {
+  const attach = (to: SshSession | undefined, before: Promise<unknown>) => {
+    const listen = () => (to ? listening.listen(to) : listening.listenHere?.());
     opened = before
-      .then(() => (ended.signal.aborted ? undefined : listening.listen(to)))
+      .then(() => (ended.signal.aborted ? undefined : listen()))
       .then(
         () => undefined,
         (error: unknown) => {

@@ -120,15 +120,18 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
     return { opened, access: isOpen ? 'network' : 'machine' };
   };
 
+  const listenHere = async () => {
+    // It outlives the session: clients that come while SSH is down wait.
+    if (listener) return;
+    const { opened, access } = await open(spec.listen);
+    listener = opened;
+    const { bound, unbound } = opened;
+    context.emit({ kind: 'listening', forward: id, run, bound, unbound, asked: access, access });
+  };
+
   return {
-    async listen() {
-      // It outlives the session: clients that come while SSH is down are told so.
-      if (listener) return;
-      const { opened, access } = await open(spec.listen);
-      listener = opened;
-      const { bound, unbound } = opened;
-      context.emit({ kind: 'listening', forward: id, run, bound, unbound, asked: access, access });
-    },
+    listen: listenHere,
+    listenHere,
     detach() {},
     async stop() {
       await listener?.close();

@@ -7,16 +7,19 @@ import { openConnection, type Connection, type ConnectionContext } from './conne
 import type { JumpHosts } from './dial.js';
 import { createHops } from './hops.js';
 import { explain } from './explain.js';
+import { watchMachine } from './machineWatch.js';
 import { dialServerPorts, listServerPorts } from './serverPorts.js';
 import { readConfigForwards, readHosts } from './sshFiles.js';
 
-export function createEngine(): Engine {
+/** `watch` tells of changes of the machine (watchMachine), while there is a connection; it returns what ends that. */
+export function createEngine({ watch = watchMachine }: { watch?: typeof watchMachine } = {}): Engine {
   const connections = new Map<string, Connection>();
   const listeners = new Set<(event: EngineEvent) => void>();
   const openAsks = new Map<string, (reply: Reply) => void>();
   /** Closings under way, by connection: the same host is dialled again, and its ports asked for, when they are done. */
   const closings = new Map<string, Promise<void>>();
   const hops: JumpHosts = createHops();
+  let stopWatching: (() => void) | undefined;
   let asked = 0;
   let current: Plan = { connections: [] };
 
@@ -53,6 +56,18 @@ export function createEngine(): Engine {
     closings.set(id, closing);
   };
 
+  const watchWhileNeeded = () => {
+    if (connections.size === 0) {
+      stopWatching?.();
+      stopWatching = undefined;
+      return;
+    }
+    stopWatching ??= watch((change) => {
+      emit({ kind: 'logged', level: 'info', text: changeTexts[change] });
+      for (const connection of connections.values()) connection.machineChanged();
+    });
+  };
+
   const reconcile = (plan: Plan) => {
     for (const [id, connection] of [...connections]) {
       const planned = plan.connections.find((other) => other.id === id);
@@ -70,6 +85,7 @@ export function createEngine(): Engine {
       else if (closing) void closing.then(() => reconcile(current));
       else connections.set(planned.id, openConnection(planned, free, contextOf(planned.id)));
     }
+    watchWhileNeeded();
   };
 
   /** Tries to connect that are no part of the plan. */
@@ -133,6 +149,11 @@ export function createEngine(): Engine {
     },
   };
 }
+
+const changeTexts = {
+  woke: 'The machine slept, or its clock was set: connections are looked after',
+  network: 'The network has changed: connections are looked after',
+} as const;
 
 /**
  * Whether it is dialled in the same way: the same host may be meant by another text, or with another file. Who asks for
