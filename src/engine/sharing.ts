@@ -315,10 +315,10 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
       const before = current;
       current = plan;
       for (const claim of [...claims.values()]) {
-        const connection = plan.connections.find(({ forwards }) =>
-          forwards.some(({ id, wish }) => id === claim.forward.id && wish === 'exact'),
-        );
-        if (!connection || forwardIdentity(connection.host, claim.forward.spec) !== claim.identity) leave(claim);
+        const next = plan.connections
+          .flatMap(({ host, forwards }) => forwards.map((forward) => ({ host, ...forward })))
+          .find(({ id, wish }) => id === claim.forward.id && wish === 'exact');
+        if (!next || forwardIdentity(next.host, next.spec) !== claim.identity) leave(claim);
       }
       for (const connection of plan.connections) {
         const isRevived = revives(connection, before);

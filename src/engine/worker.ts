@@ -5,15 +5,15 @@ import { failureOf } from '../core/failure.js';
 import type { Engine } from '../core/engine.js';
 import { openHere } from './keyThread.js';
 import { createEngine } from './reconciler.js';
+import { shareTunnels } from './sharing.js';
 import type { FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
 if (!parentPort) throw new Error('worker.js runs in a worker thread only');
-const { key } = (workerData ?? {}) as Partial<WorkerData>;
+const { key, sharedFolder } = (workerData ?? {}) as Partial<WorkerData>;
 if (key) parentPort.postMessage(openHere(key));
-else runEngine(parentPort);
+else runEngine(parentPort, sharedFolder === undefined ? createEngine() : shareTunnels(createEngine(), sharedFolder));
 
-function runEngine(port: MessagePort): void {
-  const engine = createEngine();
+function runEngine(port: MessagePort, engine: Engine): void {
   const send = (message: FromWorker) => port.postMessage(message);
   const asked = new Map<number, AbortController>();
   engine.onEvent((event) => send({ kind: 'event', event }));

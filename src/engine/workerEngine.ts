@@ -2,18 +2,34 @@
 import { Worker } from 'node:worker_threads';
 import type { Engine, EngineEvent } from '../core/engine.js';
 import { FailureError } from '../core/failure.js';
+import type { Plan } from '../core/plan.js';
 import type { Answered, FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
 /** How long the thread may take to close everything, in milliseconds; VS Code gives a deactivation about five seconds. */
 const closeMs = 3000;
+/** A thread that ends by itself is started again, unless another one has ended so many milliseconds ago or less. */
+const steadyMs = 60_000;
+const nothing: Plan = { connections: [] };
 
-/** `workerPath`: dist/worker.js. The thread starts with the first plan that wants something, or the first question. */
-export function startWorkerEngine(workerPath: string): Engine {
+export interface WorkerEngineOptions {
+  /** Tunnels are shared with the other windows of this user that were given the same folder. */
+  sharedFolder?: string;
+}
+
+/**
+ * `workerPath`: dist/worker.js. The thread starts with the first plan that wants something, or the first question; it is
+ * started again, with the plan that was applied last, when it ends by itself, but not twice within a minute.
+ */
+export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEngineOptions = {}): Engine {
   const listeners = new Set<(event: EngineEvent) => void>();
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let requests = 0;
   let worker: Worker | undefined;
   let closing = false;
+  /** Applied last; what is lost when a thread ends. */
+  let current: Plan = nothing;
+  /** When a thread has ended by itself, on the clock of `performance`. */
+  let endedAt = -Infinity;
 
   const emit = (event: EngineEvent) => {
     for (const listener of listeners) listener(event);
@@ -21,7 +37,7 @@ export function startWorkerEngine(workerPath: string): Engine {
 
   const started = (): Worker => {
     if (worker) return worker;
-    const data: WorkerData = { path: workerPath };
+    const data: WorkerData = { path: workerPath, ...(sharedFolder !== undefined && { sharedFolder }) };
     const thread = new Worker(workerPath, { name: 'ssh-tunnels', workerData: data });
     worker = thread;
     thread.on('message', (message: FromWorker) => {
@@ -40,9 +56,21 @@ export function startWorkerEngine(workerPath: string): Engine {
       const ended = new FailureError({ kind: 'engineEnded', detail: reason });
       for (const asker of waiting.values()) asker.reject(ended);
       waiting.clear();
-      if (!closing) emit({ kind: 'engineEnded', detail: reason });
+      if (!closing) restart(reason);
     });
     return thread;
+  };
+  const restart = (detail: string) => {
+    const isSteady = performance.now() - endedAt > steadyMs;
+    endedAt = performance.now();
+    const lost = current;
+    if (!isSteady) {
+      current = nothing;
+      return emit({ kind: 'engineEnded', detail });
+    }
+    emit({ kind: 'engineEnded', detail, isRestarted: true });
+    // Whoever has heard it may want something else.
+    if (current === lost) apply(lost);
   };
   const send = (message: ToWorker) => started().postMessage(message);
   /** Rejects with a FailureError: the engine's own, that it was called off, or that the thread has ended before it answered. */
@@ -70,10 +98,14 @@ export function startWorkerEngine(workerPath: string): Engine {
     return answer as ReturnType<Engine[Name]>;
   };
 
+  const apply = (plan: Plan) => {
+    if (closing) return;
+    current = plan;
+    if (worker || plan.connections.length > 0) send({ kind: 'apply', plan });
+  };
+
   return {
-    apply(plan) {
-      if (!closing && (worker || plan.connections.length > 0)) send({ kind: 'apply', plan });
-    },
+    apply,
     answer: (askId, reply) => {
       if (worker) send({ kind: 'answer', askId, reply });
     },
