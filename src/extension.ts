@@ -1,5 +1,6 @@
 // Builds the parts and puts them together; nothing is decided here.
 import { homedir } from 'node:os';
+import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Engine } from './core/engine.js';
 import type { Presented } from './core/present.js';
@@ -21,7 +22,7 @@ import { createPresentation } from './ui/presentation.js';
 import { createPresets, watchPresets } from './ui/presets.js';
 import { createRestoring, tunnelsKey } from './ui/restore.js';
 import { createSecrets } from './ui/secrets.js';
-import { sshConfigFile } from './ui/settings.js';
+import { sshConfigFile, waits } from './ui/settings.js';
 import { createStatusBar } from './ui/statusBar.js';
 import { createStopping } from './ui/stopping.js';
 import { createTree } from './ui/tree.js';
@@ -37,13 +38,18 @@ export interface TestAccess {
   kept(): unknown;
 }
 
+/** The settings that every plan is made with. */
+const inPlan = [settings.sshConfigFile, settings.parkSeconds, settings.idleMinutes];
+
 let close: (() => Promise<void>) | undefined;
 
 export function activate(context: vscode.ExtensionContext): TestAccess | undefined {
   const configFile = () => sshConfigFile(homedir());
-  const engine = startWorkerEngine(context.asAbsolutePath('dist/worker.js'));
+  const engine = startWorkerEngine(context.asAbsolutePath('dist/worker.js'), {
+    sharedFolder: join(context.globalStorageUri.fsPath, 'shared'),
+  });
 
-  const session = createSession(engine, configFile);
+  const session = createSession(engine, configFile, waits);
   const log = createLog(session);
   const messages = createMessages();
   const turns = createTurns();
@@ -53,7 +59,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   const networkConsents = createNetworkConsents(context);
   const presets = createPresets(context, session, presetSettings, notifications, networkConsents, messages);
   const configList = createConfigList(engine, configFile, log);
-  const presentation = createPresentation(session, presetSettings, configList);
+  const presentation = createPresentation(session, presetSettings, configList, waits);
   const restoring = createRestoring(context, session, presets, notifications, messages, log);
   // At once: what the engine's end tells must not change the list that is kept.
   close = async () => void (await Promise.all([restoring.close(), engine.close()]));
@@ -100,7 +106,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
     editConfigs(session, presentation, configList, configFile),
     vscode.workspace.onDidGrantWorkspaceTrust(() => presets.startAutomatic('workspace')),
     vscode.workspace.onDidChangeConfiguration(
-      (event) => event.affectsConfiguration(settings.sshConfigFile) && session.update((wanted) => wanted),
+      (event) => inPlan.some((name) => event.affectsConfiguration(name)) && session.update((wanted) => wanted),
     ),
   );
   void restoring.restore();

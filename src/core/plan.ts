@@ -56,6 +56,18 @@ export interface Waits {
 
 export const defaultWaits: Waits = { parkSeconds: 20, idleSeconds: 600 };
 
+/** The waits by what stands in settings: 0 to 600 seconds, 1 to 1440 minutes; the defaults for anything else. */
+export function readWaits(parkSeconds: unknown, idleMinutes: unknown): Waits {
+  return {
+    parkSeconds: isWhole(parkSeconds, 0, 600) ? parkSeconds : defaultWaits.parkSeconds,
+    idleSeconds: isWhole(idleMinutes, 1, 1440) ? idleMinutes * 60 : defaultWaits.idleSeconds,
+  };
+}
+
+function isWhole(value: unknown, least: number, most: number): value is number {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+}
+
 export interface Plan {
   connections: readonly PlannedConnection[];
   /** Absent: `defaultWaits`. */

@@ -85,6 +85,8 @@ export interface PresetRow {
   status: Status;
   /** It has stopped in part: it can be stopped, too. */
   isPartly?: true;
+  /** All its tunnels are in another window. */
+  isElsewhere?: true;
   tooltip: readonly string[];
   /** Why it can't be started, in words. */
   locked?: string;
@@ -117,6 +119,7 @@ export interface ConfigHostRow {
   /** As a preset's. */
   status: Status;
   isPartly?: true;
+  isElsewhere?: true;
   tooltip: readonly string[];
   /** At least one. */
   forwards: readonly ConfigForwardRow[];
@@ -494,7 +497,7 @@ function presetRow(
   { trusted, waits }: Pick<Shown, 'trusted' | 'waits'>,
 ): PresetRow {
   const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel)) ?? notRunning);
-  const { status, isPartly, text } = together(own);
+  const { status, isPartly, isElsewhere, text } = together(own);
   const locked = preset.scope.kind !== 'user' && !trusted ? failureText({ kind: 'workspaceUntrusted' }) : undefined;
   const host = printDestination(preset.destination);
   const count = preset.forwards.length === 1 ? targetText(preset.forwards[0]!) : `${preset.forwards.length} forwards`;
@@ -509,6 +512,7 @@ function presetRow(
     ].join(' · '),
     status,
     ...(isPartly && { isPartly }),
+    ...(isElsewhere && { isElsewhere }),
     tooltip: [
       ...(preset.description !== undefined ? [preset.description] : []),
       ...preset.forwards.map((spec) => effectText(spec, host)),
@@ -528,6 +532,7 @@ function together(own: readonly TunnelState[]): {
   isPartly: boolean;
   /** All wait for a client. */
   isIdle: boolean;
+  isElsewhere: boolean;
   text: readonly string[];
 } {
   const kinds = own.map(({ kind }) => kind);
@@ -537,11 +542,13 @@ function together(own: readonly TunnelState[]): {
   const ready = kinds.filter((kind) => kind === 'ready').length;
   const readyOf = ready > 0 ? [`${ready} of ${own.length} ready`] : [];
   const isIdle = own.every((state) => state.kind === 'ready' && state.isIdle);
-  const elsewhere = own.every((state) => 'isElsewhere' in state) ? ' in another window' : '';
+  const isElsewhere = own.every((state) => 'isElsewhere' in state);
+  const elsewhere = isElsewhere ? ' in another window' : '';
   return {
     status,
     isPartly: status === 'stopped' && kinds.some((kind) => kind !== 'stopped'),
     isIdle,
+    isElsewhere,
     text: status === 'stopped' ? readyOf : [isIdle ? `listening${elsewhere}, not connected` : `${status}${elsewhere}`],
   };
 }
@@ -551,7 +558,7 @@ function configHostRows(forwards: readonly ConfigForward[], moment: Moment): Con
     const own = forwards
       .filter((forward) => forward.host === host)
       .map((forward) => ({ forward, ...listedOrNot(forward, moment.session) }));
-    const { status, isPartly, text } = together(own.map(({ state }) => state));
+    const { status, isPartly, isElsewhere, text } = together(own.map(({ state }) => state));
     const count = own.length === 1 ? '1 forward' : `${own.length} forwards`;
     return {
       kind: 'configHost',
@@ -561,6 +568,7 @@ function configHostRows(forwards: readonly ConfigForward[], moment: Moment): Con
       description: status === 'stopped' ? (text[0] ?? count) : `${text[0]} · ${count}`,
       status,
       ...(isPartly && { isPartly }),
+      ...(isElsewhere && { isElsewhere }),
       tooltip: [
         `Forwards that stand in ssh_config for ${host}`,
         ...own.map(({ forward }) => effectText(forward.spec, host)),

@@ -34,6 +34,7 @@ export interface StoredPreset {
   host: string;
   forwards: string[];
   autoStart?: boolean;
+  connect?: 'now' | 'onDemand';
   description?: string;
 }
 
@@ -56,6 +57,7 @@ const storedPreset = v.strictObject(
       v.nonEmpty('no forward; add one like "-L 5432:db:5432"'),
     ),
     autoStart: v.optional(v.boolean(needed('true or false'))),
+    connect: v.optional(v.picklist(['now', 'onDemand'], needed('"now" or "onDemand"'))),
     description: v.optional(shownText),
   },
   (issue) => (issue.expected === 'never' ? 'this name is not known here' : needed('an object')(issue)),
@@ -87,6 +89,12 @@ export function parsePresets(value: unknown, scope: PresetScope): { presets: Pre
       problem(`${place}.forwards[${number}]`, forwardProblem(result.failure.problem));
       return [];
     });
+    const onDemand = stored.output.connect === 'onDemand';
+    if (onDemand && forwards.some(({ kind }) => kind === 'remote'))
+      problem(
+        `${place}.connect`,
+        '"onDemand" is not for -R: a server listens only while it is connected; put the -R forwards into a preset of their own',
+      );
     if (presets.some(({ name }) => name === stored.output.name))
       problem(`${place}.name`, `another preset is called “${stored.output.name}” already`);
     if (!host.ok || problems.length > before) return;
@@ -97,6 +105,7 @@ export function parsePresets(value: unknown, scope: PresetScope): { presets: Pre
       forwards,
       autoStart,
       scope,
+      ...(onDemand && { onDemand }),
       ...(description !== undefined && { description }),
     });
   });
@@ -119,6 +128,7 @@ export function printPreset({
   destination,
   forwards,
   autoStart,
+  onDemand,
   description,
 }: Omit<Preset, 'scope'>): StoredPreset {
   return {
@@ -126,11 +136,15 @@ export function printPreset({
     host: printDestination(destination),
     forwards: forwards.map(printSpec),
     ...(autoStart && { autoStart }),
+    ...(onDemand && { connect: 'onDemand' as const }),
     ...(description !== undefined && { description }),
   };
 }
 
-/** The setting's value with the preset added, or put in the place of the one with its name. Other entries stay as they are, wrong ones too. */
+/**
+ * The setting's value with the preset added, or put in the place of the one with its name, of which it keeps what tunnels
+ * don't tell. Other entries stay as they are, wrong ones too.
+ */
 export function withPreset(value: unknown, preset: StoredPreset): unknown[] {
   const list: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [];
   const index = list.findIndex((entry) => {
@@ -138,7 +152,8 @@ export function withPreset(value: unknown, preset: StoredPreset): unknown[] {
     return typeof name === 'string' && name.trim() === preset.name;
   });
   if (index < 0) return [...list, preset];
-  return list.with(index, { ...(list[index] as object), ...preset });
+  const { connect: _, ...kept } = list[index] as { connect?: unknown };
+  return list.with(index, { ...kept, ...preset });
 }
 
 /** The tunnels that a preset wants; one forward takes the preset's name as its label. */
@@ -148,10 +163,11 @@ export function presetTunnels(preset: Preset): NewTunnel[] {
     spec,
     ...(preset.forwards.length === 1 && { label: preset.name }),
     ...(preset.scope.kind !== 'user' && { fromWorkspace: true }),
+    ...(preset.onDemand && { onDemand: true }),
   }));
 }
 
-/** What a consent is given for: another host, forward or place makes it another preset. */
+/** What a consent is given for: another host, forward or place makes it another preset; not when it connects. */
 export function presetFingerprint(preset: Preset): string {
   return JSON.stringify([
     preset.scope,

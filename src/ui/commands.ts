@@ -10,6 +10,8 @@ import {
   renameTunnel,
   restartConnection,
   restartTunnels,
+  retryingOf,
+  retryTunnels,
   startTunnels,
   tunnelId,
   type NewTunnel,
@@ -121,6 +123,8 @@ export function registerCommands({
     for (const row of rows) if (row.kind === 'client') engine.disconnect(row.forward, row.id);
   };
   const isDraining = (row: ForwardRow) => rowFlags(row, session.state).includes('draining');
+  const isRetrying = (row: ForwardRow) =>
+    isOneOf('retrying')(row) && !rowFlags(row, session.state).includes('elsewhere');
   const isPortTaken = (tunnel: { id: string; url?: string }) => rowFlags(tunnel, session.state).includes('portInUse');
 
   const handlers: Record<CommandId, (...args: never[]) => unknown> = {
@@ -185,11 +189,16 @@ export function registerCommands({
       if (!first) return;
       // A keybinding or an old notification may be about one that runs.
       if (tunnelId(first) !== old.id && !(await stopping.remove([old]))) return;
-      await open([{ ...first, ...(old.label !== undefined && { label: old.label }) }, ...more]);
+      const isOnDemand = old.onDemand && first.spec.kind !== 'remote';
+      const kept = {
+        ...(old.label !== undefined && { label: old.label }),
+        ...(isOnDemand && { onDemand: true as const }),
+      };
+      await open([{ ...first, ...kept }, ...more]);
     },
 
     async [commands.start](given?: unknown, selected?: unknown) {
-      start(await picker.newTunnels('Start Tunnel', given, selected, isOneOf('stopped', 'failed', 'retrying')));
+      start(await picker.newTunnels('Start Tunnel', given, selected, isOneOf('stopped', 'failed')));
     },
 
     async [commands.startOnFreePort](given?: unknown, selected?: unknown) {
@@ -213,6 +222,19 @@ export function registerCommands({
       const listed = rows.filter(({ kind }) => kind === 'forward' || kind === 'connection');
       const stopped = listed.flatMap(picker.tunnelsOf);
       session.update((wanted) => removeTunnels(wanted, stopped.map(idOf)));
+    },
+
+    async [commands.retryNow](given?: unknown, selected?: unknown) {
+      const tunnels = retryingOf(session.state, await picker.tunnels('Retry Now', given, selected, isRetrying));
+      if (tunnels.length === 0) return;
+      notifications.expect(tunnels.map(idOf));
+      session.update(() => retryTunnels(session.state, tunnels));
+    },
+
+    async [commands.giveUp](given?: unknown, selected?: unknown) {
+      const tunnels = retryingOf(session.state, await picker.tunnels('Give Up', given, selected, isRetrying));
+      // Nobody is connected: those who wait are reset.
+      await stopping.stop(tunnels, 'stop');
     },
 
     async [commands.restart](given?: unknown, selected?: unknown) {

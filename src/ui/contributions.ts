@@ -9,6 +9,8 @@ export const commands = {
   startOnFreePort: 'sshTunnels.startOnFreePort',
   stop: 'sshTunnels.stop',
   stopOrRemove: 'sshTunnels.stopOrRemove',
+  retryNow: 'sshTunnels.retryNow',
+  giveUp: 'sshTunnels.giveUp',
   restart: 'sshTunnels.restart',
   remove: 'sshTunnels.remove',
   rename: 'sshTunnels.rename',
@@ -42,6 +44,8 @@ export const settings = {
   sshConfigFile: 'sshTunnels.sshConfigFile',
   findServerPorts: 'sshTunnels.findServerPorts',
   restoreTunnels: 'sshTunnels.restoreTunnels',
+  parkSeconds: 'sshTunnels.parkSeconds',
+  idleMinutes: 'sshTunnels.idleMinutes',
 } as const;
 
 /** The language of ssh_config files, which other extensions contribute, too. */

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { noConfigForwards } from '../core/configForward.js';
-import { defaultWaits, type Waits } from '../core/plan.js';
+import type { Waits } from '../core/plan.js';
 import { countdownStep, present, type Presented } from '../core/present.js';
 import type { Session } from '../core/session.js';
 import type { ConfigList } from './configList.js';
@@ -24,7 +24,7 @@ export function createPresentation(
   session: Session,
   presets: { readonly current: ReadPresets; readonly onDidChange: vscode.Event<void> },
   config: Pick<ConfigList, 'current' | 'onDidChange'>,
-  waits: () => Waits = () => defaultWaits,
+  waits: () => Waits,
 ): Presentation {
   const changed = new vscode.EventEmitter<Presented>();
   let timer: NodeJS.Timeout | undefined;

@@ -141,7 +141,8 @@ export function createPresets(
       if (pressed !== 'Replace') return false;
     }
     const forwards = tunnels.map(({ spec }) => spec);
-    const preset: Preset = { name, destination, forwards, autoStart: false, scope };
+    const onDemand = tunnels.every((tunnel) => tunnel.onDemand && tunnel.spec.kind !== 'remote');
+    const preset: Preset = { name, destination, forwards, autoStart: false, scope, ...(onDemand && { onDemand }) };
     try {
       if (scope.kind !== 'user') await giveConsent(preset);
       await writePreset(scope, printPreset(preset));

@@ -2,8 +2,11 @@ import type { ForwardRow } from '../core/present.js';
 import type { SessionState } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
 
-/** What menus ask of a forward beyond its status: its last connections finish, a browser can open it, its port is another's. */
-export type RowFlag = 'draining' | 'url' | 'portInUse';
+/**
+ * What menus ask of a forward beyond its status: its last connections finish, a browser can open it, its port is another's,
+ * its connection waits for a client, another window runs it.
+ */
+export type RowFlag = 'draining' | 'url' | 'portInUse' | 'idle' | 'elsewhere';
 
 export function rowFlags({ id, url }: Pick<ForwardRow, 'id' | 'url'>, session: SessionState): readonly RowFlag[] {
   const tunnel = session.wanted.tunnels.find((other) => other.id === id);
@@ -14,6 +17,8 @@ export function rowFlags({ id, url }: Pick<ForwardRow, 'id' | 'url'>, session: S
     ['draining', state.kind === 'stopped' && state.draining],
     ['url', state.kind === 'ready' && url !== undefined],
     ['portInUse', failures.some(({ kind }) => kind === 'portInUse')],
+    ['idle', state.kind === 'ready' && state.isIdle === true],
+    ['elsewhere', 'isElsewhere' in state],
   ];
   return flags.flatMap(([flag, isSet]) => (isSet ? [flag] : []));
 }

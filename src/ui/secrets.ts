@@ -26,11 +26,7 @@ export interface Secrets extends vscode.Disposable {
 /** Secret storage can't list what it holds: the names of its entries, which tell no secret, stand here. */
 const indexKey = 'secretNames';
 
-export function createSecrets(
-  context: vscode.ExtensionContext,
-  session: Session,
-  log: Pick<Log, 'warn'>,
-): Secrets {
+export function createSecrets(context: vscode.ExtensionContext, session: Session, log: Pick<Log, 'warn'>): Secrets {
   let keeping = nothingKept;
   const index = () => context.globalState.get<readonly string[]>(indexKey, []);
   const attempt = async <T>(what: string, ask: () => Promise<T>, otherwise: T): Promise<T> => {

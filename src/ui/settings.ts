@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { readWaits, type Waits } from '../core/plan.js';
 import { parsePresets, withPreset, type Preset, type PresetProblem, type StoredPreset } from '../core/preset.js';
 import type { PresetScope } from '../core/preset.js';
 import { settings } from './contributions.js';
@@ -19,6 +20,12 @@ export function findsServerPorts(): boolean {
 export function restoresTunnels(): 'ask' | 'always' | 'never' {
   const value = vscode.workspace.getConfiguration().get<unknown>(settings.restoreTunnels);
   return value === 'always' || value === 'never' ? value : 'ask';
+}
+
+/** How long clients wait for a connection, and a connection on demand for a client. */
+export function waits(): Waits {
+  const configuration = vscode.workspace.getConfiguration();
+  return readWaits(configuration.get<unknown>(settings.parkSeconds), configuration.get<unknown>(settings.idleMinutes));
 }
 
 export interface ReadPresets {

@@ -41,7 +41,7 @@ export function createTree(
       if (row?.kind !== 'forward') return give(row ? childrenOf(nowOf(row)) : presentation.presented.rows);
       toggle(row, true);
       const now = nowOf(row);
-      return give(now.kind === 'forward' && hasClients(now, flagsOf(now)) ? await clientLists.rows(row.id) : []);
+      return give(now.kind === 'forward' && now.hasClients ? await clientLists.rows(row.id) : []);
     },
     getParent: (row) => allRows(presentation.presented.rows).find((parent) => childrenOf(parent).some(isRow(row))),
     getTreeItem(row) {
@@ -67,7 +67,7 @@ export function createTree(
     const opened = presentation.presented.rows
       .filter((row) => row.kind === 'connection' && !toggled.has(rowId(row)))
       .flatMap((row) => (row.kind === 'connection' ? row.forwards : []))
-      .filter((row) => toggled.has(rowId(row)) && hasClients(row, flagsOf(row)));
+      .filter((row) => toggled.has(rowId(row)) && row.hasClients);
     clientLists.look(view.visible ? opened.map(({ id }) => id) : []);
   };
   const redraw = () => {
@@ -103,7 +103,7 @@ export function createTree(
   };
 
   const show = (presented: Presented) => {
-    for (const row of forwardsOf(presented)) if (!hasClients(row, flagsOf(row))) toggled.delete(rowId(row));
+    for (const row of forwardsOf(presented)) if (!row.hasClients) toggled.delete(rowId(row));
     const ids = allRows(presented.rows).map((row) => rowId(row));
     for (const id of toggled) if (!ids.includes(id)) toggled.delete(id);
     look();
@@ -112,7 +112,8 @@ export function createTree(
     const { ready } = presented;
     view.badge =
       ready === 0 ? undefined : { value: ready, tooltip: ready === 1 ? '1 tunnel ready' : `${ready} tunnels ready` };
-    const states = forwardsOf(presented).map(({ status }) => status);
+    const forwards = forwardsOf(presented);
+    const states = forwards.map((row) => (flagsOf(row).includes('elsewhere') ? `${row.status}.elsewhere` : row.status));
     if (states.includes('connecting')) {
       if (!endProgress)
         void vscode.window.withProgress(
@@ -123,7 +124,7 @@ export function createTree(
       endProgress?.();
       endProgress = undefined;
     }
-    const flags = forwardsOf(presented).flatMap(flagsOf);
+    const flags = forwards.flatMap(flagsOf);
     setContext(contextKeys.tunnels, [...new Set([...states, ...flags])].join(' '));
     setContext(contextKeys.presets, [...new Set(presetStates(presented))].join(' '));
   };
@@ -133,6 +134,7 @@ export function createTree(
     if (view.visible) void configList.read();
   };
   readConfig();
+  presentation.look(view.visible);
 
   const parts = vscode.Disposable.from(
     view,
@@ -142,6 +144,7 @@ export function createTree(
     view.onDidExpandElement(({ element }) => toggle(element, element.kind === 'forward')),
     view.onDidCollapseElement(({ element }) => toggle(element, element.kind !== 'forward')),
     view.onDidChangeVisibility(({ visible }) => {
+      presentation.look(visible);
       readConfig();
       look();
       // What was read of clients before it was hidden is old. Without them VS Code draws it anyway, and a row that is
@@ -169,11 +172,6 @@ export function createTree(
   };
 }
 
-/** Whether somebody can be connected through it. */
-function hasClients({ status }: ForwardRow, flags: readonly RowFlag[]): boolean {
-  return status === 'ready' || flags.includes('draining');
-}
-
 function setContext(key: string, value: string): void {
   void vscode.commands.executeCommand('setContext', key, value);
 }
@@ -188,8 +186,10 @@ function presetStates({ rows }: Presented): string[] {
     .flatMap((row) => (row.kind === 'preset' ? presetState(row) : []));
 }
 
-function presetState({ status, isPartly, locked }: PresetRow): string[] {
-  return locked === undefined ? [status, ...(isPartly ? ['partly'] : [])] : ['locked'];
+function presetState({ status, isPartly, isElsewhere, locked }: PresetRow): string[] {
+  return locked === undefined
+    ? [status, ...(isPartly ? ['partly'] : []), ...(isElsewhere ? ['elsewhere'] : [])]
+    : ['locked'];
 }
 
 /** Those that are there without asking the engine. */
@@ -252,9 +252,12 @@ function rowId(row: RowKey): string {
 function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
   switch (row.kind) {
     case 'connection':
-      return `${row.kind}.${row.status}`;
-    case 'configHost':
-      return [row.kind, row.status, ...(row.isPartly ? ['partly'] : [])].join('.');
+    case 'configHost': {
+      const isPartly = row.kind === 'configHost' && row.isPartly;
+      return [row.kind, row.status, ...(isPartly ? ['partly'] : []), ...(row.isElsewhere ? ['elsewhere'] : [])].join(
+        '.',
+      );
+    }
     case 'forward':
     case 'configForward':
       // One that is drained is stopped and is not.
@@ -278,8 +281,7 @@ function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
   item.iconPath = icon(row, flags);
   if (['connection', 'presets', 'sshConfig', 'configHost'].includes(row.kind))
     item.collapsibleState = vscode.TreeItemCollapsibleState.Expanded;
-  if (row.kind === 'forward' && hasClients(row, flags))
-    item.collapsibleState = vscode.TreeItemCollapsibleState.Collapsed;
+  if (row.kind === 'forward' && row.hasClients) item.collapsibleState = vscode.TreeItemCollapsibleState.Collapsed;
   if (row.kind === 'presets' || row.kind === 'sshConfig') return item;
   if (row.kind === 'note') {
     item.description = row.text;
@@ -320,13 +322,13 @@ function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'sshConfig' | 'note' }
   const said = (parts: readonly string[]) => parts.join(', ').replaceAll(' → ', ' to ').replaceAll(' · ', ', ');
   switch (row.kind) {
     case 'connection':
-      return said([`SSH connection to ${row.label}`, row.description]);
+      return said([`SSH connection to ${row.label}`, row.spoken ?? row.description]);
     case 'configHost':
       return said([`Host ${row.label} of ssh_config`, row.description]);
     case 'forward':
     case 'configForward':
       return (
-        said([`Tunnel ${row.label}`, row.description || row.status]) +
+        said([`Tunnel ${row.label}`, row.spoken ?? (row.description || row.status)]) +
         (row.problem === undefined ? '' : `. ${row.problem}`)
       );
     case 'client':
@@ -347,19 +349,22 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
   switch (row.kind) {
     case 'connection':
     case 'configHost':
-      return statusIcon(row.status);
+    case 'preset': {
+      if (row.kind === 'preset' && row.locked !== undefined) return new vscode.ThemeIcon('lock');
+      if (row.status !== 'ready') return statusIcon(row.status);
+      return readyIcon({ isElsewhere: row.isElsewhere, isIdle: row.kind === 'connection' && row.isIdle });
+    }
     case 'forward':
     case 'configForward':
       if (flags.includes('draining')) return new vscode.ThemeIcon('debug-pause');
       if (row.status !== 'ready') return statusIcon(row.status);
       if (row.problem !== undefined) return themed('warning', 'list.warningForeground');
-      return row.isOpen ? themed('broadcast', 'list.warningForeground') : statusIcon(row.status);
+      if (row.isOpen) return themed('broadcast', 'list.warningForeground');
+      return readyIcon({ isElsewhere: flags.includes('elsewhere'), isIdle: flags.includes('idle') });
     case 'client':
-      return new vscode.ThemeIcon('arrow-swap');
+      return new vscode.ThemeIcon(row.isParked ? 'watch' : 'arrow-swap');
     case 'note':
       return undefined;
-    case 'preset':
-      return row.locked === undefined ? statusIcon(row.status) : new vscode.ThemeIcon('lock');
     case 'presets':
       return new vscode.ThemeIcon('bookmark');
     case 'sshConfig':
@@ -368,6 +373,17 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
     case 'configProblem':
       return themed('warning', 'list.warningForeground');
   }
+}
+
+function readyIcon({
+  isElsewhere,
+  isIdle,
+}: {
+  isElsewhere: boolean | undefined;
+  isIdle: boolean | undefined;
+}): vscode.ThemeIcon {
+  if (isElsewhere) return themed('multiple-windows', 'testing.iconPassed');
+  return isIdle ? themed('pass', 'testing.iconPassed') : statusIcon('ready');
 }
 
 /** Told apart by shape; the colour only helps. */

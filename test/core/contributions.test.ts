@@ -37,6 +37,11 @@ const viewItems = [
   'forward.ready.url.portInUse',
   'forward.failed.portInUse',
   'forward.draining',
+  'forward.ready.url.idle',
+  'forward.ready.url.elsewhere',
+  'forward.ready.elsewhere',
+  'forward.retrying.elsewhere',
+  'connection.retrying.elsewhere',
   'configForward.ready.url',
   'configForward.ready.url.portInUse',
   'configForward.failed.portInUse',
@@ -118,6 +123,33 @@ describe('contributions', () => {
     for (const viewItem of viewItems) {
       const actions = inline.filter((item) => offered(item, viewItem));
       assert.ok(actions.length <= 3, `${viewItem}: ${actions.map(({ command }) => command).join(', ')}`);
+    }
+  });
+
+  it('offers to retry and to give up in place of a start and a stop, where it is this window that retries', () => {
+    const commandsOf = (viewItem: string, group: RegExp) =>
+      contributes.menus['view/item/context']!.filter(
+        (item) => group.test(item.group ?? '') && offered(item, viewItem),
+      ).map(({ command }) => command);
+    for (const kind of ['forward', 'connection', 'configForward']) {
+      for (const group of [/^inline/, /^2_run/]) {
+        const retrying = commandsOf(`${kind}.retrying`, group);
+        assert.ok(retrying.includes(commands.retryNow) && retrying.includes(commands.giveUp), `${kind} ${group}`);
+        assert.ok(!retrying.includes(commands.start) && !retrying.includes(commands.stop), `${kind} ${group}`);
+      }
+      for (const status of ['connecting', 'ready', 'failed', 'stopped', 'retrying.elsewhere'])
+        assert.ok(!commandsOf(`${kind}.${status}`, /./).includes(commands.retryNow), `${kind} ${status}`);
+    }
+    assert.ok(commandsOf('forward.retrying.elsewhere', /^inline/).includes(commands.stop));
+    assert.ok(!commandsOf('forward.ready.url.elsewhere', /./).includes(commands.restart));
+    for (const item of contributes.menus['commandPalette']!.filter(({ command }) => command === commands.retryNow)) {
+      const pattern = new RegExp(/=~ \/(.*)\//.exec(item.when ?? '')![1]!);
+      assert.deepEqual(
+        ['ready retrying', 'retrying url', 'ready retrying.elsewhere elsewhere', 'ready'].map((states) =>
+          pattern.test(states),
+        ),
+        [true, true, false, false],
+      );
     }
   });
 

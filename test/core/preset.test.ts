@@ -144,6 +144,18 @@ describe('parsePresets', () => {
       ['presets[0].forwards[0]: presets know no variables; write what ${HOME} stands for'],
     ],
     [
+      'a word for connect that is none',
+      [{ ...stored, connect: 'lazy' }],
+      ['presets[0].connect: "now" or "onDemand" expected, not "lazy"'],
+    ],
+    [
+      'a remote forward on demand',
+      [{ ...stored, connect: 'onDemand', forwards: ['-L 1:a:1', '-R 8080:localhost:80'] }],
+      [
+        'presets[0].connect: "onDemand" is not for -R: a server listens only while it is connected; put the -R forwards into a preset of their own',
+      ],
+    ],
+    [
       'a text for autoStart',
       [{ ...stored, autoStart: 'yes' }],
       ['presets[0].autoStart: true or false expected, not "yes"'],
@@ -203,6 +215,13 @@ describe('printPreset', () => {
     });
   });
 
+  it('writes that it connects on demand, and reads it back', () => {
+    const onDemand: Preset = { ...preset, onDemand: true };
+    assert.deepEqual(printPreset(onDemand), { ...stored, connect: 'onDemand' });
+    assert.deepEqual(parsePresets([printPreset(onDemand)], user).presets, [onDemand]);
+    assert.deepEqual(parsePresets([{ ...stored, connect: 'now' }], user).presets, [preset]);
+  });
+
   it('writes what reads back as the same preset', () => {
     const specs = ['-L 5432:db:5432', '-L :8080:[::1]:80', '-L /a:/b', '-R 0:localhost:80', '-R 1080', '-D [::1]:1080'];
     const presets = fc.record<Preset>(
@@ -236,6 +255,10 @@ describe('withPreset', () => {
   it('takes the place of the one with its name, and keeps what the user wrote beside', () => {
     const before = { ...stored, name: ' Database ', host: 'old', description: 'Mine', autoStart: true };
     assert.deepEqual(withPreset([before, other], stored), [{ ...stored, description: 'Mine', autoStart: true }, other]);
+    // When it connects is the tunnels' own.
+    assert.deepEqual(withPreset([{ ...stored, connect: 'onDemand' }], stored), [stored]);
+    const onDemand = { ...stored, connect: 'onDemand' as const };
+    assert.deepEqual(withPreset([stored], onDemand), [onDemand]);
   });
 
   it('keeps other entries as they are, wrong ones too, and the list it was given', () => {
@@ -264,6 +287,15 @@ describe('presetTunnels', () => {
 });
 
 describe('the tunnels of a preset', () => {
+  it('connect on demand where it says so', () => {
+    const forwards = ['-L 5432:db:5432', '-D 1080'].map(mustParseSpec);
+    const tunnels = presetTunnels({ ...preset, forwards, onDemand: true });
+    assert.deepEqual(
+      tunnels.map(({ onDemand }) => onDemand),
+      [true, true],
+    );
+  });
+
   it('come from the workspace where its settings have it', () => {
     const from = (scope: Preset['scope']) => presetTunnels({ ...preset, scope }).map((tunnel) => tunnel.fromWorkspace);
     assert.deepEqual(from({ kind: 'user' }), [undefined]);
@@ -274,7 +306,7 @@ describe('the tunnels of a preset', () => {
 
 describe('presetFingerprint', () => {
   it('changes with the place, name, host, forwards and autoStart, and with nothing else', () => {
-    const same = presetFingerprint({ ...preset, description: 'x' });
+    const same = presetFingerprint({ ...preset, description: 'x', onDemand: true });
     assert.equal(presetFingerprint(preset), same);
     const others: Preset[] = [
       { ...preset, autoStart: !preset.autoStart },

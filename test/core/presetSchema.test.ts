@@ -27,6 +27,8 @@ describe('the schema of sshTunnels.presets in package.json', () => {
     [],
     [good],
     [{ ...good, autoStart: true, description: 'the database' }],
+    [{ ...good, connect: 'now', forwards: ['-R 8080:localhost:3000'] }],
+    [{ ...good, connect: 'onDemand', forwards: ['-L 5432:db:5432', ' -D 1080'] }],
     [{ ...good, host: 'ssh://alice@[::1]:2222' }],
     [{ ...good, forwards: ['-L 127.0.0.1:5432:db:5432', '-L5433:[::1]:5432', '  -L *:80:db:http '] }],
     [{ ...good, host: '-J bastion,alice@[::1]:2222 -i "~/.ssh/my key" alice@machine' }],
@@ -81,6 +83,9 @@ describe('the schema of sshTunnels.presets in package.json', () => {
     [{ ...good, forwards: ['-L /tmp/a.sock'] }],
     [{ ...good, autostart: true }],
     [{ ...good, autoStart: 'yes' }],
+    [{ ...good, connect: 'lazy' }],
+    [{ ...good, connect: true }],
+    [{ ...good, connect: 'onDemand', forwards: ['-L 5432:db:5432', ' -R 8080:localhost:3000'] }],
     [{ ...good, description: 1 }],
   ];
   for (const value of refused)

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import type { Ask, Engine, EngineEvent, Reply } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
-import { connectionOf, isWanted, planTunnels, type Plan, type PlannedForward } from '../../src/core/plan.js';
+import {
+  connectionOf,
+  defaultWaits,
+  isWanted,
+  planTunnels,
+  readWaits,
+  type Plan,
+  type PlannedForward,
+} from '../../src/core/plan.js';
 import {
   createSession,
   nothingWanted,
@@ -10,6 +18,7 @@ import {
   renameTunnel,
   restartConnection,
   restartTunnels,
+  retryConnection,
   retryingOf,
   retryTunnels,
   startTunnels,
@@ -217,6 +226,25 @@ describe('planTunnels', () => {
     );
   });
 
+  it('says what connects on demand, what waits for what, and what comes back from its first dial on', () => {
+    const waits = { parkSeconds: 5, idleSeconds: 60 };
+    const list = wantTunnels(wantTunnels(nothingWanted, [{ ...db, onDemand: true }, site]), [proxy], true);
+    const plan = planTunnels(retryConnection(list, 'web02'), undefined, waits);
+    assert.deepEqual(plan.waits, waits);
+    assert.deepEqual(
+      plan.connections.map(({ id, retry, isPersistent, forwards }) => [
+        id,
+        retry,
+        isPersistent,
+        forwards.map(({ onDemand }) => onDemand),
+      ]),
+      [
+        ['bob@web01', undefined, undefined, [true, undefined]],
+        ['web02', 1, true, [undefined]],
+      ],
+    );
+  });
+
   it('is the same for the same list, and after a name was given', () => {
     assert.deepEqual(planTunnels(all, 'x'), planTunnels(structuredClone(all), 'x'));
     assert.deepEqual(planTunnels(renameTunnel(all, dbId, 'Database'), 'x'), planTunnels(all, 'x'));
@@ -230,6 +258,22 @@ describe('planTunnels', () => {
       assert.deepEqual(runs(restartConnection(restartConnection(wanted, host), host)), [2]);
       assert.deepEqual(runs(restartConnection(wanted, 'another')), [0]);
     }
+  });
+});
+
+describe('readWaits', () => {
+  it('takes whole numbers within their bounds, and the defaults for anything else', () => {
+    assert.deepEqual(readWaits(0, 1), { parkSeconds: 0, idleSeconds: 60 });
+    assert.deepEqual(readWaits(600, 1440), { parkSeconds: 600, idleSeconds: 86_400 });
+    for (const [park, idle] of [
+      [-1, 0],
+      [601, 1441],
+      [1.5, 1.5],
+      ['5', '5'],
+      [NaN, Infinity],
+      [undefined, null],
+    ])
+      assert.deepEqual(readWaits(park, idle), defaultWaits);
   });
 });
 
