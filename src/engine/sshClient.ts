@@ -173,7 +173,11 @@ function firstLine(text: string): string {
 /** What is read of ssh2's client and not in its types. */
 interface Internals {
   _remoteVer?: string;
-  _chanMgr: { add(opened: object): number };
+  _chanMgr: {
+    add(opened: object): number;
+    /** A channel's number may be any of the server's: the last one throws. */
+    get(id: number): object | undefined;
+  };
   /** Of global requests, in the order of their answers. */
   _callbacks: ((hasFailed: boolean | Error, data?: Buffer | null) => void)[];
   _protocol: AuthProtocol & {
@@ -187,10 +191,17 @@ interface Internals {
     _onWrite(data: Buffer): void;
     session(id: number, window: number, packetSize: number): void;
     exec(id: number, command: string, wantReply: boolean): void;
-    _handlers: {
-      GLOBAL_REQUEST: (protocol: unknown, name: string, wantReply: boolean, data: unknown) => void;
-    };
+    _handlers: ServerMessages;
   };
+}
+
+/** What a server may send at any time, and costs memory. */
+interface ServerMessages {
+  CHANNEL_DATA: (protocol: unknown, id: number, data: Buffer) => void;
+  CHANNEL_EXTENDED_DATA: (protocol: unknown, id: number, data: Buffer, type: number) => void;
+  GLOBAL_REQUEST: (protocol: unknown, name: string, wantReply: boolean, data: unknown) => void;
+  CHANNEL_OPEN: (protocol: unknown, info: unknown) => void;
+  CHANNEL_REQUEST: (protocol: unknown, id: number, type: string, wantReply: boolean, data: unknown) => void;
 }
 
 /** What is used of ssh2's protocol for an authentication of our own. */
@@ -312,11 +323,13 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     socket.on('end', () => end({ reason: 'closed' }));
     socket.on('close', () => end({ reason: 'closed' }));
     socket.once('data', (data: Buffer) => (heard = data.toString('latin1', 0, 200)));
-    socket.on('drain', () => {
+    const resumeAll = () => {
+      if (socket.writableNeedDrain) return;
       const resumed = [...waiting];
       waiting.clear();
       for (const resume of resumed) resume();
-    });
+    };
+    socket.on('drain', resumeAll);
 
     client.on('error', (error: SshError) => {
       const said = printable(error.message);
@@ -331,6 +344,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     });
     client.on('handshake', ({ cs, sc }) => {
       rekeying.keyed([cs.cipher, sc.cipher]);
+      resumeAll();
       if (phase !== 'handshake') return;
       phase = 'authentication';
       options.hostKeyProven?.();
@@ -338,6 +352,9 @@ export function openSession(options: SshOptions): Promise<SshSession> {
 
     /** By what was asked for: address and port, or path. */
     const acceptors = new Map<string, (incoming: IncomingChannel) => void>();
+    /** Channels of the server that are open, or not answered yet. */
+    let incoming = 0;
+    let isFull = false;
     /** Requests to listen that have no answer yet. */
     const requested = new Set<string>();
     /** What the server said since it answered the last request to listen. */
@@ -386,13 +403,28 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     const offer = (key: string, origin: IncomingChannel['origin'], accept: () => Channel, reject: () => void) => {
       const onChannel = acceptors.get(key);
       if (!onChannel) return reject();
+      if (incoming === mostIncoming) {
+        if (!isFull) options.log(`The server opens more than ${mostIncoming} channels at once: the others are refused`);
+        isFull = true;
+        return reject();
+      }
+      incoming++;
+      let isOver = false;
+      const over = () => {
+        if (!isOver) incoming--;
+        isOver = true;
+      };
       onChannel({
         ...(origin && { origin }),
         accept: () => {
           if (phase !== 'ready') return undefined;
-          return guarded(accept());
+          const channel = guarded(accept());
+          if (channel) channel.once('close', over);
+          else over();
+          return channel;
         },
         reject: () => {
+          over();
           if (phase === 'ready') reject();
         },
       });
@@ -484,7 +516,9 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       },
       life: keepalive,
       hold(resume) {
-        if (!socket.writableNeedDrain) return false;
+        // While keys are exchanged ssh2 keeps what it is given, all of it: until a server that never ends that is found dead.
+        const kept = internals._protocol._queue?.length ?? 0;
+        if (!socket.writableNeedDrain && kept < mostKept) return false;
         waiting.add(resume);
         return true;
       },
@@ -557,7 +591,36 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       }
       if (wantReply) internals._protocol.requestFailure();
     };
+    limitServer(internals, socket, (detail) => end({ reason: 'reset', detail }));
   });
+}
+
+/**
+ * Has the connection ended with a server that sends more than the window which it was given (RFC 4254 section 5.2), of which
+ * ssh2 would keep all or drop some, or that asks on and on and does not take the answers.
+ */
+function limitServer({ _chanMgr, _protocol }: Internals, socket: Duplex, end: (detail: string) => void): void {
+  const handlers = _protocol._handlers;
+  const { CHANNEL_DATA, CHANNEL_EXTENDED_DATA, CHANNEL_OPEN, CHANNEL_REQUEST, GLOBAL_REQUEST } = handlers;
+  const isWithin = (id: number, { length }: Buffer) => {
+    const { incoming } = (_chanMgr.get(id) ?? {}) as Partial<ChannelInternals>;
+    return incoming === undefined || length <= incoming.window;
+  };
+  let untaken = 0;
+  const isPatient = () => {
+    untaken = socket.writableNeedDrain ? untaken + 1 : 0;
+    return untaken <= mostUntaken;
+  };
+  const tooMuch = () => end('the server sent more data than it was allowed to');
+  const tooOften = () => end('the server asked on and did not take the answers');
+  Object.assign(handlers, {
+    CHANNEL_DATA: (protocol, id, data) => (isWithin(id, data) ? CHANNEL_DATA(protocol, id, data) : tooMuch()),
+    CHANNEL_EXTENDED_DATA: (protocol, id, data, type) =>
+      isWithin(id, data) ? CHANNEL_EXTENDED_DATA(protocol, id, data, type) : tooMuch(),
+    CHANNEL_OPEN: (protocol, info) => (isPatient() ? CHANNEL_OPEN(protocol, info) : tooOften()),
+    CHANNEL_REQUEST: (...given) => (isPatient() ? CHANNEL_REQUEST(...given) : tooOften()),
+    GLOBAL_REQUEST: (...given) => (isPatient() ? GLOBAL_REQUEST(...given) : tooOften()),
+  } satisfies ServerMessages);
 }
 
 interface AuthTurn {
@@ -668,6 +731,15 @@ function sendPayload(protocol: AuthProtocol, payload: Buffer): void {
 /** How long a server may take to stop listening before it is given up, in milliseconds. */
 const cancelMs = 2_000;
 
+/** Channels of a server that may be open at once: each has a connection of this machine, and a window of memory. */
+const mostIncoming = 10_000;
+
+/** Messages that are kept while keys are exchanged before clients have to wait. */
+const mostKept = 100;
+
+/** What a server may ask while it takes no answer. */
+const mostUntaken = 10_000;
+
 /** What the server says between two answers: one that never stops must not fill the memory. */
 const mostNotes = 20;
 
@@ -748,6 +820,7 @@ const packetBytes = 32 * 1024;
 
 /** What is read of ssh2's channel and not in its types. */
 interface ChannelInternals {
+  incoming: { window: number };
   outgoing: { id: number };
   /** Called with the answers to requests, in their order. */
   _callbacks: ((isRefused: unknown) => void)[];
