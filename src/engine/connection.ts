@@ -62,7 +62,7 @@ type State =
       isAttended: boolean;
       /** ms of performance.now() */
       began: number;
-      /** Some host of the way has answered. */
+      /** Some host of the way has answered, with its key. */
       isAnswered: boolean;
     }
   | { kind: 'up'; session: SshSession }
@@ -313,7 +313,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       return reply;
     };
     const watch = (_host: string, phase: DialPhase) => {
-      if (phase !== 'resolve' && phase !== 'connect') own.isAnswered = true;
+      if (!['resolve', 'connect', 'handshake'].includes(phase)) own.isAnswered = true;
     };
     const way = { ask, memory, log, serverSaid, isUnattended, watch, hops: context.hops };
     const reaching = dialHost(planned.host, dial, way);
