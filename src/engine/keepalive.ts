@@ -38,8 +38,8 @@ const lateMs = 300;
 /** The last question is given so much longer, in ms: where interval and count are 1, it would otherwise have half a second. */
 const graceMs = 250;
 
-/** Questions without an answer; one is as good as many, and some servers answer none. */
-const mostOpen = 4;
+/** Questions without an answer, or as many as the count: more are of no use, and some servers answer none. */
+const fewOpen = 4;
 
 /**
  * Watches a server from its start on. Its questions, `count` of them, lie evenly within the time that it may be silent, so that
@@ -70,7 +70,7 @@ export function createKeepalive(options: KeepaliveOptions): Keepalive {
     if (!isOn) return;
     askedAt = performance.now();
     options.onAsk?.();
-    if (open.length >= mostOpen || options.isFull()) return;
+    if (open.length >= Math.max(count, fewOpen) || options.isFull()) return;
     open.push(askedAt);
     options.send(() => (roundTripMs = performance.now() - open.shift()!));
   };
@@ -138,13 +138,12 @@ export function createKeepalive(options: KeepaliveOptions): Keepalive {
  * came too late, 0 when that is little. Returns what undoes it.
  */
 function at(due: number, act: (late: number) => void): () => void {
-  const start = performance.now();
   let turn: NodeJS.Immediate | undefined;
   const timer = setTimeout(() => {
-    const late = performance.now() - Math.max(due, start);
+    const late = performance.now() - due;
     // Timers come before the network in a turn of the event loop, immediates behind it.
     turn = setImmediate(() => act(late > lateMs ? late : 0));
-  }, due - start);
+  }, due - performance.now());
   return () => {
     clearTimeout(timer);
     clearImmediate(turn);
