@@ -1,0 +1,580 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import type { ElsewhereState, EngineEvent } from '../../src/core/engine.js';
+import type { PlannedConnection, PlannedForward } from '../../src/core/plan.js';
+import { emptySnapshot, reduce, type ForwardSeen } from '../../src/core/snapshot.js';
+import { socketFolder } from '../../src/engine/leaseRoom.js';
+import { heldBeyond, heldResources, planned, type EngineProbe } from '../support/engineProbe.js';
+import { eventually } from '../support/eventually.js';
+import { freePort, killAll, startSshd, type Sshd } from '../support/sshd.js';
+import { connectTo, echo, exchange, readToEnd, startTarget, type Target } from '../support/targets.js';
+import { forkWindow, openWindow, type DistantWindow } from '../support/tunnelWindow.js';
+
+describe('windows that want the same tunnel', function () {
+  let sshd: Sshd;
+  let config: string;
+  let service: Target;
+  let folder: string;
+  let heldBefore: string[];
+  let windows: EngineProbe[];
+  /** In other processes; those of them that live on are used again. */
+  const distant: DistantWindow[] = [];
+  const distantFolder = mkdtempSync(join(tmpdir(), 'windows-'));
+
+  before(async () => {
+    heldBefore = heldResources();
+    [sshd, service] = await Promise.all([startSshd(), startTarget(echo)]);
+    config = sshd.configPath('web01');
+    distant.push(...(await Promise.all([1, 2, 3].map(() => forkWindow(distantFolder)))));
+  });
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'windows-'));
+    windows = [];
+  });
+  afterEach(async () => {
+    await Promise.all(windows.map((window) => window.close()));
+    // No socket is left over.
+    assert.deepEqual(readdirSync(folder), []);
+    rmSync(folder, { recursive: true });
+  });
+  after(async () => {
+    await Promise.all(distant.map((window) => window.close()));
+    assert.deepEqual(readdirSync(distantFolder), []);
+    rmSync(distantFolder, { recursive: true });
+    await service.close();
+    await sshd.stop();
+    await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
+  });
+
+  const open = () => {
+    const window = openWindow(folder);
+    windows.push(window);
+    return window;
+  };
+  const web01 = (ports: readonly number[], more: Partial<PlannedConnection> = {}) =>
+    planned(
+      'web01',
+      ports.map((port) => `-L ${port}:127.0.0.1:${service.port}`),
+      { configFile: config, ...more },
+    );
+  const want = (window: EngineProbe, ...connections: PlannedConnection[]) => window.engine.apply({ connections });
+  const change = (connection: PlannedConnection, next: Partial<PlannedForward>): PlannedConnection => ({
+    ...connection,
+    forwards: connection.forwards.map((forward) => ({ ...forward, ...next })),
+  });
+  const isOpen = async (port: number) => (await exchange(port, Buffer.from('hi'))).received.toString() === 'hi';
+  /** What a window sees of its only forward. */
+  const seen = (window: EngineProbe): ForwardSeen | undefined =>
+    Object.values(window.events.reduce<typeof emptySnapshot>(reduce, emptySnapshot).forwards)[0];
+  const isElsewhere = (window: EngineProbe, kind: ElsewhereState['kind'] = 'ready') =>
+    eventually(() => {
+      const forward = seen(window);
+      assert.ok(forward?.kind === 'elsewhere', JSON.stringify(window.events.slice(-5)));
+      assert.equal(forward.state.kind, kind);
+    });
+  const listens = (window: EngineProbe) =>
+    eventually(() => assert.equal(seen(window)?.kind, 'listening', JSON.stringify(window.events.slice(-5))));
+  /** For how long nobody answered at the port while the work was done, in ms. */
+  const gapDuring = async (port: number, work: () => Promise<void>): Promise<number> => {
+    let isDone = false;
+    let lastAnswer = performance.now();
+    let longest = 0;
+    const polling = (async () => {
+      for (let after = 0; after < 10;) {
+        if (await isOpen(port)) {
+          longest = Math.max(longest, performance.now() - lastAnswer);
+          lastAnswer = performance.now();
+          if (isDone) after++;
+        }
+        await sleep(5);
+      }
+    })();
+    await work();
+    isDone = true;
+    await polling;
+    return longest;
+  };
+  /** Wants nothing, and is used again. */
+  const rest = async (window: EngineProbe) => {
+    want(window);
+    await eventually(() => {
+      const { connections, forwards } = window.events.reduce<typeof emptySnapshot>(reduce, emptySnapshot);
+      assert.deepEqual([connections, forwards], [{}, {}]);
+    });
+  };
+
+  it('have it once: the others see where it listens', async () => {
+    const [first, second] = [open(), open()];
+    const port = await freePort();
+    want(first, web01([port]));
+    const { bound } = await first.next('listening');
+    want(second, web01([port]));
+    await isElsewhere(second);
+    const { state } = (await second.next('runningElsewhere')) as EngineEvent & { state: { kind: 'ready' } };
+    assert.deepEqual(state, { kind: 'ready', bound, unbound: [], asked: 'machine', access: 'machine' });
+    assert.deepEqual([...new Set(second.kinds())], ['runningElsewhere']);
+    assert.deepEqual(await second.engine.clients(`-L ${port}:127.0.0.1:${service.port}`), []);
+  });
+
+  it('take over when the one that has it closes, without a gap', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    want(first, web01([port]));
+    await first.next('listening');
+    want(second, web01([port]));
+    await isElsewhere(second);
+    const gap = await gapDuring(port, async () => {
+      await first.close();
+      await second.next('listening');
+    });
+    assert.ok(gap < 2000, `nobody answered for ${gap} ms`);
+    const kinds = second.kinds().filter((kind) => !['runningElsewhere', 'channelOpened'].includes(kind));
+    assert.deepEqual(kinds, ['forwardClosed', 'connecting', 'connected', 'listening']);
+  });
+
+  it('take over when the one that has it is killed', async () => {
+    const port = await freePort();
+    const [first, second] = distant as [DistantWindow, DistantWindow];
+    want(first, web01([port]));
+    await listens(first);
+    want(second, web01([port]));
+    await isElsewhere(second);
+    const gap = await gapDuring(port, async () => {
+      first.process.kill('SIGKILL');
+      await listens(second);
+    });
+    assert.ok(gap < 2000, `nobody answered for ${gap} ms`);
+    await rest(second);
+    distant[0] = await forkWindow(distantFolder);
+  });
+
+  it('have one winner when two start at the same instant', async () => {
+    const port = await freePort();
+    const [first, second] = distant as [DistantWindow, DistantWindow];
+    for (let round = 0; round < 20; round++) {
+      want(first, web01([port], { run: round }));
+      want(second, web01([port], { run: round }));
+      await eventually(() => {
+        const kinds = [first, second].map((window) => seen(window)?.kind);
+        assert.deepEqual(kinds.sort(), ['elsewhere', 'listening']);
+      });
+      await Promise.all([rest(first), rest(second)]);
+      for (const { events } of [first, second]) {
+        assert.ok(!events.some(({ kind }) => kind === 'listenFailed'));
+        events.length = 0;
+      }
+    }
+  });
+
+  it('have one winner of three each time that the one that has it stops', async () => {
+    const port = await freePort();
+    const three = [open(), open(), open()];
+    for (const window of three) want(window, web01([port]));
+    const listening = () => three.filter((window) => seen(window)?.kind === 'listening');
+    for (const left of [3, 2, 1]) {
+      const [has] = await eventually(() => {
+        const kinds = three.map((window) => seen(window)?.kind);
+        assert.deepEqual(kinds.filter((kind) => kind === 'listening').length, 1);
+        assert.deepEqual(kinds.filter((kind) => kind === 'elsewhere').length, left - 1);
+        return listening();
+      });
+      assert.ok(await isOpen(port));
+      want(has!);
+      await eventually(() => assert.equal(seen(has!), undefined));
+    }
+    assert.ok(!three.some((window) => window.kinds().includes('listenFailed')));
+    assert.equal(await isOpen(port), false);
+  });
+
+  it('go on in one when another one stops', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    want(first, web01([port]));
+    await first.next('listening');
+    want(second, web01([port]));
+    await isElsewhere(second);
+    const before = first.kinds();
+    want(second);
+    assert.equal(seen(second), undefined);
+    await second.close();
+    assert.ok(await isOpen(port));
+    assert.deepEqual(first.kinds(), before);
+  });
+
+  it('share some forwards of a host, and each run their own', async () => {
+    const [first, second] = [open(), open()];
+    const [shared, own] = [await freePort(), await freePort()];
+    want(first, web01([shared]));
+    await first.next('listening');
+    want(second, web01([shared, own]));
+    const { bound } = await second.next('listening');
+    assert.equal(bound[0]?.kind === 'tcp' && bound[0].port, own);
+    assert.ok(await isOpen(own));
+    await first.close();
+    await second.next('listening');
+    assert.equal(second.kinds().filter((kind) => kind === 'connected').length, 1);
+  });
+
+  it('tell how it stands while its connection is down', async () => {
+    const other = await startSshd();
+    const [first, second, port] = [open(), open(), await freePort()];
+    try {
+      const connection = planned('web02', [`-L ${port}:127.0.0.1:${service.port}`], {
+        configFile: other.configPath('web02'),
+      });
+      want(first, connection);
+      await first.next('listening');
+      want(second, connection);
+      await isElsewhere(second);
+      const sessions = other.sessions();
+      await other.stopListening();
+      killAll(sessions);
+      await isElsewhere(second, 'retrying');
+      const forward = seen(second);
+      assert.ok(forward?.kind === 'elsewhere' && forward.state.kind === 'retrying');
+      assert.ok(['connectionLost', 'connectFailed'].includes(forward.state.failure.kind));
+      await other.start();
+      await isElsewhere(second);
+    } finally {
+      await Promise.all([first.close(), second.close()]);
+      await other.stop();
+    }
+  });
+
+  it('let a drained one go as soon as its port is free, while its clients finish', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    want(first, web01([port]));
+    await first.next('listening');
+    want(second, web01([port]));
+    await isElsewhere(second);
+    const client = await connectTo({ host: '127.0.0.1', port });
+    client.write('a');
+    want(first, change(web01([port]), { wish: 'drain' }));
+    await second.next('listening');
+    assert.ok(!first.kinds().includes('drained'));
+    client.end('b');
+    assert.equal((await readToEnd(client)).received.toString(), 'ab');
+    await first.next('drained');
+    assert.ok(await isOpen(port));
+  });
+
+  it('drain at once where it runs elsewhere', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    want(first, web01([port]));
+    await first.next('listening');
+    want(second, web01([port]));
+    await isElsewhere(second);
+    want(second, change(web01([port]), { wish: 'drain', run: 1 }));
+    assert.equal((await second.next('drained')).run, 1);
+    assert.equal(seen(second), undefined);
+    assert.ok(!second.kinds().includes('connecting'));
+  });
+
+  it('each take a port of their own where the next free one is wanted', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    want(first, web01([port]));
+    await first.next('listening');
+    want(second, change(web01([port]), { wish: 'nextFree' }));
+    const { bound } = await second.next('listening');
+    assert.ok(bound[0]?.kind === 'tcp' && bound[0].port > port);
+  });
+
+  it('don’t take over what has failed, and give it to the one where it is started again', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    const blocker = await startTarget(echo, { host: '127.0.0.1', port });
+    const six = await startTarget(echo, { host: '::1', port });
+    want(first, web01([port]));
+    want(second, web01([port]));
+    const failures = await Promise.all([first.next('listenFailed'), second.next('listenFailed')]);
+    assert.deepEqual(failures[0], failures[1]);
+    assert.equal(failures[0].failure.kind, 'portInUse');
+    const [had, heard] = first.kinds().includes('connected') ? [first, second] : [second, first];
+    assert.ok(!heard.kinds().includes('connecting'));
+    await Promise.all([blocker.close(), six.close()]);
+    want(heard, change(web01([port]), { run: 1 }));
+    assert.equal((await heard.next('listening')).run, 1);
+    await isElsewhere(had);
+    assert.ok(await isOpen(port));
+    // It is wanted in both, still.
+    await heard.close();
+    await listens(had);
+  });
+
+  it('start again what failed over the connection that it had, with what was typed for it', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    const { host, ...rest } = web01([port]);
+    const bad = { ...rest, host: { ...host, options: [['Port', '1']] as const } };
+    want(first, bad);
+    const { failure } = await first.next('connectionFailed');
+    want(first, { ...bad, run: 1 });
+    assert.deepEqual((await first.next('connectionFailed')).failure, failure);
+    assert.deepEqual(first.kinds(), ['connecting', 'connectionFailed', 'connecting', 'connectionFailed']);
+    // Nobody has it: it is tried here.
+    want(second, bad);
+    await second.next('connectionFailed');
+  });
+
+  it('ask nobody again what was called off in one of them', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    const unknown = web01([port]);
+    const asking = { ...unknown, host: { ...unknown.host, options: [['UserKnownHostsFile', '/dev/null']] as const } };
+    want(first, asking);
+    const { ask } = await first.next('asked');
+    want(second, asking);
+    await isElsewhere(second, 'connecting');
+    first.engine.answer(ask.id, { kind: 'cancel' });
+    assert.equal((await first.next('connectionFailed')).failure.kind, 'cancelled');
+    assert.equal((await second.next('listenFailed')).failure.kind, 'cancelled');
+    assert.ok(!second.kinds().includes('connecting'));
+  });
+
+  it('wait for a port that the system has not given back yet', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    want(first, web01([port]));
+    await first.next('listening');
+    want(second, web01([port]));
+    await isElsewhere(second);
+    const blockers: Promise<Target>[] = [];
+    first.engine.onEvent(({ kind }) => {
+      if (kind !== 'forwardClosed') return;
+      for (const host of ['127.0.0.1', '::1']) blockers.push(startTarget(echo, { host, port }));
+    });
+    want(first);
+    await second.next('connected');
+    await sleep(600);
+    assert.ok(!second.kinds().includes('listening'));
+    for (const blocker of await Promise.all(blockers)) await blocker.close();
+    await second.next('listening');
+    assert.ok(!second.kinds().includes('listenFailed'));
+  });
+
+  it('take over a Unix socket that one has left behind that was killed', async () => {
+    const path = join(sshd.folder, 'forward.sock');
+    const connection = planned('web01', [`-L ${path}:127.0.0.1:${service.port}`], { configFile: config });
+    const [first, second] = distant as [DistantWindow, DistantWindow];
+    want(first, connection);
+    await listens(first);
+    want(second, connection);
+    await isElsewhere(second);
+    first.process.kill('SIGKILL');
+    await listens(second);
+    assert.equal((await exchange({ path }, Buffer.from('hi'))).received.toString(), 'hi');
+    assert.ok(!second.events.some(({ kind }) => kind === 'listenFailed'));
+    await rest(second);
+    distant[0] = await forkWindow(distantFolder);
+  });
+
+  it('know of one that is frozen, and go on when it goes on', async () => {
+    const port = await freePort();
+    const [first, second] = distant as [DistantWindow, DistantWindow];
+    want(first, web01([port]));
+    await listens(first);
+    first.process.kill('SIGSTOP');
+    want(second, web01([port]));
+    await isElsewhere(second, 'connecting');
+    first.process.kill('SIGCONT');
+    await isElsewhere(second);
+    // One that waits and is frozen keeps nobody.
+    second.process.kill('SIGSTOP');
+    const begun = performance.now();
+    await rest(first);
+    assert.ok(performance.now() - begun < 2000);
+    second.process.kill('SIGCONT');
+    await listens(second);
+    await rest(second);
+  });
+
+  it('have it once, or nobody where nobody wants it, whatever they do', async () => {
+    const port = await freePort();
+    const three = [open(), open(), open()];
+    /** The run that each wants. */
+    const wishes: (number | undefined)[] = [undefined, undefined, undefined];
+    let run = 0;
+    const step = fc.record({ window: fc.nat(2), wanted: fc.boolean(), isHurried: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 8 }), async (steps) => {
+        for (const { window, wanted, isHurried } of steps) {
+          wishes[window] = wanted ? ++run : undefined;
+          want(three[window]!, ...(wanted ? [change(web01([port]), { run })] : []));
+          if (isHurried) continue;
+          await eventually(() => {
+            const states = three.map(seen);
+            assert.deepEqual(
+              states.map((state) => state?.run),
+              wishes,
+            );
+            const listening = states.filter((state) => state?.kind === 'listening').length;
+            assert.equal(listening, wishes.some((wish) => wish !== undefined) ? 1 : 0);
+            for (const state of states)
+              if (state?.kind !== 'listening') assert.ok(!state || state.kind === 'elsewhere', state?.kind);
+          });
+          assert.equal(
+            await isOpen(port),
+            wishes.some((wish) => wish !== undefined),
+          );
+        }
+      }),
+      { numRuns: 6 },
+    );
+    assert.ok(!three.some((window) => window.kinds().includes('listenFailed')));
+  });
+
+  describe('in a folder', () => {
+    const refused: [string, RegExp, (folder: string) => void][] = [
+      ['that others may enter', /mode is 755/, (folder) => (mkdirSync(folder), chmodSync(folder, 0o755))],
+      ['that others may list', /mode is 740/, (folder) => (mkdirSync(folder), chmodSync(folder, 0o740))],
+      ['that a link stands for', /is no folder/, (folder) => symlinkSync(distantFolder, folder)],
+      ['that is a file', /EEXIST|ENOTDIR/, (folder) => writeFileSync(folder, '')],
+      ...(process.getuid?.() === 0
+        ? ([
+            [
+              'of another user',
+              /belongs to another user/,
+              (folder) => (mkdirSync(folder, { mode: 0o700 }), chownSync(folder, 1, 1)),
+            ],
+          ] as [string, RegExp, (folder: string) => void][])
+        : []),
+    ];
+    for (const [name, reason, make] of refused)
+      it(`${name} are not shared, and say so once`, async () => {
+        const at = join(folder, 'shared');
+        make(at);
+        const [first, second] = [openWindow(at), openWindow(at)];
+        const port = await freePort();
+        want(first, web01([port]));
+        await first.next('listening');
+        want(second, web01([port]));
+        assert.equal((await second.next('listenFailed')).failure.kind, 'portInUse');
+        want(second, web01([await freePort()]));
+        await second.next('listening');
+        const warnings = second.events.filter((event) => event.kind === 'logged' && event.level === 'warning');
+        assert.equal(warnings.length, 1);
+        assert.match((warnings[0] as { text: string }).text, reason);
+        await Promise.all([first.close(), second.close()]);
+        rmSync(at, { recursive: true });
+      });
+
+    it('with a long path meet all the same', async () => {
+      const parent = join(folder, 'x'.repeat(200));
+      const at = join(parent, 'shared');
+      const [first, second, port] = [openWindow(at), openWindow(at), await freePort()];
+      want(first, web01([port]));
+      await first.next('listening');
+      want(second, web01([port]));
+      await isElsewhere(second);
+      await Promise.all([first.close(), second.close()]);
+      const standIn = socketFolder(at, { uid: process.getuid!(), temporary: tmpdir(), longest: 107 });
+      assert.deepEqual(readdirSync(standIn), []);
+      rmSync(standIn, { recursive: true });
+    });
+
+    it('that is removed while they wait make it again', async () => {
+      const at = join(folder, 'shared');
+      const [first, second, port] = [openWindow(at), openWindow(at), await freePort()];
+      want(first, web01([port]));
+      await first.next('listening');
+      want(second, web01([port]));
+      await isElsewhere(second);
+      rmSync(at, { recursive: true });
+      await first.close();
+      await second.next('listening');
+      await second.close();
+      rmSync(at, { recursive: true });
+    });
+  });
+
+  it('are not disturbed by one that talks to the one that has it', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    want(first, web01([port]));
+    await first.next('listening');
+    want(second, web01([port]));
+    await isElsewhere(second);
+    const [name] = readdirSync(folder);
+    for (const garbage of [Buffer.from('\n\n{}\n'), Buffer.alloc(1 << 20, 0xff), Buffer.from('{"kind":"failed"}\n')]) {
+      const socket = connect({ path: join(folder, name!) });
+      socket.write(garbage);
+      await readToEnd(socket);
+    }
+    const events = second.events.length;
+    assert.ok(await isOpen(port));
+    assert.equal(second.events.length, events);
+  });
+
+  const garbage: readonly [string, Buffer][] = [
+    ['no JSON', Buffer.from('hello\n\n{"kind":\n')],
+    ['JSON of another kind', Buffer.from('null\n[]\n{"kind":"dancing"}\n{"kind":"ready","bound":[{"kind":"tcp"}]}\n')],
+    ['a failure that can’t be put in words', Buffer.from('{"kind":"failed","failure":{"kind":"constructor"}}\n')],
+    ['a line without end', Buffer.alloc(3 << 20, 'x')],
+    ['bytes that are no text', Buffer.concat([Buffer.alloc(4096, 0xff), Buffer.from('\n')])],
+  ];
+  for (const [name, said] of garbage)
+    it(`wait for one that says ${name}, and take over when it ends`, async () => {
+      const [first, port] = [open(), await freePort()];
+      want(first, web01([port]));
+      await first.next('listening');
+      const [own] = readdirSync(folder);
+      await first.close();
+      // A name that goes first.
+      const path = join(folder, `${own!.split('.')[0]}.0000000000`);
+      const fake = await startTarget((socket) => void socket.write(said), { path });
+      const second = open();
+      want(second, web01([port]));
+      await isElsewhere(second, 'connecting');
+      assert.ok(!second.kinds().includes('connecting'));
+      await fake.close();
+      await second.next('listening');
+      assert.ok(!second.kinds().includes('listenFailed'));
+    });
+
+  it('clean up after those that were killed, whatever they had', async () => {
+    const one = await forkWindow(distantFolder);
+    const port = await freePort();
+    want(one, web01([port]));
+    await listens(one);
+    const left = readdirSync(distantFolder);
+    assert.equal(left.length, 1);
+    one.process.kill('SIGKILL');
+    await once(one.process, 'exit');
+    assert.deepEqual(readdirSync(distantFolder), left);
+    const other = openWindow(distantFolder);
+    const free = await freePort();
+    want(other, web01([free]));
+    await other.next('listening');
+    await eventually(() => assert.ok(!readdirSync(distantFolder).includes(left[0]!)));
+    await other.close();
+  });
+
+  it('end in time beside a server that answers no more, and the next one has the ports soon', async () => {
+    const other = await startSshd();
+    const [first, second] = [open(), open()];
+    const ports = await Promise.all(Array.from({ length: 10 }, freePort));
+    const connection = planned(
+      'web02',
+      ports.map((port) => `-L ${port}:127.0.0.1:${service.port}`),
+      { configFile: other.configPath('web02') },
+    );
+    want(first, connection);
+    for (const _ of ports) await first.next('listening');
+    want(second, connection);
+    for (const _ of ports) await second.next('runningElsewhere');
+    const frozen = await other.settledSessions();
+    for (const pid of frozen) process.kill(pid, 'SIGSTOP');
+    try {
+      const begun = performance.now();
+      const closed = first.close().then(() => performance.now() - begun);
+      for (const _ of ports) await second.next('listening');
+      const taken = performance.now() - begun;
+      assert.ok((await closed) < 2500, `it took ${await closed} ms to close`);
+      assert.ok(taken < 2000, `it took ${taken} ms to take over`);
+      assert.equal(second.kinds().filter((kind) => kind === 'connecting').length, 1);
+    } finally {
+      for (const pid of frozen) process.kill(pid, 'SIGCONT');
+      await Promise.all([first.close(), second.close()]);
+      await other.stop();
+    }
+  });
+});
