@@ -49,11 +49,7 @@ interface Trouble {
 
 type State =
   /** It is dialled when a client comes, but not before `until`, in ms of performance.now(). */
-  | {
-      kind: 'idle';
-      last?: Trouble & { until: number };
-      /** Ends the look into ssh_config. */ resolving?: AbortController;
-    }
+  | { kind: 'idle'; last?: Trouble; until: number; /** Ends the look into ssh_config. */ resolving?: AbortController }
   | {
       kind: 'dialling';
       dial: Dial;
@@ -67,7 +63,7 @@ type State =
     }
   | { kind: 'up'; session: SshSession }
   /** It is dialled again when the timer says so. */
-  | ({ kind: 'waiting'; timer: NodeJS.Timeout } & Trouble)
+  | { kind: 'waiting'; last: Trouble; until: number; timer: NodeJS.Timeout }
   | { kind: 'failed' }
   | { kind: 'closed' };
 
@@ -85,7 +81,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const localClosings = new Set<Promise<void>>();
   let planned = first;
   let portsFree = free;
-  let state: State = { kind: 'idle' };
+  let state: State = { kind: 'idle', until: 0 };
   let config: HostConfig | undefined;
   /** Dials under way, also those that were called off: what they have opened on the way still has to close. */
   const dials = new Set<ReturnType<typeof dialHost>>();
@@ -113,7 +109,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     longestMs: () => context.waits().parkSeconds * 1000,
     onFull: () => log(`${mostParked} clients wait for it already: others are reset`, 'warning'),
     onDeserted() {
-      if (state.kind === 'waiting' && isOnDemand(planned)) rest(state);
+      if (state.kind === 'waiting' && isOnDemand(planned)) rest(state.last);
     },
   });
 
@@ -157,7 +153,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       if (state.kind === 'up') return Promise.resolve(state.session);
       if (isOver()) return Promise.resolve(undefined);
       const waiting = parking.wait(client);
-      if (state.kind === 'idle' && !client.gone.aborted) wake(state.last);
+      if (!client.gone.aborted) hasten();
       return waiting;
     },
     countClients: idling.count,
@@ -198,7 +194,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
 
   /** The session is gone, or is to go: those who had something of it are reset. Whoever hears of it may change the plan. */
   const detach = (): { isOurs(): boolean } => {
-    const detached: State = { kind: 'idle' };
+    const detached: State = { kind: 'idle', until: 0 };
     become(detached);
     for (const forward of [...forwards.values(), ...draining]) forward.detach();
     return { isOurs: () => state === detached };
@@ -214,30 +210,25 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   };
 
   /** Dials again later, as long as somebody wants that. */
-  const goOn = (trouble: Trouble, isAwaited = parking.size > 0) => {
-    const delay = backoff(trouble.attempt, Math.random());
-    if (isOnDemand(planned) && !isAwaited) rest(trouble, delay);
-    else wait(trouble, delay);
+  const goOn = (last: Trouble, isAwaited = parking.size > 0) => {
+    const delay = backoff(last.attempt, Math.random(), isAwaited ? eagerMs : undefined);
+    if (isOnDemand(planned) && !isAwaited) rest(last, Math.min(delay, eagerMs));
+    else wait(last, delay);
   };
-  const wait = ({ failure, attempt }: Trouble, delay: number) => {
+  const wait = (last: Trouble, delay: number) => {
     const again = () => {
-      if (isOnDemand(planned) && parking.size === 0) rest({ failure, attempt });
-      else dialNow(attempt + 1, mayAskForClients());
+      if (isOnDemand(planned) && parking.size === 0) rest(last);
+      else dialNow(last.attempt + 1, mayAskForClients());
     };
-    become({ kind: 'waiting', failure, attempt, timer: setTimeout(again, delay) });
-    emit({ kind: 'connectionLost', connection: id, failure, attempt, retryAt: Date.now() + Math.round(delay) });
+    become({ kind: 'waiting', last, until: performance.now() + delay, timer: setTimeout(again, delay) });
+    emit({ kind: 'connectionLost', connection: id, ...last, retryAt: Date.now() + Math.round(delay) });
   };
 
   /** Waits for a client. What was in the way lately may still be: it is not dialled again before the delay is over. */
   const rest = (last?: Trouble, delay = 0) => {
-    const { failure, attempt } = last ?? {};
-    const until = performance.now() + delay;
-    const idle: State = {
-      kind: 'idle',
-      ...(failure && attempt !== undefined && { last: { failure, attempt, until } }),
-    };
+    const idle: State = { kind: 'idle', ...(last && { last }), until: performance.now() + delay };
     become(idle);
-    emit({ kind: 'connectionIdle', connection: id, ...(failure && { failure }) });
+    emit({ kind: 'connectionIdle', connection: id, ...(last && { failure: last.failure }) });
     if (state === idle) void prepare(idle).catch((error: unknown) => giveUp(failureOf(error)));
   };
   /** Listens, by what ssh_config says of the host. */
@@ -253,11 +244,14 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     }
     if (state === idle) await startForwards();
   };
-  /** A client has come. */
-  const wake = (last: (Trouble & { until: number }) | undefined) => {
-    const left = last ? last.until - performance.now() : 0;
-    if (last && left > 0) wait(last, left);
-    else dialNow(1, mayAskForClients());
+  /** A client has come, who does not wait for long. */
+  const hasten = () => {
+    if (state.kind !== 'idle' && state.kind !== 'waiting') return;
+    const { kind, last, until } = state;
+    const left = until - performance.now();
+    if (kind === 'waiting' && left > eagerMs) wait(last, eagerMs);
+    else if (kind === 'idle' && last && left > 0) wait(last, left);
+    else if (kind === 'idle') dialNow(1, mayAskForClients());
   };
   /** A program that connects again and again must not put question after question. */
   const mayAskForClients = () => isOnDemand(planned) && !hasAsked;
@@ -286,9 +280,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   /** What a person wants is attempt 1, and may ask; later ones run in the background and don't. */
   const dialNow = (attempt: number, isAttended: boolean) => {
     const dial: Dial = { abort: new AbortController(), cancelled: false };
-    const own: State = {
-      ...{ kind: 'dialling', dial, attempt, isAttended, began: performance.now(), isAnswered: false },
-    };
+    const own: State = { kind: 'dialling', dial, attempt, isAttended, began: performance.now(), isAnswered: false };
     become(own);
     emit({ kind: 'connecting', connection: id, attempt });
     if (state !== own) return;
@@ -404,7 +396,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       drainIdle(next.forwards.filter((wanted) => !toldDrained.some((old) => isSameRun(old, wanted))));
       if (isRestarted) {
         const old = current();
-        become({ kind: 'idle' });
+        become({ kind: 'idle', until: 0 });
         // Its server's ports are asked for again only when it is closed.
         if (old) whileClosing(old.close());
         config = undefined;
@@ -414,7 +406,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         dialNow(1, true);
       } else if (state.kind === 'failed' && asksForMore) begin();
       else if (state.kind === 'idle' && !isOnDemand(next)) begin();
-      else if (state.kind === 'waiting' && isOnDemand(next) && parking.size === 0) rest(state);
+      else if (state.kind === 'waiting' && isOnDemand(next) && parking.size === 0) rest(state.last);
       else if (state.kind === 'waiting' && !isOnDemand(next) && asksForMore) begin();
       watchIdling();
       for (const wanted of next.forwards) void startForward(wanted);
@@ -451,6 +443,9 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     },
   };
 }
+
+/** The longest wait between two dials while a client waits, in milliseconds, and that of its first one. */
+const eagerMs = 2_000;
 
 /** Whether it is dialled when a client comes, and not before: nothing of it has to be there all the time. */
 function isOnDemand({ forwards }: PlannedConnection): boolean {

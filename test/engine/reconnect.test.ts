@@ -72,11 +72,11 @@ describe('a connection that is lost', () => {
     await engine.next('connectionLost');
   };
   /** After so many attempts the next one is some seconds away. */
-  const waitsLong = async () => {
+  const waitsLong = async (least = 3) => {
     await cutOff();
     for (;;) {
       const { attempt, retryAt } = await engine.next('connectionLost');
-      if (attempt >= 3) return retryAt;
+      if (attempt >= least) return retryAt;
     }
   };
   const attempts = () => engine.events.flatMap((event) => (event.kind === 'connecting' ? [event.attempt] : []));
@@ -93,6 +93,16 @@ describe('a connection that is lost', () => {
     const took = performance.now() - began;
     assert.ok(took < 2000, `${took.toFixed(0)} ms`);
     assert.equal(engine.kinds().filter((kind) => kind === 'listening').length, 1);
+  });
+
+  it('is dialled sooner when a client comes, who would not wait as long', async () => {
+    await isUp();
+    let retryAt = await waitsLong(4);
+    while (retryAt - Date.now() < 2500) ({ retryAt } = await engine.next('connectionLost'));
+    const waiting = exchange(port, Buffer.from('soon'));
+    assert.ok((await engine.next('connectionLost')).retryAt - Date.now() <= 2000);
+    await proxy.accept();
+    assert.equal((await waiting).received.toString(), 'soon');
   });
 
   for (const change of ['woke', 'network'] as const)
