@@ -100,11 +100,11 @@ describe('a connection on demand', () => {
   });
 
   it('hangs up when nobody has used it for a while, listens on, and is dialled again', async () => {
-    await listens({ idleSeconds: 1 });
+    await listens({ idleSeconds: 0.4 });
     await answers();
     const began = performance.now();
     assert.equal((await engine.next('connectionIdle')).failure, undefined);
-    assert.ok(performance.now() - began > 700);
+    assert.ok(performance.now() - began > 250);
     await eventually(() => assert.deepEqual(sshd.sessions(), []));
     await answers('again');
     assert.deepEqual([count('listening'), count('connected'), count('connectionLost')], [1, 2, 0]);
@@ -112,10 +112,10 @@ describe('a connection on demand', () => {
   });
 
   it('stays up as long as there is a client, though he says nothing', async () => {
-    await listens({ idleSeconds: 1 });
+    await listens({ idleSeconds: 0.4 });
     const quiet = await connectTo({ host: '127.0.0.1', port });
     await engine.next('connected');
-    await sleep(2200);
+    await sleep(1000);
     assert.equal(seen()?.kind, 'ready');
     quiet.end('still here');
     assert.equal((await readToEnd(quiet)).received.toString(), 'still here');
@@ -130,7 +130,7 @@ describe('a connection on demand', () => {
     try {
       configFile = config(`IdentityFile ${key}`);
       answer = () => ({ kind: 'secret', secret: 'secret words' });
-      await listens({ idleSeconds: 1 });
+      await listens({ idleSeconds: 0.4 });
       assert.equal(count('asked'), 0);
       await answers();
       await engine.next('connectionIdle');
@@ -168,14 +168,14 @@ describe('a connection on demand', () => {
   });
 
   it('is idle again, with what went wrong, when nobody waits any more', async () => {
-    await listens({ parkSeconds: 1 });
+    await listens({ parkSeconds: 0.6 });
     await proxy.refuse();
     assert.equal((await exchange(port, Buffer.from('in vain'))).end, 'ECONNRESET');
     const { failure } = await engine.next('connectionIdle');
     assert.equal(failure?.kind, 'connectFailed');
     assert.deepEqual(seen(), { kind: 'idle', failure });
     const dials = count('connecting');
-    await sleep(1200);
+    await sleep(800);
     assert.equal(count('connecting'), dials);
     await proxy.accept();
     await answers();
@@ -222,15 +222,15 @@ describe('a connection on demand', () => {
   });
 
   it('is dialled at once for a forward that can’t wait, and hangs up some time after that has gone', async () => {
-    await listens({ idleSeconds: 1 });
+    await listens({ idleSeconds: 0.4 });
     const other = await freePort();
     const here = planned('web01', [`-L ${other}:${target()}`], { configFile });
-    apply({ ...here, forwards: [...web01().forwards, ...here.forwards] }, { idleSeconds: 1 });
+    apply({ ...here, forwards: [...web01().forwards, ...here.forwards] }, { idleSeconds: 0.4 });
     await engine.next('connected');
     await answers('there', other);
-    await sleep(1500);
+    await sleep(800);
     assert.equal(seen()?.kind, 'ready');
-    apply(web01(), { idleSeconds: 1 });
+    apply(web01(), { idleSeconds: 0.4 });
     await engine.next('connectionIdle');
     await answers();
     assert.equal(engine.events.filter((event) => event.kind === 'listening' && event.forward === spec).length, 1);
