@@ -54,6 +54,10 @@ export interface HandMadeSession {
   read(): Promise<Buffer>;
   /** Several at once go in one piece. */
   send(...payloads: readonly Buffer[]): void;
+  /** The same; resolves when there is room for more, and rejects when the client is gone. */
+  sendInTurn(...payloads: readonly Buffer[]): Promise<void>;
+  /** No packet, but these bytes. */
+  sendRaw(bytes: Buffer): void;
 }
 
 export interface HandMadeServer {
@@ -233,7 +237,18 @@ async function talk(
   socket.write(Buffer.concat([...last, ...(lies.afterNewKeys ?? []).map(packet)]));
   while ((await read())[0] !== newKeys);
   keys.inbound = { key: derived('C', 16), iv: Buffer.from(derived('A', 12)) };
-  await serve({ sessionId: exchangeHash, read, send: (...payloads) => void send(...payloads) });
+  const ended = new AbortController();
+  socket.once('close', () => ended.abort());
+  await serve({
+    sessionId: exchangeHash,
+    read,
+    send: (...payloads) => void send(...payloads),
+    async sendInTurn(...payloads) {
+      ended.signal.throwIfAborted();
+      if (!send(...payloads)) await once(socket, 'drain', { signal: ended.signal });
+    },
+    sendRaw: (bytes) => void socket.write(bytes),
+  });
 }
 
 async function exchange(
