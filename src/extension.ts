@@ -1,5 +1,5 @@
 // Builds the parts and puts them together; nothing is decided here.
-import { homedir } from 'node:os';
+import { homedir, hostname, release, userInfo } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Engine } from './core/engine.js';
@@ -13,6 +13,7 @@ import { registerCommands } from './ui/commands.js';
 import { editConfigs } from './ui/configEditor.js';
 import { createConfigList } from './ui/configList.js';
 import { settings } from './ui/contributions.js';
+import { createDiagnostics } from './ui/diagnostics.js';
 import { createExplanations } from './ui/explain.js';
 import { createLog } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
@@ -72,6 +73,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   const tree = createTree(presentation, session, clientLists, configList);
   const stopping = createStopping(session, clients, turns);
   const explanations = createExplanations(engine, messages, aboutText(context));
+  const diagnostics = createDiagnostics(session, engine, configFile, presetSettings, log, messages, machine(context));
   context.subscriptions.push(
     log,
     secrets,
@@ -83,6 +85,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
     tree,
     stopping,
     explanations,
+    diagnostics,
     createStatusBar(presentation),
     answerAsks(session, secrets, networkConsents, turns, messages, log),
     registerCommands({
@@ -92,6 +95,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
       configFile,
       configList,
       explanations,
+      diagnostics,
       presentation,
       tree,
       stopping,
@@ -120,6 +124,28 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
         kept: () => context.workspaceState.get(tunnelsKey),
       }
     : undefined;
+}
+
+function machine({ extension }: vscode.ExtensionContext): Parameters<typeof createDiagnostics>[6] {
+  const { version } = extension.packageJSON as { version: string };
+  const side = extension.extensionKind === vscode.ExtensionKind.UI ? 'window' : 'remote machine';
+  return {
+    versions: [
+      ['SSH Tunnels', `${version}, at the side of the ${side}`],
+      ['Node', process.versions.node],
+      ['System', `${process.platform} ${release()} ${process.arch}`],
+    ],
+    names: { hosts: new Set([hostname()]), users: new Set(userName()) },
+  };
+}
+
+/** A system may know no name of its user. */
+function userName(): string[] {
+  try {
+    return [userInfo().username];
+  } catch {
+    return [];
+  }
 }
 
 function aboutText({ extension }: vscode.ExtensionContext): string {

@@ -28,6 +28,7 @@ import { askLine, readLine } from './commandLineBox.js';
 import { chooseConfigForwards } from './configForwards.js';
 import type { ConfigList } from './configList.js';
 import { commands, settings, type CommandId } from './contributions.js';
+import type { DiagnosticsCopier } from './diagnostics.js';
 import type { Explanations } from './explain.js';
 import { askDestination, askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
 import type { Log } from './log.js';
@@ -50,6 +51,7 @@ export interface CommandParts {
   configFile: () => string | undefined;
   configList: ConfigList;
   explanations: Pick<Explanations, 'show'>;
+  diagnostics: Pick<DiagnosticsCopier, 'copy'>;
   presentation: Presentation;
   tree: Tree;
   stopping: Stopping;
@@ -73,6 +75,7 @@ export function registerCommands({
   configFile,
   configList,
   explanations,
+  diagnostics,
   presentation,
   tree,
   stopping,
@@ -295,6 +298,8 @@ export function registerCommands({
     },
 
     [commands.showLog]: () => log.show(),
+
+    [commands.copyDiagnostics]: () => diagnostics.copy(),
 
     async [commands.savePreset](given?: unknown, selected?: unknown) {
       const tunnels = await picker.tunnels('Save as Preset', given, selected);

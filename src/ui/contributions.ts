@@ -21,6 +21,7 @@ export const commands = {
   openInBrowser: 'sshTunnels.openInBrowser',
   disconnectClient: 'sshTunnels.disconnectClient',
   showLog: 'sshTunnels.showLog',
+  copyDiagnostics: 'sshTunnels.copyDiagnostics',
   savePreset: 'sshTunnels.savePreset',
   startPreset: 'sshTunnels.startPreset',
   stopPreset: 'sshTunnels.stopPreset',

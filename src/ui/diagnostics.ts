@@ -10,6 +10,7 @@ import type { Messages } from './messages.js';
 import type { PresetSettings } from './presets.js';
 
 export interface DiagnosticsCopier extends vscode.Disposable {
+  /** Resolves when they are on the clipboard. */
   copy(): Promise<void>;
 }
 
@@ -42,6 +43,15 @@ export function createDiagnostics(
       provideTextDocumentContent: () => text,
     }),
   );
+  const offer = async (): Promise<void> => {
+    const open = 'Open';
+    const said = 'Diagnostics are on the clipboard. Names of hosts and users are replaced in them.';
+    if ((await messages.show('information', said, open)) !== open) return;
+    const document = await vscode.workspace.openTextDocument(address);
+    await vscode.window.showTextDocument(await vscode.languages.setTextDocumentLanguage(document, 'markdown'), {
+      preview: false,
+    });
+  };
   return {
     async copy() {
       const hosts = await engine.hosts(configFile());
@@ -56,13 +66,7 @@ export function createDiagnostics(
       });
       changed.fire(address);
       await vscode.env.clipboard.writeText(text);
-      const open = 'Open';
-      const said = 'Diagnostics are on the clipboard. Names of hosts and users are replaced in them.';
-      if ((await messages.show('information', said, open)) !== open) return;
-      const document = await vscode.workspace.openTextDocument(address);
-      await vscode.window.showTextDocument(await vscode.languages.setTextDocumentLanguage(document, 'markdown'), {
-        preview: false,
-      });
+      void offer();
     },
     dispose: () => void parts.dispose(),
   };

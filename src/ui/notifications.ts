@@ -68,7 +68,7 @@ export function createNotifications(session: Session, messages: Messages): Notif
       case 'answer':
         return run('Answer…', commands.start, rows[0], rows);
       case 'report':
-        return run('Copy Diagnostics', copyDiagnostics);
+        return run('Copy Diagnostics', commands.copyDiagnostics);
       case 'stop':
         return {
           label: 'Stop',
@@ -125,8 +125,6 @@ export function createNotifications(session: Session, messages: Messages): Notif
     dispose: stop,
   };
 }
-
-const copyDiagnostics = 'sshTunnels.copyDiagnostics';
 
 function severityOf(notice: Notice): 'error' | 'warning' | 'information' {
   switch (notice.kind) {
