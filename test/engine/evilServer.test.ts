@@ -368,6 +368,7 @@ describe('an evil server', function () {
       }
       assert.fail('the client can write 100 MiB');
     });
+    assert.ok(!engine.kinds().includes('connectionLost'));
     assert.ok(grown < 60 * 2 ** 20, megabytes(grown));
     await answers(neighbourPort);
     client.destroy();
