@@ -8,6 +8,8 @@ import { failureText } from '../core/wording.js';
 import { dialHost, lostFailure, type Dial, type DialPhase, type JumpHosts } from './dial.js';
 import type { AskUser, Question } from './hostKeyCheck.js';
 import { openForward, type Forward, type ForwardContext } from './forward.js';
+import { createForcing } from './forcing.js';
+import { createIdling } from './idling.js';
 import { orCancelled } from './openSocket.js';
 import { createParking } from './parking.js';
 import type { SshSession } from './sshClient.js';
@@ -461,68 +463,6 @@ function isByHand(state: State): boolean {
 
 /** How long a server may take to prove that it is still there, in seconds. */
 const probeSeconds = 10;
-
-/** Calls back when there has been no client for so long, while it is watched. */
-function createIdling(longestMs: () => number, hangUp: () => void) {
-  let clients = 0;
-  /** When the last one left, in ms of performance.now(). */
-  let since = 0;
-  let timer: NodeJS.Timeout | undefined;
-  const arm = () => {
-    const left = clients > 0 ? longestMs() : since + longestMs() - performance.now();
-    timer = setTimeout(check, Math.max(left, 0));
-  };
-  const check = () => {
-    if (clients === 0 && performance.now() - since >= longestMs()) hangUp();
-    else arm();
-  };
-  return {
-    count(change: 1 | -1) {
-      clients += change;
-      since = performance.now();
-    },
-    /** It is new, and has had none. */
-    begin: () => (since = performance.now()),
-    watch(isWatched: boolean) {
-      clearTimeout(timer);
-      if (isWatched) arm();
-    },
-  };
-}
-
-/** Milliseconds from one forced dial to the next at least, and at most. */
-const shortestForceMs = 1_000;
-const longestForceMs = 30_000;
-
-/**
- * Forces dials, but not one after the other where changes come again and again: the time between two grows as long as the
- * first is called off by the second. `dial` is told when the last change was, in ms of performance.now().
- */
-function createForcing(dial: (changedAt: number) => { calledOff: boolean }) {
-  let changedAt = 0;
-  let last = -Infinity;
-  let gap = shortestForceMs;
-  let timer: NodeJS.Timeout | undefined;
-  const attempt = () => {
-    clearTimeout(timer);
-    const left = last + gap - performance.now();
-    if (left > 0) {
-      timer = setTimeout(attempt, left);
-      return;
-    }
-    last = performance.now();
-    if (dial(changedAt).calledOff) gap = Math.min(gap * 2, longestForceMs);
-  };
-  return {
-    force() {
-      changedAt = performance.now();
-      attempt();
-    },
-    /** A dial has come to an end of its own. */
-    relax: () => (gap = shortestForceMs),
-    stop: () => clearTimeout(timer),
-  };
-}
 
 function isSameRun(a: PlannedForward, b: PlannedForward): boolean {
   return a.id === b.id && a.run === b.run;

@@ -1,4 +1,5 @@
 // Clients that wait for a session: in the order in which they came, so long and so many at most.
+import { longestTimerMs } from './idling.js';
 import type { SshSession } from './sshClient.js';
 
 /** One that has exchanged no byte with its target. */
@@ -49,7 +50,7 @@ export function createParking({ most, longestMs, onFull, onDeserted }: ParkingRu
     if (at >= timerAt) return;
     clearTimeout(timer);
     timerAt = at;
-    timer = setTimeout(expire, Math.max(at - performance.now(), 0));
+    timer = setTimeout(expire, Math.min(Math.max(at - performance.now(), 0), longestTimerMs));
   };
   const expire = () => {
     // A timer may come a little early.
