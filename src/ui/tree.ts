@@ -1,5 +1,13 @@
 import * as vscode from 'vscode';
-import type { ConfigForwardRow, ForwardRow, Presented, PresetRow, Row, Status } from '../core/present.js';
+import type {
+  ConfigForwardRow,
+  ConnectionRow,
+  ForwardRow,
+  Presented,
+  PresetRow,
+  Row,
+  Status,
+} from '../core/present.js';
 import type { Session } from '../core/session.js';
 import type { BelowForward, ClientChange, ClientLists } from './clientLists.js';
 import type { ConfigList } from './configList.js';
@@ -9,6 +17,9 @@ import type { Presentation } from './presentation.js';
 import { rowFlags, type RowFlag } from './rowFlags.js';
 
 type TreeRow = Row | BelowForward;
+
+/** How long a tooltip is left to be read in a row that counts down. */
+const readingMs = 8000;
 
 export interface Tree extends vscode.Disposable {
   readonly selection: readonly TreeRow[];
@@ -27,6 +38,8 @@ export function createTree(
   const shown = new Map<string, { given: TreeRow; now: TreeRow }>();
   /** Rows that stand otherwise than at first: forwards that were opened, other rows that were closed. */
   const toggled = new Set<string>();
+  /** Rows whose tooltip was asked for while they count down, and until when it may be read, in ms since 1970. */
+  const read = new Map<string, number>();
   let drawn: Presented = { rows: [], ready: 0 };
   let endProgress: (() => void) | undefined;
 
@@ -46,7 +59,17 @@ export function createTree(
     getParent: (row) => allRows(presentation.presented.rows).find((parent) => childrenOf(parent).some(isRow(row))),
     getTreeItem(row) {
       const now = nowOf(row);
-      return treeItem(now, flagsOf(now));
+      const item = treeItem(now, flagsOf(now));
+      if (countsDown(now)) item.tooltip = undefined;
+      return item;
+    },
+    // Called when a row's tooltip is to be shown.
+    resolveTreeItem(item, row) {
+      const now = nowOf(row);
+      if (!countsDown(now)) return item;
+      read.set(rowId(row), Date.now() + readingMs);
+      item.tooltip = paragraphs(now.tooltip);
+      return item;
     },
   };
   const view = vscode.window.createTreeView(views.tunnels, {
@@ -81,7 +104,8 @@ export function createTree(
     if (!isSame(before.rows, after.rows)) return redraw();
     const changedOf = (old: Row, now: Row): Row[] => {
       const [below, children] = [childrenOf(old), childrenOf(now)];
-      if (!isSame(below, children) || ownText(old) !== ownText(now)) return [now];
+      const textOf = isRead(now) ? calmText : ownText;
+      if (!isSame(below, children) || textOf(old) !== textOf(now)) return [now];
       return children.flatMap((child, at) => changedOf(below[at]!, child));
     };
     for (const row of allRows(after.rows)) {
@@ -92,6 +116,8 @@ export function createTree(
     const given = changedRows.flatMap((row) => shown.get(rowId(row))?.given ?? []);
     if (given.length > 0) changed.fire(given);
   };
+  /** To draw a row closes its tooltip, and those of the rows below it. */
+  const isRead = (row: Row) => allRows([row]).some((one) => (read.get(rowId(one)) ?? 0) > Date.now());
   const redrawBelow = (change: ClientChange) => {
     const ids = change.kind === 'rows' ? [rowId({ kind: 'forward', id: change.forward })] : change.rows.map(rowId);
     if (change.kind === 'words')
@@ -106,6 +132,7 @@ export function createTree(
     for (const row of forwardsOf(presented)) if (!row.hasClients) toggled.delete(rowId(row));
     const ids = allRows(presented.rows).map((row) => rowId(row));
     for (const id of toggled) if (!ids.includes(id)) toggled.delete(id);
+    for (const id of read.keys()) if (!ids.includes(id)) read.delete(id);
     look();
     redrawChanged(drawn, presented);
     drawn = presented;
@@ -215,6 +242,15 @@ function allRows(rows: readonly Row[]): Row[] {
 /** What a row itself says. */
 function ownText(row: Row): string {
   return JSON.stringify({ ...row, forwards: undefined, rows: undefined });
+}
+
+/** The same without what counts down. */
+function calmText(row: Row): string {
+  return ownText(countsDown(row) ? { ...row, description: row.spoken } : row);
+}
+
+function countsDown(row: TreeRow): row is (ConnectionRow | ForwardRow | ConfigForwardRow) & { spoken: string } {
+  return 'spoken' in row && row.spoken !== undefined;
 }
 
 /** The same row, also when it was made by another `present`. */

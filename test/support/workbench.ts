@@ -219,6 +219,11 @@ export async function openWorkbench(
       return hoverText(page, statusItem(idPrefix), whileShown);
     },
 
+    /** Whether some tooltip is on the screen. */
+    async showsHover(): Promise<boolean> {
+      return (await hoversOf(page).count()) > 0;
+    },
+
     async pressStatusItem(idPrefix: string): Promise<void> {
       await statusItem(idPrefix).click();
     },
@@ -456,8 +461,9 @@ function viewOf(page: Page, name: string) {
     async toggle(label: string): Promise<void> {
       await row(label).locator('.monaco-tl-twistie').click();
     },
-    tooltip(label: string): Promise<string> {
-      return hoverText(page, row(label).locator('.label-name'));
+    /** `whileShown` is for a picture of it. */
+    tooltip(label: string, whileShown?: () => Promise<unknown>): Promise<string> {
+      return hoverText(page, row(label).locator('.label-name'), whileShown);
     },
     async inlineActions(label: string): Promise<string[]> {
       await row(label).hover();
@@ -509,9 +515,13 @@ async function isUp(page: Page): Promise<void> {
   await page.locator('.monaco-workbench .part.statusbar .statusbar-item').first().waitFor({ timeout: 60_000 });
 }
 
+function hoversOf(page: Page): Locator {
+  return page.locator('.workbench-hover, .monaco-hover:not(.hidden)').filter({ visible: true });
+}
+
 /** Moves the mouse away before, since another hover may still be there, and after, since a hover lies over what is below its row. */
 async function hoverText(page: Page, target: Locator, whileShown?: () => Promise<unknown>): Promise<string> {
-  const hovers = page.locator('.workbench-hover, .monaco-hover:not(.hidden)').filter({ visible: true });
+  const hovers = hoversOf(page);
   let step = 0;
   const leave = () =>
     eventually(async () => {

@@ -1,0 +1,179 @@
+// The lid closes, the server goes down and comes back: what the rows say of it, in a real VS Code in a browser.
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { eventually } from '../support/eventually.js';
+import { inBothThemes, startExtensionWindows, type ExtensionWindows } from '../support/extensionWindows.js';
+import { freePort, keygen, killAll, startSshd, type Sshd } from '../support/sshd.js';
+import { exchange, fetchPage } from '../support/targets.js';
+import type { View, Workbench } from '../support/workbench.js';
+
+const page = 'the page behind web01';
+
+describe('tunnels that stay up, in a window', () => {
+  let windows: ExtensionWindows;
+  let sshd: Sshd;
+  let web: Server;
+  let window: Workbench;
+  let tunnels: View;
+  let port: number;
+  let lazyPort: number;
+
+  before(async () => {
+    windows = await startExtensionWindows();
+    sshd = await startSshd();
+    web = createServer((_request, response) => response.end(page));
+    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
+    const { port: webPort } = web.address() as AddressInfo;
+    [port, lazyPort] = [await freePort(), await freePort()];
+    const forward = (at: number) => [`-L 127.0.0.1:${at}:localhost:${webPort}`];
+    window = await windows.open('staying', {
+      colorTheme: 'Default Dark Modern',
+      settings: {
+        'sshTunnels.sshConfigFile': sshd.configPath('web01'),
+        'sshTunnels.presets': [
+          { name: 'Shop page', host: 'web01', forwards: forward(port) },
+          { name: 'Wiki', host: 'web01', forwards: forward(lazyPort), connect: 'onDemand' },
+        ],
+      },
+    });
+    tunnels = await window.view('SSH Tunnels', 'Tunnels');
+    await window.widenSideBar(420);
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
+  });
+  after(async () => {
+    await windows.close();
+    web.close();
+    await sshd.stop();
+  });
+
+  /** What the rows of the connection and of its first tunnel say. */
+  const states = async () => {
+    const [connection, forward] = await tunnels.rows();
+    return [connection, forward].map((row) => (row?.description ?? '').split(' · ')[0]!);
+  };
+  const shows = (...expected: [connection: string, forward: string]) =>
+    eventually(async () => assert.deepEqual(await states(), expected));
+  const goDown = async () => {
+    const sessions = sshd.sessions();
+    await sshd.stopListening();
+    killAll(sessions);
+  };
+  /** Waits until the rows count down from at least so many seconds, and gives how many. */
+  const countsDown = (least: number) =>
+    eventually(async () => {
+      const [connection, forward] = await states();
+      const [, seconds] = /^retrying in (\d+) s \(attempt \d+\)$/.exec(forward!) ?? [];
+      assert.ok(Number(seconds) >= least, forward);
+      assert.equal(connection, forward);
+      return Number(seconds);
+    });
+
+  it('listens for a preset on demand without a connection, and connects with the first request', async () => {
+    await tunnels.pressInline('Wiki', 'Start Preset');
+    await window.toast('listens, and connects when a client comes.');
+    await shows('not connected, waits for a client', 'listening, not connected');
+    assert.deepEqual(sshd.sessions(), []);
+    const [connection, forward] = await tunnels.rows();
+    assert.deepEqual([connection!.icon, forward!.icon], ['pass', 'pass']);
+    assert.match(
+      await tunnels.tooltip('Wiki'),
+      /It connects when a client comes, and hangs up after 10 min without one\./,
+    );
+    await inBothThemes(window, 'on-demand');
+    assert.equal(await fetchPage(lazyPort), page);
+    await shows('ready', 'ready');
+    await window.dismissToasts();
+    await tunnels.press('Wiki', 'Delete');
+    await shows('stopped', 'stopped');
+    await window.page.keyboard.press('Delete');
+  });
+
+  it('comes back by itself, and answers a request that came meanwhile', async () => {
+    await tunnels.pressInline('Shop page', 'Start Preset');
+    await shows('ready', 'ready');
+    await window.dismissToasts();
+    await goDown();
+    await eventually(async () => assert.match((await states())[1]!, /^retrying /));
+    const answer = fetchPage(port);
+    await tunnels.toggle('Shop page');
+    await eventually(async () =>
+      assert.match((await tunnels.rows())[2]!.description, /^waits for the connection · \d s$/),
+    );
+    await window.screenshot('waiting-client-dark');
+    await sshd.start();
+    await shows('ready', 'ready');
+    assert.equal(await answer, page);
+    await tunnels.toggle('Shop page');
+    assert.deepEqual(await window.toasts(), []);
+  });
+
+  it('counts down to the next try, says why and what becomes of clients, and tries at once when told', async () => {
+    await goDown();
+    const seconds = await countsDown(3);
+    assert.deepEqual(
+      (await tunnels.rows()).slice(0, 2).map(({ icon }) => icon),
+      ['history', 'history'],
+    );
+    assert.match((await tunnels.rows())[1]!.accessibleLabel, /^Tunnel Shop page, retrying \(attempt \d+\)/);
+    await eventually(async () => assert.match((await states())[1]!, new RegExp(`^retrying in ${seconds - 1} s`)));
+    const item = await window.statusItem('ssh-tunnels.ssh-tunnels');
+    assert.deepEqual([item?.icons, item?.background, item?.accessibleLabel], [['history'], 'none', 'SSH tunnels: 0 ready, 1 retrying']); // prettier-ignore
+    assert.deepEqual(await tunnels.inlineActions('Shop page'), ['Retry Now', 'Give Up']);
+    const tooltip = await eventually(async () => {
+      let stays = false;
+      const text = await tunnels.tooltip('Shop page', async () => {
+        await window.screenshot('retrying-tooltip');
+        // Longer than it takes to count down.
+        await window.page.waitForTimeout(1200);
+        stays = await window.showsHover();
+      });
+      assert.ok(stays);
+      return text;
+    }, 30_000);
+    assert.match(tooltip, /refused the connection\. Check that an SSH server runs there/);
+    assert.match(tooltip, /It connects again by itself; Retry Now does it at once\./);
+    assert.match(tooltip, /Clients that connect now wait up to 20 s\./);
+    await inBothThemes(window, 'retrying');
+    const answer = fetchPage(port);
+    await sshd.start();
+    await tunnels.pressInline('Shop page', 'Retry Now');
+    await shows('ready', 'ready');
+    assert.equal(await answer, page);
+    await window.toast('is ready.');
+    await window.dismissToasts();
+  });
+
+  it('gives up when told, and starts again', async () => {
+    const offered = async () => (await window.offeredCommands('SSH Tunnels: Give Up')).includes('SSH Tunnels: Give Up');
+    assert.equal(await offered(), false);
+    await goDown();
+    await eventually(async () => assert.match((await states())[1]!, /^retrying /));
+    assert.equal(await offered(), true);
+    await tunnels.pressMenu('Shop page', 'Give Up');
+    await shows('stopped', 'stopped');
+    await inBothThemes(window, 'given-up');
+    await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
+    await sshd.start();
+    await tunnels.pressInline('Shop page', 'Start');
+    await shows('ready', 'ready');
+    await window.dismissToasts();
+  });
+
+  it('fails for good, once and with words, where trying again mends nothing', async () => {
+    await goDown();
+    await eventually(async () => assert.match((await states())[1]!, /^retrying /));
+    for (const path of [sshd.hostKeyPath, `${sshd.hostKeyPath}.pub`]) rmSync(path);
+    keygen(sshd.hostKeyPath);
+    await sshd.start();
+    await shows('failed', 'failed');
+    const toast = await window.toast(`The host key of [127.0.0.1]:${sshd.port} has changed`);
+    assert.deepEqual([toast.severity, toast.buttons], ['error', ['Show Log', 'Edit', 'Retry']]);
+    assert.equal((await window.toasts()).length, 1);
+    assert.equal((await window.statusItem('ssh-tunnels.ssh-tunnels'))?.background, 'error');
+    await inBothThemes(window, 'failed-for-good');
+  });
+});
