@@ -1,6 +1,7 @@
 // One dial: resolve the host's options, and for each hop on the way and itself: connect, check its key, authenticate.
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { LogLevel } from '../core/engine.js';
 import { FailureError, failureOf, type Failure } from '../core/failure.js';
 import type { HostRequest } from '../core/plan.js';
 import type { HostConfig } from '../core/sshConfig.js';
@@ -44,7 +45,7 @@ export type DialWatch = (host: string, phase: DialPhase) => void;
 export interface DialContext {
   ask: AskUser;
   memory: Memory;
-  log(text: string): void;
+  log(text: string, level?: LogLevel): void;
   /** What a server tells who logs in, without a question; printable. `host` is its alias. */
   serverSaid?(about: 'banner' | 'login', text: string, host: string): void;
   /** Nobody is there: `ask` only notes what would be asked, and waits are shorter. */

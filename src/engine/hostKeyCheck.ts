@@ -1,7 +1,7 @@
 // Whether a server is who it says: known_hosts first, then a person, then nobody.
 import { randomBytes } from 'node:crypto';
 import { BlockList, isIPv6 } from 'node:net';
-import type { Ask, HostKeyHint, Reply } from '../core/engine.js';
+import type { Ask, HostKeyHint, LogLevel, Reply } from '../core/engine.js';
 import { FailureError, errorCode, type Failure } from '../core/failure.js';
 import { isCertificate, parseHostCertificate, type CertificateProblem } from '../core/hostCertificate.js';
 import { revocationOf } from '../core/keyRevocationList.js';
@@ -58,7 +58,7 @@ export async function createHostKeyCheck(
   config: HostConfig,
   ask: AskUser,
   accepted: Pick<Set<string>, 'has' | 'add'>,
-  log: (text: string) => void,
+  log: (text: string, level?: LogLevel) => void,
   signal: AbortSignal,
 ): Promise<HostKeyCheck> {
   const name = knownHostsName(config);
@@ -200,7 +200,10 @@ export async function createHostKeyCheck(
         });
       } catch (error) {
         // As in ssh: the connection was allowed, the file is for the next time.
-        log(`${file} could not be written (${errorCode(error)}): the key of ${hosts.join(' and ')} is not remembered.`);
+        log(
+          `${file} could not be written (${errorCode(error)}): the key of ${hosts.join(' and ')} is not remembered, and is asked about again next time.`,
+          'warning',
+        );
       }
     },
 
@@ -237,7 +240,10 @@ export async function createHostKeyCheck(
             });
           }
       } catch (error) {
-        log(`${file} could not be written (${errorCode(error)}): the new keys of ${name} are not remembered.`);
+        log(
+          `${file} could not be written (${errorCode(error)}): the new keys of ${name} are not remembered.`,
+          'warning',
+        );
         return;
       }
       for (const blob of added) log(`New key of ${name} in ${file}: ${blobType(blob)} ${fingerprint(blob)}`);
