@@ -141,6 +141,7 @@ const overridable = new Set([
   'connecttimeout',
   'serveraliveinterval',
   'serveralivecountmax',
+  'rekeylimit',
   'exitonforwardfailure',
   'gatewayports',
   'streamlocalbindmask',
