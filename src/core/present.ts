@@ -85,6 +85,8 @@ export interface PresetRow {
   status: Status;
   /** It has stopped in part: it can be stopped, too. */
   isPartly?: true;
+  /** All its tunnels wait for a client. */
+  isIdle?: true;
   /** All its tunnels are in another window. */
   isElsewhere?: true;
   tooltip: readonly string[];
@@ -119,6 +121,7 @@ export interface ConfigHostRow {
   /** As a preset's. */
   status: Status;
   isPartly?: true;
+  isIdle?: true;
   isElsewhere?: true;
   tooltip: readonly string[];
   /** At least one. */
@@ -497,7 +500,7 @@ function presetRow(
   { trusted, waits }: Pick<Shown, 'trusted' | 'waits'>,
 ): PresetRow {
   const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel)) ?? notRunning);
-  const { status, isPartly, isElsewhere, text } = together(own);
+  const { status, isPartly, isIdle, isElsewhere, text } = together(own);
   const locked = preset.scope.kind !== 'user' && !trusted ? failureText({ kind: 'workspaceUntrusted' }) : undefined;
   const host = printDestination(preset.destination);
   const count = preset.forwards.length === 1 ? targetText(preset.forwards[0]!) : `${preset.forwards.length} forwards`;
@@ -512,6 +515,7 @@ function presetRow(
     ].join(' · '),
     status,
     ...(isPartly && { isPartly }),
+    ...(isIdle && { isIdle }),
     ...(isElsewhere && { isElsewhere }),
     tooltip: [
       ...(preset.description !== undefined ? [preset.description] : []),
@@ -558,7 +562,7 @@ function configHostRows(forwards: readonly ConfigForward[], moment: Moment): Con
     const own = forwards
       .filter((forward) => forward.host === host)
       .map((forward) => ({ forward, ...listedOrNot(forward, moment.session) }));
-    const { status, isPartly, isElsewhere, text } = together(own.map(({ state }) => state));
+    const { status, isPartly, isIdle, isElsewhere, text } = together(own.map(({ state }) => state));
     const count = own.length === 1 ? '1 forward' : `${own.length} forwards`;
     return {
       kind: 'configHost',
@@ -568,6 +572,7 @@ function configHostRows(forwards: readonly ConfigForward[], moment: Moment): Con
       description: status === 'stopped' ? (text[0] ?? count) : `${text[0]} · ${count}`,
       status,
       ...(isPartly && { isPartly }),
+      ...(isIdle && { isIdle }),
       ...(isElsewhere && { isElsewhere }),
       tooltip: [
         `Forwards that stand in ssh_config for ${host}`,

@@ -388,7 +388,7 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
     case 'preset': {
       if (row.kind === 'preset' && row.locked !== undefined) return new vscode.ThemeIcon('lock');
       if (row.status !== 'ready') return statusIcon(row.status);
-      return readyIcon({ isElsewhere: row.isElsewhere, isIdle: row.kind === 'connection' && row.isIdle });
+      return readyIcon(row);
     }
     case 'forward':
     case 'configForward':
@@ -398,7 +398,7 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
       if (row.isOpen) return themed('broadcast', 'list.warningForeground');
       return readyIcon({ isElsewhere: flags.includes('elsewhere'), isIdle: flags.includes('idle') });
     case 'client':
-      return new vscode.ThemeIcon(row.isParked ? 'watch' : 'arrow-swap');
+      return new vscode.ThemeIcon(row.isParked ? 'clock' : 'arrow-swap');
     case 'note':
       return undefined;
     case 'presets':
@@ -411,13 +411,7 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
   }
 }
 
-function readyIcon({
-  isElsewhere,
-  isIdle,
-}: {
-  isElsewhere: boolean | undefined;
-  isIdle: boolean | undefined;
-}): vscode.ThemeIcon {
+function readyIcon({ isElsewhere, isIdle }: { isElsewhere?: boolean; isIdle?: boolean }): vscode.ThemeIcon {
   if (isElsewhere) return themed('multiple-windows', 'testing.iconPassed');
   return isIdle ? themed('pass', 'testing.iconPassed') : statusIcon('ready');
 }

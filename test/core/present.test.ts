@@ -1019,11 +1019,15 @@ describe('the rows of presets', () => {
     const said = (...events: EngineEvent[]) => {
       const [row] = rows(wanted, events, [both]);
       assert.ok(row?.kind === 'preset');
-      return [row.status, row.description];
+      return [row.status, row.description, ...(row.isIdle ? ['idle'] : []), ...(row.isElsewhere ? ['elsewhere'] : [])];
     };
-    assert.deepEqual(said(idle, listening, other), ['ready', 'listening, not connected · 2 forwards via web01']);
+    assert.deepEqual(said(idle, listening, other), [
+      'ready',
+      'listening, not connected · 2 forwards via web01',
+      'idle',
+    ]);
     assert.deepEqual(said(connected, listening, other), ['ready', 'ready · 2 forwards via web01']);
-    assert.deepEqual(said(elsewhere(dbId), elsewhere(siteId)), ['ready', 'ready in another window · 2 forwards via web01']); // prettier-ignore
+    assert.deepEqual(said(elsewhere(dbId), elsewhere(siteId)), ['ready', 'ready in another window · 2 forwards via web01', 'elsewhere']); // prettier-ignore
     assert.deepEqual(said(connected, listening, elsewhere(siteId)), ['ready', 'ready · 2 forwards via web01']);
   });
 
