@@ -85,6 +85,9 @@ const ofAlgorithms = /(?:^|@)(?:openssh\.com|libssh\.org|lysator\.liu\.se|[\w.]*
 /** What stands before a colon and a number, and is no host. */
 const noHost = /^(?:\d+|localhost|SHA256|MD5|node)$/i;
 
+/** `config_web01` names a host. */
+const before = '(?<![\\p{L}\\p{N}])';
+const after = '(?![\\p{L}\\p{N}])';
 const start = '(?<![\\p{L}\\p{N}_])';
 const end = '(?![\\p{L}\\p{N}_])';
 /** Not a part of a path; the host of a URL is none. */
@@ -142,7 +145,7 @@ export function createRedaction({ hosts, users }: Names): (text: string) => stri
           {
             // With the domain behind it, which nobody may have named.
             pattern: rule(
-              `${start}(${longestFirst.join('|')})${end}(?:\\.[\\p{L}\\p{N}](?:[\\p{L}\\p{N}-]*[\\p{L}\\p{N}])?)*${end}`,
+              `${before}(${longestFirst.join('|')})${after}(?:\\.[\\p{L}\\p{N}](?:[\\p{L}\\p{N}-]*[\\p{L}\\p{N}])?)*${after}`,
             ),
             replace: ([name = '', known = '']: readonly (string | undefined)[]) =>
               isUser.has(known.toLowerCase()) ? placeholder('user', name) : host(name),

@@ -16,12 +16,16 @@ export interface WindowOptions extends Pick<VsCodeOptions, 'trust' | 'colorTheme
   workspace?: string;
 }
 
-/** One window at a time. */
+/** One server of VS Code at a time. */
 export interface ExtensionWindows {
   /** Goes when they close. */
   tmp: string;
   /** Opens the folder `shop` of a workspace with its own user settings, and ends the window before. */
   open(name: string, options: WindowOptions): Promise<Workbench>;
+  /** Another window beside it, with the folder `name`. */
+  openBeside(name: string): Promise<Workbench>;
+  /** Process ids of the extension hosts of its windows. */
+  extensionHosts(): number[];
   close(): Promise<void>;
 }
 
@@ -51,6 +55,13 @@ export async function startExtensionWindows(): Promise<ExtensionWindows> {
       });
       return openWorkbench(browser, vscode, workspace ?? folder);
     },
+    openBeside(name) {
+      assert.ok(vscode, 'a window is open');
+      const folder = join(tmp, name);
+      mkdirSync(folder, { recursive: true });
+      return openWorkbench(browser, vscode, folder);
+    },
+    extensionHosts: () => vscode?.extensionHosts() ?? [],
     async close() {
       await browser.close();
       await vscode?.stop();

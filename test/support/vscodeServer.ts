@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
 import { cp, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
@@ -36,6 +36,8 @@ export interface VsCode {
   readonly log: string;
   /** The address that opens `folder`, which may be a .code-workspace file, with an extension under development and tests to run in its extension host. */
   url(folder: string, automation?: { dev?: string; tests?: string }): string;
+  /** Process ids of its extension hosts. */
+  extensionHosts(): number[];
   /** Ends the server and its extension hosts, also one that hangs. */
   stop(): Promise<void>;
 }
@@ -129,7 +131,8 @@ export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
 
   try {
     const port = await listeningPort(server, log);
-    return { port, log, url: (folder, automation) => workbenchUrl(port, folder, automation), stop };
+    const url: VsCode['url'] = (folder, automation) => workbenchUrl(port, folder, automation);
+    return { port, log, url, extensionHosts: () => extensionHostsOf(server), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -203,6 +206,19 @@ function signalGroup(leader: ChildProcess, signal: NodeJS.Signals | 0): boolean 
   } catch {
     return false;
   }
+}
+
+/** Those among the children of the server. */
+function extensionHostsOf({ pid: server }: ChildProcess): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    try {
+      const parent = /^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))?.[1];
+      const isOne = readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('--type=extensionHost');
+      return Number(parent) === server && isOne ? [Number(name)] : [];
+    } catch {
+      return []; // none of a process, or gone meanwhile
+    }
+  });
 }
 
 /** Started from a VS Code terminal, the variables of that VS Code would make the server talk to it. */
