@@ -607,6 +607,8 @@ function limitServer({ _chanMgr, _protocol }: Internals, socket: Duplex, end: (d
     return incoming === undefined || length <= incoming.window;
   };
   let untaken = 0;
+  // A line that is full all the time gets rid of something now and then, too.
+  socket.on('drain', () => (untaken = 0));
   const isPatient = () => {
     untaken = socket.writableNeedDrain ? untaken + 1 : 0;
     return untaken <= mostUntaken;
