@@ -42,6 +42,13 @@ type Item = { kind: 'data'; bytes: Buffer; due: number } | { kind: 'end' | 'rese
 /** What is held of one way of one connection before its sender is paused. */
 const heldLimit = 4 * 1024 * 1024;
 
+/** With a shutdown under way the system refuses the reset, and Node would lose the socket without closing it. */
+function reset(socket: Socket): void {
+  const isShuttingDown = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+  if (isShuttingDown) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 export async function startFaultyProxy(target: { port: number; host?: string }): Promise<FaultyProxy> {
   const pairs = new Set<Pair>();
   const frozen = new Set<Way>();
@@ -85,7 +92,7 @@ export async function startFaultyProxy(target: { port: number; host?: string }):
         if (item.kind !== 'data') {
           queue.shift();
           if (item.kind === 'end') sink.end();
-          else sink.resetAndDestroy();
+          else reset(sink);
           continue;
         }
         if (sink.writableNeedDrain) break;
@@ -133,7 +140,7 @@ export async function startFaultyProxy(target: { port: number; host?: string }):
     const pair: Pair = {
       wake: () => ways.forEach((way) => flows[way].go()),
       swallow: (way) => flows[way].swallow(),
-      reset: () => sockets.forEach((socket) => socket.resetAndDestroy()),
+      reset: () => sockets.forEach(reset),
       fin() {
         ways.forEach((way) => flows[way].swallow());
         sockets.forEach((socket) => socket.end());
