@@ -360,6 +360,7 @@ export function createActions(run: Run, seed: Random, levers: Levers): Actions {
     levers.tell(text);
     const working1 = Promise.resolve(work(drawn)).finally(() => {
       underWay.delete(text);
+      levers.tell(`${text} is over`);
       working.delete(working1);
     });
     working.add(working1);

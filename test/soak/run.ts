@@ -171,7 +171,8 @@ export function openClient(
   const socket = connect({ ...place, allowHalfOpen: true, noDelay: true });
   socket.on('error', () => {});
   const reach = async () => {
-    await once(socket, 'connect');
+    await Promise.race([once(socket, 'connect'), once(socket, 'close')]);
+    if (socket.destroyed) throw new Error('given up');
     if (!slot.isProxy) return;
     const turns = proxyTurns(proxy, '127.0.0.1', servicePort);
     for (const turn of turns.slice(0, -1)) {

@@ -31,7 +31,7 @@ const minutes = Number(values.minutes);
 if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes}: a number above 0 is wanted`);
 const seed = values.seed ?? String(Math.floor(Math.random() * 1e9));
 
-const lanes = 20;
+const lanes = 40;
 const checkEveryMs = 25_000;
 const settleMs = 15_000;
 /** What a person may take for at once, after a server can be reached again. */
@@ -139,6 +139,13 @@ async function main(): Promise<number> {
     );
   }, 60_000);
 
+  const looking = setInterval(() => {
+    if (values.verbose)
+      console.log(
+        `${seconds()} s: ${doing}; ${traffic.active} streams; event loop late by ${(lag.percentile(99) / 1e6).toFixed()} ms (p99), ` +
+          `processor ${(process.cpuUsage().user / 1e6).toFixed(1)} s`,
+      );
+  }, 5000);
   const gaps = random.fork('gaps');
   for (let nextCheck = now() + checkEveryMs; !isOver();) {
     doing = `doing ${[...actions.underWay].join(', ')}`;
@@ -170,8 +177,9 @@ async function main(): Promise<number> {
     world.nodes.flatMap(({ name, sshd }) => sshd.sessions().map(() => `a session of ${name}`)),
   );
   const sockets = await left(() => Array<string>(world.serviceSockets()).fill('a connection of a service'));
-  await world.close();
+  await world.close((what) => (doing = what));
   clearInterval(beat);
+  clearInterval(looking);
   Date.now = realNow;
   const resources = await left(() => heldBeyond(before, held()));
   const files = existsSync(home)

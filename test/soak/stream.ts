@@ -1,5 +1,6 @@
 // The two ends of a stream, which know what the other sends: every byte is compared where it arrives.
 import { createCipheriv, createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Random } from './random.js';
 
@@ -50,7 +51,7 @@ export function drawStream(random: Random): StreamPlan {
 }
 
 /** What is sent under a name: the same bytes each time, piece by piece. */
-function keystream(name: string): (length: number) => Buffer {
+export function keystream(name: string): (length: number) => Buffer {
   const key = createHash('sha256').update(name).digest();
   const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16));
   return (length) => cipher.update(Buffer.alloc(length));
@@ -141,9 +142,10 @@ export function playEnd(socket: Socket, options: EndOptions): End {
       pause = setTimeout(() => socket.resume(), part.readsEveryMs);
     }
   });
+  const { localPort, remotePort } = socket;
   socket.on('end', () => {
     hasEnded = true;
-    outcome ??= 'end';
+    outcome ??= received < expected && wasReset(localPort, remotePort) ? 'ECONNRESET' : 'end';
     // Too early: what it has still to say has no use.
     if (received < expected) socket.destroy();
     else if (isSecond) send();
@@ -171,4 +173,16 @@ export function playEnd(socket: Socket, options: EndOptions): End {
     },
     leave: () => leave(),
   };
+}
+
+/**
+ * Whether what Node has told as the end of a TCP connection was a reset: libuv tells an end where a reset comes right behind
+ * the last bytes (uv__stream_io, POLLHUP after a read that wasn't full). The kernel keeps a connection that was ended in
+ * order: half closed, or for a minute in TIME_WAIT.
+ */
+function wasReset(localPort: number | undefined, remotePort: number | undefined): boolean {
+  if (localPort === undefined || remotePort === undefined) return false;
+  const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0');
+  const ends = new RegExp(`^ *\\d+: [0-9A-F]+:${hex(localPort)} [0-9A-F]+:${hex(remotePort)} `, 'm');
+  return !['tcp', 'tcp6'].some((name) => ends.test(readFileSync(`/proc/net/${name}`, 'latin1')));
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProxyKind } from '../support/targets.js';
 import type { Random } from './random.js';
 import { header, knockId, now, openClient, stateText, type Run } from './run.js';
-import { drawStream, playEnd, type End, type EndSeen, type StreamPlan } from './stream.js';
+import { drawStream, keystream, playEnd, type End, type EndSeen, type StreamPlan } from './stream.js';
 import type { Slot } from './world.js';
 
 export interface TrafficCounts {
@@ -83,7 +83,7 @@ export function startTraffic(getRun: () => Run, lanes: number, random: Random): 
   const serve = (socket: Socket, head: Buffer) => {
     const id = head.readUInt32LE(4);
     if (!head.subarray(0, 4).equals(Buffer.from('SOAK'))) {
-      getRun().flaw('wrong bytes', `a stream began with ${head.toString('hex')}`);
+      getRun().flaw('wrong bytes', `a service heard ${head.toString('hex')} first: ${whose(head)}`);
       socket.destroy();
       return;
     }
@@ -102,6 +102,15 @@ export function startTraffic(getRun: () => Run, lanes: number, random: Random): 
       expects: `${name} up`,
       isSecond: plan.order === 'client',
     });
+  };
+
+  /** Of which streams the bytes are, that a service has heard without the number of a stream before them. */
+  const whose = (bytes: Buffer) => {
+    const found = [...streams.values()].flatMap(({ name, slot, plan }) => {
+      const at = keystream(`${name} up`)(plan.client.bytes).indexOf(bytes);
+      return at < 0 ? [] : [`byte ${at} of ${name} at ${slot.name}`];
+    });
+    return found.join(', ') || 'of no stream';
   };
 
   const play = async (slot: Slot, plan: StreamPlan, name: string, proxy: ProxyKind): Promise<Outcome> => {

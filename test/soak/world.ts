@@ -47,7 +47,8 @@ export interface World {
   servicePort: number;
   /** Connections that the services have open. */
   serviceSockets(): number;
-  close(): Promise<void>;
+  /** `tell` hears what is closed now. */
+  close(tell: (what: string) => void): Promise<void>;
 }
 
 const keepaliveSeconds = 1;
@@ -193,11 +194,14 @@ export async function makeWorld(
     slots,
     servicePort,
     serviceSockets: () => services.reduce((sum, { sockets }) => sum + sockets.size, 0),
-    async close() {
-      for (const { proxy, sshd } of nodes) {
+    async close(tell) {
+      for (const { name, proxy, sshd } of nodes) {
+        tell(`closing the proxy of ${name}`);
         await proxy.close();
+        tell(`stopping ${name}`);
         await sshd.stop();
       }
+      tell('closing the services');
       for (const service of services) await service.close();
       rmSync(folder, { recursive: true, force: true });
     },
