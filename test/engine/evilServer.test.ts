@@ -89,7 +89,7 @@ async function serveWell(served: Served, window = 2 ** 21): Promise<void> {
 const knockedAt = 4000;
 
 describe('an evil server', function () {
-  this.timeout(30_000);
+  this.timeout(90_000);
   let heldBefore: string[];
   let folder: string;
   let sshd: Sshd;
@@ -289,7 +289,7 @@ describe('an evil server', function () {
         // So that the others of this thread have their turn.
         await setImmediate();
       }
-      await eventually(() => assert.equal(served.refused, 100_000));
+      await eventually(() => assert.equal(served.refused, 100_000), 30_000);
     };
     const grown = await grownDuring(() => besideNeighbour(flood()));
     assert.deepEqual(served.confirmed, []);
@@ -312,7 +312,7 @@ describe('an evil server', function () {
     closers.push(() => server.close());
     const grown = await grownDuring(async () => {
       reach(server.port, [`-L ${port}:db:1`]);
-      const lost = engine.next('connectionLost', 20_000);
+      const lost = engine.next('connectionLost', 60_000);
       await besideNeighbour(lost);
       assert.match(failureText((await lost).failure), /did not take the answers/);
     });
