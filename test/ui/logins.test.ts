@@ -75,7 +75,7 @@ describe('logging in with rounds of questions in a window', () => {
       'web01 waits for you: it asks for something that only you know, such as a code. Start it to answer.',
     );
     await window.screenshot('waiting-for-you');
-    await window.pressToast('web01 waits for you', 'Retry');
+    await window.pressToast('web01 waits for you', 'Answer…');
     // The password was right, and this window knows it; a code is good for once.
     await says(/Code:”/);
     await quickInput.accept('123456');
