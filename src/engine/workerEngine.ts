@@ -10,6 +10,11 @@ const closeMs = 3000;
 /** A thread that ends by itself is started again, unless another one has ended so many milliseconds ago or less. */
 const steadyMs = 60_000;
 const nothing: Plan = { connections: [] };
+/**
+ * A leak ends the thread, and not the extension host with all that runs in it. Two thousand connections take 12 MB of it;
+ * buffers don’t count.
+ */
+const resourceLimits = { maxOldGenerationSizeMb: 512 };
 
 export interface WorkerEngineOptions {
   /** Tunnels are shared with the other windows of this user that were given the same folder. */
@@ -38,7 +43,7 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
   const started = (): Worker => {
     if (worker) return worker;
     const data: WorkerData = { path: workerPath, ...(sharedFolder !== undefined && { sharedFolder }) };
-    const thread = new Worker(workerPath, { name: 'ssh-tunnels', workerData: data });
+    const thread = new Worker(workerPath, { name: 'ssh-tunnels', workerData: data, resourceLimits });
     worker = thread;
     thread.on('message', (message: FromWorker) => {
       if (message.kind === 'event') emit(message.event);
