@@ -321,7 +321,7 @@ function forwardRow(tunnel: Tunnel, state: TunnelState, { session, waits, now }:
 
 const connectsAgain = 'It connects again by itself; Retry Now does it at once.';
 const asksAgain = 'The server is asked again by itself; Retry Now does it at once.';
-const takeOverText = 'Another window of VS Code runs it. It is taken over here when that window closes.';
+const takeOverText = 'Another window of VS Code runs it. It is taken over here when that window stops it or closes.';
 
 /** The connection is up, and its server does not give the port yet. */
 function isHeld(tunnel: Tunnel, { snapshot }: SessionState): boolean {

@@ -568,7 +568,7 @@ describe('a tunnel of another window', () => {
   const ready: ElsewhereState = { kind: 'ready', bound, ...onlyHere };
   const retrying: ElsewhereState = { kind: 'retrying', failure: lost, attempt: 1, retryAt: 5000 };
   const shared = [
-    'Another window of VS Code runs it. It is taken over here when that window closes.',
+    'Another window of VS Code runs it. It is taken over here when that window stops it or closes.',
     'Stop takes it off this window alone.',
   ];
 
