@@ -253,6 +253,17 @@ describe('a connection on demand', () => {
     assert.equal(count('listening'), 1);
   });
 
+  it('asks before the network is let in, though it is not connected', async () => {
+    spec = `-L *:${port}:${target()}`;
+    answer = (ask) => ({ kind: ask.kind === 'openToNetwork' ? 'allow' : 'cancel' });
+    apply(web01());
+    await engine.next('connectionIdle');
+    await engine.next('asked');
+    assert.equal((await engine.next('listening')).access, 'network');
+    await answers();
+    assert.equal(count('asked'), 1);
+  });
+
   it('fails for good when ssh_config is refused', async () => {
     writeFileSync(configFile, 'Host web01\n  NoSuchOption yes\n');
     apply(web01());
