@@ -65,7 +65,10 @@ describe('a tunnel that two windows want', () => {
     assert.equal(forward!.expanded, undefined);
     assert.deepEqual(await second.inlineActions('Shop page'), ['Open in Browser', 'Copy Address (Ctrl+C)', 'Stop']);
     const tooltip = await second.tooltip('Shop page');
-    assert.match(tooltip, /Another window of VS Code runs it\. It is taken over here when that window stops it or closes\./);
+    assert.match(
+      tooltip,
+      /Another window of VS Code runs it\. It is taken over here when that window stops it or closes\./,
+    );
     assert.match(tooltip, /Stop takes it off this window alone\./);
     await inBothThemes(other, 'another-window');
   });
