@@ -1,20 +1,18 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
-import type { ElsewhereState, EngineEvent } from '../../src/core/engine.js';
+import type { EngineEvent } from '../../src/core/engine.js';
 import type { PlannedConnection, PlannedForward } from '../../src/core/plan.js';
-import { emptySnapshot, reduce, type ForwardSeen } from '../../src/core/snapshot.js';
 import { socketFolder } from '../../src/engine/leaseRoom.js';
 import { heldBeyond, heldResources, planned, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, killAll, startSshd, type Sshd } from '../support/sshd.js';
-import { connectTo, echo, exchange, readToEnd, startTarget, type Target } from '../support/targets.js';
-import { forkWindow, openWindow, type DistantWindow } from '../support/tunnelWindow.js';
+import { connectTo, echo, readToEnd, startTarget, type Target } from '../support/targets.js';
+import { gapDuring, isElsewhere, isOpen, listens, openWindow, seen, want } from '../support/tunnelWindow.js';
 
 describe('windows that want the same tunnel', function () {
   let sshd: Sshd;
@@ -23,15 +21,11 @@ describe('windows that want the same tunnel', function () {
   let folder: string;
   let heldBefore: string[];
   let windows: EngineProbe[];
-  /** In other processes; those of them that live on are used again. */
-  const distant: DistantWindow[] = [];
-  const distantFolder = mkdtempSync(join(tmpdir(), 'windows-'));
 
   before(async () => {
     heldBefore = heldResources();
     [sshd, service] = await Promise.all([startSshd(), startTarget(echo)]);
     config = sshd.configPath('web01');
-    distant.push(...(await Promise.all([1, 2, 3].map(() => forkWindow(distantFolder)))));
   });
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'windows-'));
@@ -44,9 +38,6 @@ describe('windows that want the same tunnel', function () {
     rmSync(folder, { recursive: true });
   });
   after(async () => {
-    await Promise.all(distant.map((window) => window.close()));
-    assert.deepEqual(readdirSync(distantFolder), []);
-    rmSync(distantFolder, { recursive: true });
     await service.close();
     await sshd.stop();
     await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
@@ -63,51 +54,10 @@ describe('windows that want the same tunnel', function () {
       ports.map((port) => `-L ${port}:127.0.0.1:${service.port}`),
       { configFile: config, ...more },
     );
-  const want = (window: EngineProbe, ...connections: PlannedConnection[]) => window.engine.apply({ connections });
   const change = (connection: PlannedConnection, next: Partial<PlannedForward>): PlannedConnection => ({
     ...connection,
     forwards: connection.forwards.map((forward) => ({ ...forward, ...next })),
   });
-  const isOpen = async (port: number) => (await exchange(port, Buffer.from('hi'))).received.toString() === 'hi';
-  /** What a window sees of its only forward. */
-  const seen = (window: EngineProbe): ForwardSeen | undefined =>
-    Object.values(window.events.reduce<typeof emptySnapshot>(reduce, emptySnapshot).forwards)[0];
-  const isElsewhere = (window: EngineProbe, kind: ElsewhereState['kind'] = 'ready') =>
-    eventually(() => {
-      const forward = seen(window);
-      assert.ok(forward?.kind === 'elsewhere', JSON.stringify(window.events.slice(-5)));
-      assert.equal(forward.state.kind, kind);
-    });
-  const listens = (window: EngineProbe) =>
-    eventually(() => assert.equal(seen(window)?.kind, 'listening', JSON.stringify(window.events.slice(-5))));
-  /** For how long nobody answered at the port while the work was done, in ms. */
-  const gapDuring = async (port: number, work: () => Promise<void>): Promise<number> => {
-    let isDone = false;
-    let lastAnswer = performance.now();
-    let longest = 0;
-    const polling = (async () => {
-      for (let after = 0; after < 10;) {
-        if (await isOpen(port)) {
-          longest = Math.max(longest, performance.now() - lastAnswer);
-          lastAnswer = performance.now();
-          if (isDone) after++;
-        }
-        await sleep(5);
-      }
-    })();
-    await work();
-    isDone = true;
-    await polling;
-    return longest;
-  };
-  /** Wants nothing, and is used again. */
-  const rest = async (window: EngineProbe) => {
-    want(window);
-    await eventually(() => {
-      const { connections, forwards } = window.events.reduce<typeof emptySnapshot>(reduce, emptySnapshot);
-      assert.deepEqual([connections, forwards], [{}, {}]);
-    });
-  };
 
   it('have it once: the others see where it listens', async () => {
     const [first, second] = [open(), open()];
@@ -135,40 +85,6 @@ describe('windows that want the same tunnel', function () {
     assert.ok(gap < 2000, `nobody answered for ${gap} ms`);
     const kinds = second.kinds().filter((kind) => !['runningElsewhere', 'channelOpened'].includes(kind));
     assert.deepEqual(kinds, ['forwardClosed', 'connecting', 'connected', 'listening']);
-  });
-
-  it('take over when the one that has it is killed', async () => {
-    const port = await freePort();
-    const [first, second] = distant as [DistantWindow, DistantWindow];
-    want(first, web01([port]));
-    await listens(first);
-    want(second, web01([port]));
-    await isElsewhere(second);
-    const gap = await gapDuring(port, async () => {
-      first.process.kill('SIGKILL');
-      await listens(second);
-    });
-    assert.ok(gap < 2000, `nobody answered for ${gap} ms`);
-    await rest(second);
-    distant[0] = await forkWindow(distantFolder);
-  });
-
-  it('have one winner when two start at the same instant', async () => {
-    const port = await freePort();
-    const [first, second] = distant as [DistantWindow, DistantWindow];
-    for (let round = 0; round < 20; round++) {
-      want(first, web01([port], { run: round }));
-      want(second, web01([port], { run: round }));
-      await eventually(() => {
-        const kinds = [first, second].map((window) => seen(window)?.kind);
-        assert.deepEqual(kinds.sort(), ['elsewhere', 'listening']);
-      });
-      await Promise.all([rest(first), rest(second)]);
-      for (const { events } of [first, second]) {
-        assert.ok(!events.some(({ kind }) => kind === 'listenFailed'));
-        events.length = 0;
-      }
-    }
   });
 
   it('have one winner of three each time that the one that has it stops', async () => {
@@ -243,6 +159,23 @@ describe('windows that want the same tunnel', function () {
       await Promise.all([first.close(), second.close()]);
       await other.stop();
     }
+  });
+
+  it('tell of one on demand that it waits, and wait as it does when they have taken it over', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    const connection = change(web01([port]), { onDemand: true });
+    want(first, connection);
+    await first.next('listening');
+    want(second, connection);
+    await eventually(() => {
+      const forward = seen(second);
+      assert.ok(forward?.kind === 'elsewhere' && forward.state.kind === 'ready' && forward.state.isIdle);
+    });
+    assert.ok(!first.kinds().includes('connected'));
+    await first.close();
+    await listens(second);
+    assert.ok(!second.kinds().includes('connected'));
+    assert.ok(await isOpen(port));
   });
 
   it('let a drained one go as soon as its port is free, while its clients finish', async () => {
@@ -352,42 +285,6 @@ describe('windows that want the same tunnel', function () {
     assert.ok(!second.kinds().includes('listenFailed'));
   });
 
-  it('take over a Unix socket that one has left behind that was killed', async () => {
-    const path = join(sshd.folder, 'forward.sock');
-    const connection = planned('web01', [`-L ${path}:127.0.0.1:${service.port}`], { configFile: config });
-    const [first, second] = distant as [DistantWindow, DistantWindow];
-    want(first, connection);
-    await listens(first);
-    want(second, connection);
-    await isElsewhere(second);
-    first.process.kill('SIGKILL');
-    await listens(second);
-    assert.equal((await exchange({ path }, Buffer.from('hi'))).received.toString(), 'hi');
-    assert.ok(!second.events.some(({ kind }) => kind === 'listenFailed'));
-    await rest(second);
-    distant[0] = await forkWindow(distantFolder);
-  });
-
-  it('know of one that is frozen, and go on when it goes on', async () => {
-    const port = await freePort();
-    const [first, second] = distant as [DistantWindow, DistantWindow];
-    want(first, web01([port]));
-    await listens(first);
-    first.process.kill('SIGSTOP');
-    want(second, web01([port]));
-    await isElsewhere(second, 'connecting');
-    first.process.kill('SIGCONT');
-    await isElsewhere(second);
-    // One that waits and is frozen keeps nobody.
-    second.process.kill('SIGSTOP');
-    const begun = performance.now();
-    await rest(first);
-    assert.ok(performance.now() - begun < 2000);
-    second.process.kill('SIGCONT');
-    await listens(second);
-    await rest(second);
-  });
-
   it('have it once, or nobody where nobody wants it, whatever they do', async () => {
     const port = await freePort();
     const three = [open(), open(), open()];
@@ -427,7 +324,7 @@ describe('windows that want the same tunnel', function () {
     const refused: [string, RegExp, (folder: string) => void][] = [
       ['that others may enter', /mode is 755/, (folder) => (mkdirSync(folder), chmodSync(folder, 0o755))],
       ['that others may list', /mode is 740/, (folder) => (mkdirSync(folder), chmodSync(folder, 0o740))],
-      ['that a link stands for', /is no folder/, (folder) => symlinkSync(distantFolder, folder)],
+      ['that a link stands for', /is no folder/, (folder) => symlinkSync(tmpdir(), folder)],
       ['that is a file', /EEXIST|ENOTDIR/, (folder) => writeFileSync(folder, '')],
       ...(process.getuid?.() === 0
         ? ([
@@ -529,24 +426,6 @@ describe('windows that want the same tunnel', function () {
       await second.next('listening');
       assert.ok(!second.kinds().includes('listenFailed'));
     });
-
-  it('clean up after those that were killed, whatever they had', async () => {
-    const one = await forkWindow(distantFolder);
-    const port = await freePort();
-    want(one, web01([port]));
-    await listens(one);
-    const left = readdirSync(distantFolder);
-    assert.equal(left.length, 1);
-    one.process.kill('SIGKILL');
-    await once(one.process, 'exit');
-    assert.deepEqual(readdirSync(distantFolder), left);
-    const other = openWindow(distantFolder);
-    const free = await freePort();
-    want(other, web01([free]));
-    await other.next('listening');
-    await eventually(() => assert.ok(!readdirSync(distantFolder).includes(left[0]!)));
-    await other.close();
-  });
 
   it('end in time beside a server that answers no more, and the next one has the ports soon', async () => {
     const other = await startSshd();
