@@ -179,7 +179,12 @@ function listen(path: string, onSocket: (socket: Socket) => void): Promise<Serve
 function openPipeRoom(folder: string): LeaseRoom {
   claimFolder(folder, undefined);
   const secret = sharedSecret(folder);
-  return pipeRoom(secret, (key) => `\\\\.\\pipe\\ssh-tunnels-${key}`);
+  return pipeRoom(secret, pipePath);
+}
+
+/** Of the key of a lease; 256 characters at most. */
+export function pipePath(key: string): string {
+  return `\\\\.\\pipe\\ssh-tunnels-${key}`;
 }
 
 /** `pathOf`: where the pipe of a lease is. */
@@ -205,7 +210,7 @@ export function pipeRoom(secret: Buffer, pathOf: (key: string) => string): Lease
 }
 
 /** Made by the first window, the same for all: hexadecimal text of 32 bytes in a file. */
-function sharedSecret(folder: string): Buffer {
+export function sharedSecret(folder: string): Buffer {
   const path = join(folder, 'secret');
   const mine = join(folder, `.${randomBytes(8).toString('hex')}`);
   writeFileSync(mine, randomBytes(32).toString('hex'), { flag: 'wx', mode: 0o600 });

@@ -1,13 +1,29 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, unlinkSync, utimesSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { openLease, type Lease } from '../../src/engine/lease.js';
-import { openLeaseRoom, pipeRoom, socketFolder, type LeaseRoom } from '../../src/engine/leaseRoom.js';
+import {
+  openLeaseRoom,
+  pipePath,
+  pipeRoom,
+  sharedSecret,
+  socketFolder,
+  type LeaseRoom,
+} from '../../src/engine/leaseRoom.js';
 import { heldBeyond, heldResources } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { echo, readToEnd, startTarget } from '../support/targets.js';
@@ -311,5 +327,24 @@ describe('the folder of the sockets', () => {
   it('is another one for another folder', () => {
     const long = 'x'.repeat(200);
     assert.notEqual(socketFolder(`/${long}/a`, linux), socketFolder(`/${long}/b`, linux));
+  });
+});
+
+describe('the pipes of Windows', () => {
+  it('have names that only those know who have the secret', () => {
+    const keys = [randomBytes(32), randomBytes(32)].map((secret) => pipeRoom(secret, pipePath).keyOf('one'));
+    assert.notEqual(keys[0], keys[1]);
+    assert.match(pipePath(keys[0]!), /^\\\\\.\\pipe\\ssh-tunnels-[0-9a-f]{32}$/);
+  });
+
+  it('have one secret for all windows, which lies in their folder', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lease-'));
+    const secret = sharedSecret(folder);
+    assert.equal(secret.length, 32);
+    assert.deepEqual(sharedSecret(folder), secret);
+    assert.deepEqual(readdirSync(folder), ['secret']);
+    writeFileSync(join(folder, 'secret'), 'gone');
+    assert.throws(() => sharedSecret(folder), /holds no secret/);
+    rmSync(folder, { recursive: true });
   });
 });
