@@ -18,6 +18,8 @@ import { connectTo, echo, readToEnd, startTarget, type Exchange, type Place, typ
 export interface FaultBench extends EngineProbe {
   /** How long it took to come up when nothing was wrong, in ms: the measure of this machine at this time. */
   plainMs: number;
+  /** Waits until all forwards listen. */
+  allReady(): Promise<void>;
   /** As a row would show it. */
   state(forward: string): TunnelState;
   /**
@@ -45,12 +47,15 @@ export async function startBench(
       tunnels.find((tunnel) => tunnel.id === id)!,
       snapshot,
     );
+  const allReady = () =>
+    eventually(() => assert.deepEqual([...new Set(tunnels.map(({ id }) => state(id).kind))], ['ready']));
   engine.apply({ connections, ...(waits && { waits }) });
-  await eventually(() => assert.deepEqual([...new Set(tunnels.map(({ id }) => state(id).kind))], ['ready']));
+  await allReady();
   probed.skip();
   return {
     ...probed,
     plainMs: performance.now() - started,
+    allReady,
     state,
     agrees: (places, ms) =>
       eventually(async () => {
@@ -195,6 +200,8 @@ export interface FaultyServer {
   startThroughProxy(lines?: readonly string[]): Promise<Started>;
   /** Closes it after the test, before it is looked at what is left on the servers. */
   owns<T extends { close(): Promise<void> }>(bench: T): T;
+  /** Closes it at the end of the suite, before it is looked at what is left. */
+  ownsToTheEnd<T extends { close(): Promise<void> }>(part: T): T;
   /** Another server, up to the end of the suite; its sessions have to be gone after each test, too. */
   alsoServer(server: Sshd): Sshd;
   /** Stops processes; they go on after the test at the latest. */
@@ -214,6 +221,7 @@ export function useFaultyServer(options: SshdOptions = {}): FaultyServer {
   const suite = {} as FaultyServer;
   const servers: Sshd[] = [];
   const owned: { close(): Promise<void> }[] = [];
+  const parts: { close(): Promise<void> }[] = [];
   const frozen: number[] = [];
   let leaks: LeakCheck;
 
@@ -244,6 +252,7 @@ export function useFaultyServer(options: SshdOptions = {}): FaultyServer {
   after(async () => {
     await suite.proxy.close();
     await suite.service.close();
+    for (const part of parts) await part.close();
     for (const server of servers) await server.stop();
     await leaks.done();
   });
@@ -260,6 +269,10 @@ export function useFaultyServer(options: SshdOptions = {}): FaultyServer {
     owns<T extends { close(): Promise<void> }>(bench: T): T {
       owned.push(bench);
       return bench;
+    },
+    ownsToTheEnd<T extends { close(): Promise<void> }>(part: T): T {
+      parts.push(part);
+      return part;
     },
     alsoServer(server: Sshd): Sshd {
       servers.push(server);
