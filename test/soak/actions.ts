@@ -228,7 +228,8 @@ export function createActions(run: Run, seed: Random, levers: Levers): Actions {
     'line deaf': (drawn) =>
       breakHost(drawn, true, async () => {
         const { proxy } = drawn.node;
-        proxy.drop(drawn.random.pick(['up', 'down', undefined]));
+        // Never our side alone: whatever the server still says is a sign of life, to ssh as well.
+        proxy.drop(drawn.random.pick(['down', undefined]));
         await sleep(drawn.random.between(100, 6000));
         proxy.thaw();
       }),

@@ -28,7 +28,7 @@ function nameOf(fd: string): string[] {
   }
 }
 
-export function childrenOf(parent: number): string[] {
+function childrenOf(parent: number): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {

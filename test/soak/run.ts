@@ -224,19 +224,24 @@ export function knock(run: Run, slot: Slot, limitMs: number): Knock {
   return { answer, giveUp: () => socket.destroy() };
 }
 
+/** How long one knock waits for its answer: on a busy machine a way of three hops takes its time. */
+const knockMs = 6_000;
+/** After so long another one is begun beside it: it may wait where nobody will answer it any more. */
+const knockAgainMs = 400;
+
 /** Knocks again and again; when the first byte came, or undefined when none came in time. */
 export async function knockUntilAnswered(run: Run, slot: Slot, limitMs: number): Promise<number | undefined> {
   const until = now() + limitMs;
   const open = new Set<Knock>();
   let answeredAt: number | undefined;
   while (answeredAt === undefined && now() < until) {
-    const one = knock(run, slot, 1500);
+    const one = knock(run, slot, knockMs);
     open.add(one);
     const ended = one.answer.then((answer) => {
       open.delete(one);
       if (answer === true) answeredAt ??= now();
     });
-    await Promise.race([ended.then(() => (answeredAt === undefined ? sleep(25) : undefined)), sleep(250)]);
+    await Promise.race([ended.then(() => (answeredAt === undefined ? sleep(25) : undefined)), sleep(knockAgainMs)]);
   }
   for (const { giveUp } of open) giveUp();
   return answeredAt;

@@ -3,8 +3,8 @@
 //
 // The same seed draws the same ports, streams and actions in the same order. When each happens, and so what meets what,
 // is the machine's: it isn't repeated, nor are the engine's own random waits.
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { loadavg, tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ import { failureText } from '../../src/core/wording.js';
 import { watchMachine } from '../../src/engine/machineWatch.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { onEndRequested } from '../support/endRequested.js';
-import { descendants, killAll } from '../support/sshd.js';
+import { descendants, killAll, startSshd } from '../support/sshd.js';
 import { createActions, type Actions, type Recovery } from './actions.js';
 import { held, heldBeyond } from './leaks.js';
 import { seededRandom } from './random.js';
@@ -31,7 +31,7 @@ const minutes = Number(values.minutes);
 if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes}: a number above 0 is wanted`);
 const seed = values.seed ?? String(Math.floor(Math.random() * 1e9));
 
-const lanes = 40;
+const lanes = 24;
 const checkEveryMs = 25_000;
 const settleMs = 15_000;
 /** What a person may take for at once, after a server can be reached again. */
@@ -81,6 +81,9 @@ main().then((code) => process.exit(code), fail);
 async function main(): Promise<number> {
   const beat = setInterval(() => watchdog.postMessage(doing), 1000);
   await new Promise((online) => watchdog.once('online', online));
+  // What Node opens once and keeps, at the first child process, is no leak.
+  const first = await startSshd();
+  await first.stop();
   const before = held();
   const random = seededRandom(seed);
   const lag = monitorEventLoopDelay({ resolution: 20 });
@@ -146,6 +149,7 @@ async function main(): Promise<number> {
           `processor ${(process.cpuUsage().user / 1e6).toFixed(1)} s`,
       );
   }, 5000);
+  const load = watchLoad();
   const gaps = random.fork('gaps');
   for (let nextCheck = now() + checkEveryMs; !isOver();) {
     doing = `doing ${[...actions.underWay].join(', ')}`;
@@ -168,6 +172,7 @@ async function main(): Promise<number> {
   doing = 'waiting for the last streams';
   await traffic.stop(20_000);
   lag.disable();
+  const busy = load.end();
 
   doing = 'closing the engine';
   await engine.close();
@@ -188,19 +193,12 @@ async function main(): Promise<number> {
   for (const what of new Set([...sessions, ...sockets, ...resources, ...files])) flaw('leak', what);
   rmSync(home, { recursive: true, force: true });
 
-  const { excess } = judgeRecoveries(actions.recoveries, lag.percentile(99) / 1e6);
+  const { excess } = judgeRecoveries(actions.recoveries, busy);
   const quarter = Math.ceil(heaps.length / 4);
   const [early, late] = [Math.min(...heaps.slice(0, quarter)), Math.min(...heaps.slice(-quarter))];
   if (heaps.length >= 4 && late - early > heapBoundBytes)
     flaw('memory grew', `from ${megabytes(early)} after a quarter to ${megabytes(late)} in the last`);
-  printTable({
-    traffic: traffic.counts,
-    actions,
-    excess,
-    heaps,
-    lagMs: lag.percentile(99) / 1e6,
-    lagMostMs: lag.max / 1e6,
-  });
+  printTable({ traffic: traffic.counts, actions, excess, heaps, busy, lagMs: lag.percentile(99) / 1e6 });
   return flaws.length > 0 ? 1 : 0;
 }
 
@@ -209,6 +207,15 @@ function watchForFlaws(run: Run): void {
   const { session, disturbances, world } = run;
   session.onChange((_, event) => {
     switch (event?.kind) {
+      case 'connecting':
+      case 'connected':
+      case 'connectionIdle':
+        if (values.verbose) console.log(`${seconds()} s: ${event.connection} ${event.kind}`);
+        return;
+      case 'listening':
+      case 'listenRetrying':
+        if (values.verbose) console.log(`${seconds()} s: ${event.forward} ${event.kind}`);
+        return;
       case 'connectionLost': {
         const { connection, failure, attempt, retryAt } = event;
         if (values.verbose)
@@ -323,16 +330,30 @@ function percentiles(numbers: readonly number[]): Percentiles {
   return { p50: at(0.5), p99: at(0.99) };
 }
 
+/** How many processes want to run for each processor, on average; 1 at least, which is a machine that keeps up. */
+function watchLoad(): { end(): number } {
+  const seen: number[] = [];
+  const looking = setInterval(() => {
+    seen.push(Number(/(\d+)\/\d+/.exec(readFileSync('/proc/loadavg', 'latin1'))![1]));
+  }, 250);
+  return {
+    end() {
+      clearInterval(looking);
+      return Math.max(1, seen.reduce((sum, count) => sum + count, 0) / seen.length / availableParallelism());
+    },
+  };
+}
+
 /**
  * The bound holds for what is left of a recovery without the time in which a deaf server could not be known of (which has
- * a bound of its own), and the waits that the row announces: those grow with the length of an outage. A machine that is
- * busy with other things gets the time that it took from us: a dial is some 20 turns of the event loop.
+ * a bound of its own), and the waits that the row announces: those grow with the length of an outage. Where two processes
+ * want each processor, each gets half of the time, here and in the servers: the bound is twice as far.
  */
-function judgeRecoveries(recoveries: readonly Recovery[], lagMs: number): { excess: Percentiles } {
+function judgeRecoveries(recoveries: readonly Recovery[], busy: number): { excess: Percentiles } {
   const excess = percentiles(
     recoveries.map(({ ms, unnoticedMs, announcedMs }) => Math.max(0, ms - unnoticedMs - announcedMs)),
   );
-  const bound = recoveryBoundMs + 20 * Math.max(0, lagMs - 50);
+  const bound = recoveryBoundMs * busy;
   if (excess.p99 > bound) flaw('recovered late', `p99 ${excess.p99} ms, the bound is ${Math.round(bound)} ms`);
   return { excess };
 }
@@ -346,11 +367,11 @@ interface Results {
   actions: Actions;
   excess: Percentiles;
   heaps: readonly number[];
+  busy: number;
   lagMs: number;
-  lagMostMs: number;
 }
 
-function printTable({ traffic, actions, excess, heaps, lagMs, lagMostMs }: Results): void {
+function printTable({ traffic, actions, excess, heaps, busy, lagMs }: Results): void {
   const { recoveries, starts, done } = actions;
   const text = ({ p50, p99 }: Percentiles) => `p50 ${p50} ms, p99 ${p99} ms`;
   const found = (...kinds: FlawKind[]) => String(flaws.filter(({ kind }) => kinds.includes(kind)).length);
@@ -376,7 +397,7 @@ function printTable({ traffic, actions, excess, heaps, lagMs, lagMostMs }: Resul
     ['  without silence and announced waits', text(excess)],
     ['starts of a tunnel', `${starts.length}, ${text(percentiles(starts))}`],
     ['heap in quiet moments', heaps.map(megabytes).join(', ')],
-    ['event loop late', `p99 ${lagMs.toFixed(0)} ms, most ${lagMostMs.toFixed(0)} ms`],
+    ['wanting each processor', `${busy.toFixed(1)} processes; our event loop was late by ${lagMs.toFixed()} ms (p99)`],
     ['wrong bytes', found('wrong bytes')],
     ['truncated, looked whole', found('truncated, looked whole')],
     ['wrong states', found('wrong state')],
