@@ -26,6 +26,8 @@ export type SpecProblem =
 export type DestinationProblem =
   | { kind: 'hostMissing' }
   | { kind: 'userMissing' }
+  /** In a URI. */
+  | { kind: 'password' }
   | { kind: 'leadingDash' }
   | { kind: 'character'; character: string }
   | { kind: 'port'; text: string }

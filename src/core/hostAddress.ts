@@ -45,6 +45,9 @@ export function parseHostAddress(text: string): HostAddressResult {
   const writtenAt = offset + at + 1;
   const badUser = user === undefined ? undefined : userProblem(user, isDecoded);
   if (badUser) return refuse(isDecoded ? offset : offset + badUser.at, badUser.problem);
+  // To ssh it is a part of the name; who writes it into a URI means a secret, which would be shown and kept with the name.
+  const colon = isUri ? (writtenUser?.indexOf(':') ?? -1) : -1;
+  if (colon >= 0) return refuse(offset + colon, { kind: 'password' });
 
   let host = written;
   let port: string | undefined;

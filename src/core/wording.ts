@@ -64,6 +64,8 @@ export function destinationProblem(problem: DestinationProblem): string {
       return 'host missing; write user@host or user@host:port';
     case 'userMissing':
       return 'user missing before @';
+    case 'password':
+      return 'a password can’t stand here; it is asked for when it is needed. If the colon is a part of the user’s name, write it without ssh://';
     case 'leadingDash':
       return 'a name can’t begin with -';
     case 'character':
@@ -145,6 +147,8 @@ export function failureText(failure: Failure, holder?: string): string {
     case 'badSpec':
       return `${quoted(oneLine(failure.text))}: ${specProblem(failure.problem)}${place(failure)}.`;
     case 'badDestination':
+      if (failure.problem.kind === 'password')
+        return `The host has a password in it: ${destinationProblem(failure.problem)}.`;
       return `${quoted(oneLine(failure.text))}: ${destinationProblem(failure.problem)}${place(failure)}.`;
     case 'badCommand':
       return `${quoted(oneLine(failure.text))}: ${commandProblem(failure.problem)}${place(failure)}.`;

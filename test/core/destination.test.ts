@@ -37,6 +37,7 @@ describe('parseDestination', () => {
     ['SSH://web01/', { host: 'web01' }],
     ['ssh://bob%40example.com@web01', { host: 'web01', user: 'bob@example.com' }],
     ['ssh://100%@web01', { host: 'web01', user: '100%' }],
+    ['bob:target@web01', { host: 'web01', user: 'bob:target' }],
     ['ssh://[::1]:2222', { host: '::1', port: 2222 }],
     // ssh's options, in the words of a shell
     ['-p 2222 web01', { host: 'web01', port: 2222 }],
@@ -92,6 +93,8 @@ describe('parseDestination', () => {
     ['bob@-web01', 4, { kind: 'leadingDash' }],
     ['-bob@web01', 10, { kind: 'hostMissing' }],
     ['ssh://%2Dbob@web01', 6, { kind: 'leadingDash' }],
+    ['ssh://bob:hunter2@web01', 9, { kind: 'password' }],
+    ['ssh://:hunter2@web01', 6, { kind: 'password' }],
     ['web 01', 3, character(' ')],
     ['ssh web01', 3, character(' ')],
     ['web01; reboot', 5, character(';')],

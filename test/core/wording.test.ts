@@ -674,6 +674,7 @@ describe('the problems of a text', () => {
   const ofDestination: { [K in DestinationProblem['kind']]: DestinationProblem & { kind: K } } = {
     hostMissing: { kind: 'hostMissing' },
     userMissing: { kind: 'userMissing' },
+    password: { kind: 'password' },
     leadingDash: { kind: 'leadingDash' },
     character: { kind: 'character', character: '$' },
     port: { kind: 'port', text: '0' },
