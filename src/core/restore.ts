@@ -15,7 +15,7 @@ import {
   type Tunnel,
   type Wanted,
 } from './session.js';
-import { failureText } from './wording.js';
+import { destinationProblem, specProblem } from './wording.js';
 
 /** How a tunnel ran: on its own port or on the next free one. */
 export type Run = 'exact' | 'nextFree';
@@ -109,9 +109,9 @@ function readTunnel(entry: unknown): Kept | string {
   if (!stored.success) return issueText(stored.issues);
   const { host, forward, label, onDemand, fromWorkspace, run } = stored.output;
   const destination = parseDestination(host);
-  if (!destination.ok) return failureText(destination.failure);
+  if (!destination.ok) return `host: ${destinationProblem(destination.failure.problem)}`;
   const spec = parseSpec(forward);
-  if (!spec.ok) return failureText(spec.failure);
+  if (!spec.ok) return `forward: ${specProblem(spec.failure.problem)}`;
   const tunnel: NewTunnel = {
     destination: destination.destination,
     spec: spec.spec,

@@ -308,12 +308,13 @@ describe('the extension in a window', () => {
       const { quickInput, page } = window;
       await window.reload();
       await openView();
-      await shows('Presets · ', `Shop page · localhost:${webPort} via web01`);
+      const stopped = `Shop page · stopped · 127.0.0.1:${port} → localhost:${webPort}`;
+      await shows('web01 · stopped', stopped, 'Presets · ', `Shop page · localhost:${webPort} via web01`);
       await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
       await window.runCommand('SSH Tunnels: Forward Port');
       await quickInput.step('Forward Port (1/2)');
       await quickInput.type('web02');
-      await tunnels.pressInline('Shop page', 'Start Preset');
+      await tunnels.pressInline('Shop page', 'Start');
       await eventually(async () => assert.match((await rows())[1] ?? '', /^Shop page · .*waiting for you/));
       await page.waitForTimeout(500);
       assert.match(await quickInput.title(), /Forward Port \(1\/2\)/);
@@ -331,11 +332,10 @@ describe('the extension in a window', () => {
       await window.toast('is ready.');
     });
 
-    it('starts the preset again after a reload, without asking what it knows', async () => {
+    it('starts the tunnel again after a reload, without asking what it knows', async () => {
       await window.reload();
       await openView();
-      await shows('Presets · ', `Shop page · localhost:${webPort} via web01`);
-      await tunnels.pressInline('Shop page', 'Start Preset');
+      await window.pressToast('A tunnel was running when this window closed: Shop page (web01).', 'Start');
       await window.toast('is ready.');
       assert.equal(await fetchPage(port), 'the page behind web01');
       await window.screenshot('reloaded');
@@ -357,7 +357,7 @@ describe('the extension in a window', () => {
       await window.quickInput.step('Forward Port (2/2)');
       await window.quickInput.accept(`${second}:localhost:${webPort}`);
       const label = `localhost:${second} → localhost:${webPort}`;
-      await eventually(async () => assert.ok((await rows()).includes(`${label} · ready`)));
+      await eventually(async () => assert.deepEqual((await rows())[2], `${label} · ready`));
       const [connection, first] = await tunnels.rows();
       assert.match(connection!.label, /web01/);
       await tunnels.select(first!.label, label);
