@@ -1,5 +1,6 @@
 // What this process holds of the system, to be compared before and after.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { Socket } from 'node:net';
 
 export interface Held {
   /** Node's own count: sockets, servers, timers, processes. */
@@ -20,12 +21,10 @@ export function held(): Held {
 }
 
 function nameOf(fd: string): string[] {
-  try {
-    // The number of a socket says nothing, and another one in its place is none that leaks.
-    return [readlinkSync(`/proc/self/fd/${fd}`).replace(/\d+/g, '')];
-  } catch {
-    return [];
-  }
+  // The number of a socket says nothing, and another one in its place is none that leaks.
+  const name = linkOf(`/proc/self/fd/${fd}`)?.replace(/\d+/g, '');
+  // libuv keeps one for each event loop, from its first stream on, to have one to give when there are no more.
+  return name === undefined || name === '/dev/null' ? [] : [name];
 }
 
 function childrenOf(parent: number): string[] {
@@ -52,4 +51,36 @@ export function heldBeyond(before: Held, after: Held): string[] {
       return at < 0;
     });
   });
+}
+
+/**
+ * Whether the other end of a TCP connection of this machine is held by one of the processes; undefined when nobody holds it
+ * any more.
+ */
+export function isHeldBy(pids: readonly number[], { localPort, remotePort }: Socket): boolean | undefined {
+  const hex = (port: number | undefined) => (port ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  const other = new RegExp(
+    `^ *\\d+: [0-9A-F]+:${hex(remotePort)} [0-9A-F]+:${hex(localPort)} (?:\\S+ +){6}(\\d+)`,
+    'm',
+  );
+  const inode = ['tcp', 'tcp6']
+    .map((name) => other.exec(readFileSync(`/proc/net/${name}`, 'latin1'))?.[1])
+    .find((found) => found !== undefined);
+  if (inode === undefined || inode === '0') return undefined;
+  const holds = (pid: number) => {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).some((fd) => linkOf(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`);
+    } catch {
+      return false;
+    }
+  };
+  return pids.some(holds);
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }

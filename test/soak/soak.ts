@@ -16,7 +16,7 @@ import { failureText } from '../../src/core/wording.js';
 import { watchMachine } from '../../src/engine/machineWatch.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { onEndRequested } from '../support/endRequested.js';
-import { descendants, killAll, startSshd } from '../support/sshd.js';
+import { descendants, killAll } from '../support/sshd.js';
 import { createActions, type Actions, type Recovery } from './actions.js';
 import { held, heldBeyond } from './leaks.js';
 import { seededRandom } from './random.js';
@@ -81,9 +81,6 @@ main().then((code) => process.exit(code), fail);
 async function main(): Promise<number> {
   const beat = setInterval(() => watchdog.postMessage(doing), 1000);
   await new Promise((online) => watchdog.once('online', online));
-  // What Node opens once and keeps, at the first child process, is no leak.
-  const first = await startSshd();
-  await first.stop();
   const before = held();
   const random = seededRandom(seed);
   const lag = monitorEventLoopDelay({ resolution: 20 });

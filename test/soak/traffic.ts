@@ -2,7 +2,9 @@
 import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { descendants } from '../support/sshd.js';
 import type { ProxyKind } from '../support/targets.js';
+import { isHeldBy } from './leaks.js';
 import type { Random } from './random.js';
 import { header, knockId, now, openClient, stateText, type Run } from './run.js';
 import { drawStream, keystream, playEnd, type End, type EndSeen, type StreamPlan } from './stream.js';
@@ -71,6 +73,8 @@ export function startTraffic(getRun: () => Run, lanes: number, random: Random): 
     bytes: 0,
   };
   const streams = new Map<number, Stream>();
+  /** Those that have ended last. */
+  const lately: Stream[] = [];
   let ids = knockId;
   let isOver = false;
   let gate: { open: Promise<void>; resume: () => void } | undefined;
@@ -83,7 +87,13 @@ export function startTraffic(getRun: () => Run, lanes: number, random: Random): 
   const serve = (socket: Socket, head: Buffer) => {
     const id = head.readUInt32LE(4);
     if (!head.subarray(0, 4).equals(Buffer.from('SOAK'))) {
-      getRun().flaw('wrong bytes', `a service heard ${head.toString('hex')} first: ${whose(head)}`);
+      // Other programs of this machine may knock at our ports, too.
+      const isOurs = isHeldBy([process.pid, ...descendants(process.pid)], socket);
+      if (isOurs !== false)
+        getRun().flaw(
+          'wrong bytes',
+          `a service heard ${head.toString('hex')} first: ${whose(head)} (${isOurs ? 'ours' : 'gone'})`,
+        );
       socket.destroy();
       return;
     }
@@ -106,7 +116,7 @@ export function startTraffic(getRun: () => Run, lanes: number, random: Random): 
 
   /** Of which streams the bytes are, that a service has heard without the number of a stream before them. */
   const whose = (bytes: Buffer) => {
-    const found = [...streams.values()].flatMap(({ name, slot, plan }) => {
+    const found = [...streams.values(), ...lately].flatMap(({ name, slot, plan }) => {
       const at = keystream(`${name} up`)(plan.client.bytes).indexOf(bytes);
       return at < 0 ? [] : [`byte ${at} of ${name} at ${slot.name}`];
     });
@@ -159,6 +169,8 @@ export function startTraffic(getRun: () => Run, lanes: number, random: Random): 
       return judge(run, stream, client, service, wasWanted, wasDown);
     } finally {
       streams.delete(stream.id);
+      lately.push(stream);
+      if (lately.length > 100) lately.shift();
     }
   };
 
