@@ -33,6 +33,9 @@ export function parseHostAddress(text: string): HostAddressResult {
   if (isUri) {
     rest = rest.slice(6);
     offset += 6;
+    // To ssh it is a part of the name; who writes it into a URI means a secret, which would be shown and kept with the name.
+    const [, name] = /^([^@:/[]*):.*@/s.exec(rest) ?? [];
+    if (name !== undefined) return refuse(offset + name.length, { kind: 'password' });
     const slash = rest.indexOf('/');
     if (slash >= 0 && slash < rest.length - 1) return refuse(offset + slash, { kind: 'path' });
     if (slash >= 0) rest = rest.slice(0, slash);
@@ -45,9 +48,6 @@ export function parseHostAddress(text: string): HostAddressResult {
   const writtenAt = offset + at + 1;
   const badUser = user === undefined ? undefined : userProblem(user, isDecoded);
   if (badUser) return refuse(isDecoded ? offset : offset + badUser.at, badUser.problem);
-  // To ssh it is a part of the name; who writes it into a URI means a secret, which would be shown and kept with the name.
-  const colon = isUri ? (writtenUser?.indexOf(':') ?? -1) : -1;
-  if (colon >= 0) return refuse(offset + colon, { kind: 'password' });
 
   let host = written;
   let port: string | undefined;

@@ -61,8 +61,8 @@ export function openProxyCommand(command: string, log: (text: string) => void): 
       if (!isHeard) socket.push(null);
     });
   readLines(stderr, (line, count) => {
-    said = line;
-    if (count <= mostLines) log(`ProxyCommand: ${line}`);
+    said = withoutCommand(line, command);
+    if (count <= mostLines) log(`ProxyCommand: ${said}`);
     if (count === mostLines) log('ProxyCommand says more, which is left out.');
   });
   return {
@@ -73,6 +73,11 @@ export function openProxyCommand(command: string, log: (text: string) => void): 
       return { ...(code !== undefined && { code }), said };
     },
   };
+}
+
+/** bash quotes a command that it can't read, and a secret may stand in it. */
+function withoutCommand(line: string, command: string): string {
+  return line.replaceAll(command, '…').replace(/`exec .*/, '`exec …');
 }
 
 function notStarted(code: string): ProxyCommand {
