@@ -75,8 +75,9 @@ export function openProxyCommand(command: string, log: (text: string) => void): 
   };
 }
 
-/** bash quotes a command that it can't read, and a secret may stand in it. */
+/** bash quotes a command that it can't read, and a secret may stand among its arguments. */
 function withoutCommand(line: string, command: string): string {
+  if (!/\s/.test(command)) return line;
   return line.replaceAll(command, '…').replace(/`exec .*/, '`exec …');
 }
 
