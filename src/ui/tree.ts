@@ -398,7 +398,7 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
       if (row.isOpen) return themed('broadcast', 'list.warningForeground');
       return readyIcon({ isElsewhere: flags.includes('elsewhere'), isIdle: flags.includes('idle') });
     case 'client':
-      return new vscode.ThemeIcon(row.isParked ? 'clock' : 'arrow-swap');
+      return new vscode.ThemeIcon(row.isParked ? 'debug-pause' : 'arrow-swap');
     case 'note':
       return undefined;
     case 'presets':
