@@ -38,7 +38,10 @@ export interface PlannedConnection {
   forwards: readonly PlannedForward[];
   /** Changes when the user asks for a restart. */
   run: number;
-  /** Changes when the user wants it dialled at once; listeners and waiting clients stay, and one that is up is left alone. */
+  /**
+   * Changes when the user wants it dialled at once; listeners and waiting clients stay. One that is up is left alone, but asked
+   * at once for the ports that it still holds.
+   */
   retry?: number;
   /** Whether a connection that was up and broke is dialled again. */
   reconnect: boolean;

@@ -112,7 +112,10 @@ export function restartConnection(wanted: Wanted, id: ConnectionId): Wanted {
   return { ...wanted, connectionRuns: { ...wanted.connectionRuns, [id]: connectionRun(wanted, id) + 1 } };
 }
 
-/** Dials a host at once that waits to be dialled again; its listeners and those who wait at them stay. */
+/**
+ * Dials a host at once that waits to be dialled again; its listeners and those who wait at them stay. One that is up is asked
+ * at once for the ports that it still holds.
+ */
 export function retryConnection(wanted: Wanted, id: ConnectionId): Wanted {
   const { connectionRetries } = wanted;
   return { ...wanted, connectionRetries: { ...connectionRetries, [id]: countOf(connectionRetries, id) + 1 } };
@@ -169,16 +172,8 @@ export function retryingOf({ snapshot }: SessionState, tunnels: readonly Tunnel[
 
 /** Tries tunnels at once that are tried again by themselves; those that are not are left alone. */
 export function retryTunnels(session: SessionState, tunnels: readonly Tunnel[]): Wanted {
-  const retrying = retryingOf(session, tunnels);
-  const isUp = (tunnel: Tunnel) => connectionSeen(session.snapshot, connectionOf(tunnel))?.kind === 'ready';
-  // Where the connection is up it is a server that still holds the port: nobody waits there.
-  const held = retrying.filter(isUp);
-  const asked = [true, false].reduce((wanted, automatic) => {
-    const ids = held.filter((tunnel) => tunnel.automatic === automatic).map(({ id }) => id);
-    return ids.length > 0 ? restartTunnels(wanted, ids, automatic) : wanted;
-  }, session.wanted);
-  const down = retrying.filter((tunnel) => !isUp(tunnel));
-  return [...new Set(down.map(connectionOf))].reduce(retryConnection, asked);
+  const connections = new Set(retryingOf(session, tunnels).map(connectionOf));
+  return [...connections].reduce(retryConnection, session.wanted);
 }
 
 /** Holds the one state of a window and tells who listens when it has changed. */

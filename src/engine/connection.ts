@@ -7,7 +7,7 @@ import { serverText, type HostConfig } from '../core/sshConfig.js';
 import { failureText } from '../core/wording.js';
 import { dialHost, lostFailure, type Dial, type DialPhase, type JumpHosts } from './dial.js';
 import type { AskUser, Question } from './hostKeyCheck.js';
-import { openForward, type Forward, type ForwardContext } from './forward.js';
+import { openForward, type Forward, type ForwardContext, type RemoteHad } from './forward.js';
 import { createForcing } from './forcing.js';
 import { createIdling } from './idling.js';
 import { orCancelled } from './openSocket.js';
@@ -75,6 +75,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const host = first.host.destination.host;
   const memory = { secrets: new Map<string, string>(), acceptedKeys: new Set<string>() };
   const forwards = new Map<string, Forward>();
+  /** What remote forwards had on the server. */
+  const had = new Map<string, RemoteHad>();
   /** Those that listen no more, while their clients finish. */
   const draining = new Set<Forward>();
   /** Closings under way: a port is asked for again only when they are done. */
@@ -158,6 +160,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       if (!client.gone.aborted) hasten();
       return waiting;
     },
+    had,
     countClients: idling.count,
     emit,
     ask: context.ask,
@@ -406,7 +409,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       } else if (isRetried && !isByHand(state)) {
         hasAsked = false;
         dialNow(1, true);
-      } else if (state.kind === 'failed' && asksForMore) begin();
+      } else if (isRetried && state.kind === 'up') for (const forward of forwards.values()) forward.retry();
+      else if (state.kind === 'failed' && asksForMore) begin();
       else if (state.kind === 'idle' && !isOnDemand(next)) begin();
       else if (state.kind === 'waiting' && isOnDemand(next) && parking.size === 0) rest(state.last);
       else if (state.kind === 'waiting' && !isOnDemand(next) && asksForMore) begin();

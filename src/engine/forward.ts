@@ -1,5 +1,5 @@
 // What every kind of forward has: clients, a listener that it owns, an end in peace or at once.
-import type { Ask, EngineEvent, LogLevel, Reply } from '../core/engine.js';
+import type { Ask, BoundAddress, EngineEvent, LogLevel, Reply } from '../core/engine.js';
 import { FailureError, failureOf, type Failure } from '../core/failure.js';
 import type { ForwardKind } from '../core/forwardSpec.js';
 import type { PlannedForward } from '../core/plan.js';
@@ -23,6 +23,8 @@ export interface ForwardContext {
    * waited too long or is gone, too many wait, or there will be none.
    */
   nextSession(client: WaitingClient): Promise<SshSession | undefined>;
+  /** What the server may hold for an earlier run, or one before a connection that was lost. */
+  had: Map<string, RemoteHad>;
   /** Told of each client that comes and goes. */
   countClients(change: 1 | -1): void;
   emit(event: EngineEvent): void;
@@ -30,6 +32,12 @@ export interface ForwardContext {
   ask(question: NetworkQuestion, cancelled: AbortSignal): Promise<Reply>;
   /** `level` is `debug` unless it is said. */
   log(text: string, level?: LogLevel): void;
+}
+
+/** What a remote forward had on the server when it listened last. */
+export interface RemoteHad {
+  port: number;
+  bound: readonly BoundAddress[];
 }
 
 type NetworkAsk = Ask & { kind: 'openToNetwork' };
@@ -43,6 +51,8 @@ export interface Listening {
   listenHere?(): Promise<void>;
   /** The SSH connection is gone. */
   detach(): void;
+  /** Tries at once what it waits to try again. */
+  retry?(): void;
   /** Listens no more; resolves when the port is free. Called again when a `listen` that was under way has ended. */
   stop(): Promise<void>;
 }
@@ -67,6 +77,8 @@ export interface Forward {
   attach(session: SshSession): void;
   /** It is gone, and with it the clients that had something of it: they are reset. */
   detach(): void;
+  /** A person does not want to wait for its next try to listen. */
+  retry(): void;
   /** Listens no more, and calls back when the last client has left. */
   drain(then: () => void): Promise<void>;
   /** Listens no more, resets the clients, and resolves when the port is free. */
@@ -136,6 +148,7 @@ export function openForward(planned: PlannedForward, session: SshSession | undef
       listening.detach();
       clients.cutJoined();
     },
+    retry: () => listening.retry?.(),
     async drain(then) {
       await stop();
       clients.whenGone(then);

@@ -3,13 +3,13 @@ import { connect, Socket } from 'node:net';
 import { backoff } from '../core/backoff.js';
 import type { Access, BoundAddress } from '../core/engine.js';
 import { errorCode, FailureError, failureOf, type Failure } from '../core/failure.js';
-import { printEndpoint, type Endpoint, type Listen } from '../core/forwardSpec.js';
+import { printEndpoint, printSpec, type Endpoint, type ForwardSpec, type Listen } from '../core/forwardSpec.js';
 import { proxyReply, type ProxyRequest } from '../core/socks.js';
 import { permitsRemoteOpen } from '../core/permitRemoteOpen.js';
 import { expandPath } from '../core/sshConfig.js';
 import { askedAccess, hostPort } from '../core/wording.js';
 import type { ClientEntry } from './clients.js';
-import type { ListeningOpener } from './forward.js';
+import type { ListeningOpener, RemoteHad } from './forward.js';
 import { socketPath } from './listener.js';
 import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
 import { discard, join } from './pump.js';
@@ -32,8 +32,9 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
   const target = spec.kind === 'remote' ? spec.target : undefined;
   let listener: { session: SshSession; remote: RemoteListener } | undefined;
   let access: ServerAccess | undefined;
-  /** What it had when it listened last. */
-  let had: { port: number; bound: readonly BoundAddress[] } | undefined;
+  const key = hadKey(id, spec);
+  const had = () => context.had.get(key);
+  const remember = (had: RemoteHad) => context.had.set(key, had);
   let isRetrying = false;
   let endPause = () => {};
   let isStopped = false;
@@ -132,12 +133,14 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
     const orRefused = (error: unknown) => {
       if (!(error instanceof ListenRefused)) throw error;
     };
-    const before = port === 0 ? had?.port : undefined;
+    const before = port === 0 ? had()?.port : undefined;
     // Whoever was told the number may still use it.
     const again = before === undefined ? undefined : await open(before).catch(orRefused);
     const { probing, remote } = again ?? (await open(port));
+    remember({ port: remote.port, bound: [] });
+    // The end of the session may stand behind the answer in the same packet, and is told before we go on.
+    if (context.session() !== session) return;
     listener = { session, remote };
-    had = { port: remote.port, bound: [] };
     listenersOf(session).add(remote);
     if (before !== undefined && remote.port !== before)
       context.log(
@@ -146,16 +149,17 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       );
     const { others, ...found } = await probing.find(remote);
     if (listener?.session !== session) return;
-    had = { port: remote.port, bound: found.bound };
+    remember({ port: remote.port, bound: found.bound });
     const unbound = others.map((address): Failure => ({ kind: 'remoteHalf', host, address, port: remote.port }));
     context.emit({ kind: 'listening', forward: id, run, ...found, unbound, asked });
   };
 
   const listenUnix = async (session: SshSession, path: string, asked: Access) => {
     const remote = await session.listenUnix(path, (incoming) => serve(session, incoming));
-    listener = { session, remote };
     const bound: BoundAddress[] = [{ kind: 'unix', path }];
-    had = { port: 0, bound };
+    remember({ port: 0, bound });
+    if (context.session() !== session) return;
+    listener = { session, remote };
     context.emit({ kind: 'listening', forward: id, run, bound, unbound: [], asked, access: 'unknown' });
   };
 
@@ -165,13 +169,13 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
    */
   const refusal = async (session: SshSession, at: Listen, isAskedTwice: boolean): Promise<RemoteRefused> => {
     const base = { kind: 'remoteRefused', host, user: context.config().user, listen: at } as const;
-    const stale = had && { isStale: true as const };
+    const stale = had() && { isStale: true as const };
     if (isAskedTwice) return { ...base, inUse: true };
     // sshd leaves the file of a socket behind, and takes no path that is there (without StreamLocalBindUnlink).
     if (at.kind === 'unix') return { ...base, inUse: false, ...stale };
     if (at.port === 0) return { ...base, inUse: false };
     if ([...listenersOf(session)].some(({ port }) => port === at.port)) return { ...base, inUse: true };
-    const [first] = had?.bound ?? [];
+    const [first] = had()?.bound ?? [];
     const answer = await answerAt(session, first?.kind === 'tcp' ? first.address : at.bind, at.port);
     return { ...base, inUse: answer === 'yes', ...(answer !== 'no' && stale) };
   };
@@ -216,7 +220,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
             context.emit({ kind: 'listenRetrying', forward: id, run, failure, attempt, retryAt: Date.now() + delay });
             await pause(session, delay);
             if (isOver()) return;
-          } else if (had && !failure.isStale && !failure.inUse && !wasFree) {
+          } else if (had() && !failure.isStale && !failure.inUse && !wasFree) {
             // What was there may have gone since. A server that refuses a free port again does so by its rules.
             wasFree = true;
           } else {
@@ -233,6 +237,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       // The next listener has no result yet.
       clients.forget();
     },
+    retry: () => endPause(),
     async stop() {
       isStopped = true;
       access?.end();
@@ -241,10 +246,17 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
       listener = undefined;
       if (!last) return;
       listenersOf(last.session).delete(last.remote);
-      await last.remote.close();
+      const isFree = await last.remote.close();
+      // Whoever has it next is another one. A number that was allocated is asked for again, and may be another then.
+      if (isFree && !(spec.listen.kind === 'tcp' && spec.listen.port === 0)) context.had.delete(key);
     },
   };
 };
+
+/** The same forward, also in another run. */
+function hadKey(id: string, spec: ForwardSpec): string {
+  return `${id} ${printSpec(spec)}`;
+}
 
 const listeners = new WeakMap<SshSession, Set<RemoteListener>>();
 

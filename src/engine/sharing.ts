@@ -5,7 +5,7 @@ import type { BoundAddress, ElsewhereState, Engine, EngineEvent } from '../core/
 import { FailureError, failureOf, type Failure } from '../core/failure.js';
 import { forwardIdentity, parseOwnerWord, printOwnerWord } from '../core/ownerWord.js';
 import type { ForwardId, Plan, PlannedConnection, PlannedForward } from '../core/plan.js';
-import { emptySnapshot, reduce, tunnelState, type TunnelState } from '../core/snapshot.js';
+import { connectionSeen, emptySnapshot, reduce, tunnelState, type TunnelState } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
 import { openLease, type Lease } from './lease.js';
 import { openLeaseRoom, type LeaseRoom } from './leaseRoom.js';
@@ -227,12 +227,14 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
     const claim = claims.get(forward.id);
     if (!claim) return newClaim(identity, connection, forward);
     const before = claim.forward.run;
-    const isAnew =
-      before !== forward.run || claim.connection.run !== connection.run || claim.connection.retry !== connection.retry;
+    const isAnew = before !== forward.run || claim.connection.run !== connection.run;
+    // Where it is up that is about ports which its server holds.
+    const isRetried =
+      claim.connection.retry !== connection.retry && connectionSeen(snapshot, connection.id)?.kind !== 'ready';
     claim.connection = connection;
     claim.forward = forward;
     if (isAnew) claim.restarts = 0;
-    if (isAnew || isRevived) startAgain(claim);
+    if (isAnew || isRetried || isRevived) startAgain(claim);
     if (before !== forward.run) showElsewhere(claim);
   };
 

@@ -118,8 +118,8 @@ export interface RemoteListener {
   port: number;
   /** What the server said while it answered (SSH_MSG_DEBUG). */
   notes: readonly string[];
-  /** Resolves when the server listens no more, or is gone. */
-  close(): Promise<void>;
+  /** Resolves when the server listens no more, or is gone; with whether it said so. */
+  close(): Promise<boolean>;
 }
 
 /** The server refused to listen, or `isOurs`: another forward of ours listens there. */
@@ -396,9 +396,11 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       if (!answer || answer.error) throw new ListenRefused(answer?.error?.message ?? 'the connection is gone');
       return answer;
     };
-    const stopListening = async (key: string, ask: (done: () => void) => void): Promise<void> => {
+    const stopListening = async (key: string, ask: (done: () => void) => void): Promise<boolean> => {
       acceptors.delete(key);
-      if (phase === 'ready') await withinTime(cancelMs, answerOf<void>(ask));
+      if (phase !== 'ready') return false;
+      const answer = answerOf<true>((given) => ask(() => given(true)));
+      return (await withinTime(cancelMs, answer)) ?? false;
     };
     const offer = (key: string, origin: IncomingChannel['origin'], accept: () => Channel, reject: () => void) => {
       const onChannel = acceptors.get(key);

@@ -420,12 +420,9 @@ describe('retryTunnels', () => {
     assert.deepEqual(retryTunnels(state(retried, lost), two.tunnels).connectionRetries, { web02: 2 });
   });
 
-  it('asks a server again for a port that it holds, as automatic as before', () => {
-    for (const automatic of [true, false]) {
-      const wanted = wantTunnels(nothingWanted, [db], automatic);
-      const retried = retryTunnels(state(wanted, connected, stale(1)), wanted.tunnels);
-      assert.deepEqual(retried, restartTunnels(wanted, [dbId], automatic));
-    }
+  it('asks a server again for a port that it holds, without a new run, and leaves its other tunnels alone', () => {
+    const retried = retryTunnels(state(all, connected, stale(1)), all.tunnels);
+    assert.deepEqual(retried, { ...all, connectionRetries: { 'bob@web01': 1 } });
   });
 
   it('does nothing to one that is up, has failed, was stopped or runs in another window', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { PlannedConnection } from '../../src/core/plan.js';
 import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
@@ -90,6 +91,74 @@ describe('a remote forward whose connection was lost', () => {
       await Promise.all(Array.from({ length: 5 }, () => answers(port)));
       assert.ok(!engine.kinds().includes('listenFailed'));
     });
+
+  it('asks at once, in the same run, when the user does not want to wait', async () => {
+    const port = await freePort();
+    const plan = await connectTo([`-R ${port}:${to()}`]);
+    await goStale();
+    // By then the next one is two seconds away, or more.
+    let asked = await engine.next('listenRetrying');
+    while (asked.attempt < 4) asked = await engine.next('listenRetrying');
+    killAll(stale);
+    await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
+    const from = engine.events.length;
+    apply({ ...plan, retry: 1 });
+    const { run } = await engine.next('listening');
+    assert.ok(Date.now() < asked.retryAt);
+    assert.equal(run, 0);
+    assert.ok(!engine.events.slice(from).some(({ kind }) => ['forwardClosed', 'connecting'].includes(kind)));
+    await answers(port);
+  });
+
+  for (const [title, next] of [
+    ['it', (plan: PlannedConnection) => ({ forwards: plan.forwards.map((forward) => ({ ...forward, run: 1 })) })],
+    ['its connection', () => ({ run: 1 })],
+  ] as const)
+    it(`goes on asking when ${title} is started again`, async () => {
+      const port = await freePort();
+      const plan = await connectTo([`-R ${port}:${to()}`]);
+      await goStale();
+      await engine.next('listenRetrying');
+      engine.skip();
+      apply({ ...plan, ...next(plan) });
+      const { failure } = await engine.next('listenRetrying');
+      assert.ok(failure.kind === 'remoteRefused' && failure.isStale);
+      killAll(stale);
+      await engine.next('listening');
+      await answers(port);
+      assert.ok(!engine.kinds().includes('listenFailed'));
+    });
+
+  it('goes on asking when its connection is started again while it seems to be up', async () => {
+    const port = await freePort();
+    const plan = await connectTo([`-R ${port}:${to()}`]);
+    stale = await sshd.settledSessions();
+    for (const pid of stale) process.kill(pid, 'SIGSTOP');
+    engine.skip();
+    apply({ ...plan, run: 1 });
+    const { failure } = await engine.next('listenRetrying');
+    assert.ok(failure.kind === 'remoteRefused' && failure.isStale);
+    killAll(stale);
+    await engine.next('listening');
+    await answers(port);
+  });
+
+  it('is no longer its server’s to hold when that has given it up: it fails when another one has the port then', async () => {
+    const port = await freePort();
+    const plan = await connectTo([`-R ${port}:${to()}`, `-R 0:${to()}`]);
+    const [first, other] = plan.forwards;
+    apply({ ...plan, forwards: [other!] });
+    await engine.next('forwardClosed');
+    const squatter = createServer().listen(port);
+    await once(squatter, 'listening');
+    try {
+      apply({ ...plan, forwards: [{ ...first!, run: 1 }, other!] });
+      const { failure } = await engine.next('listenFailed');
+      assert.ok(failure.kind === 'remoteRefused' && failure.inUse && !failure.isStale);
+    } finally {
+      squatter.close();
+    }
+  });
 
   it('goes on asking over the next connection when that one is lost, too', async () => {
     const port = await freePort();
