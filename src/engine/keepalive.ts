@@ -5,14 +5,26 @@ export interface KeepaliveOptions {
   intervalSeconds: number;
   /** ServerAliveCountMax; 0 counts as 1. Silence of so many intervals is the end. */
   count: number;
-  /** Whether a question would only wait behind what the connection can't get rid of. */
+  /** Whether a question has to wait behind what the connection can't get rid of: one that waits is enough. */
   isFull(): boolean;
+  /** How its bytes leave; absent where that says nothing of the server. */
+  outgoing?(): Outgoing;
   /** Sends a question; `answered` is called at most once, in the order of the questions. */
   send(answered: () => void): void;
   /** It is being asked, or would be if there were room. */
   onAsk?(): void;
   /** Called once: it is dead. All timers are gone. */
   onDead(): void;
+}
+
+/** Bytes on their way to the server, since the connection began. */
+export interface Outgoing {
+  /** All that it was given. */
+  given: number;
+  /** Those that the system has taken; it may lag behind. */
+  taken: number;
+  /** Those that the system has been asked to take, and has no room for. */
+  refused: number;
 }
 
 export interface Keepalive {
@@ -27,7 +39,7 @@ export interface Keepalive {
   /** Between the last question that was answered and its answer. */
   readonly roundTripMs: number | undefined;
   ask(): void;
-  /** Asks now; it is dead when it says nothing at all for so long. The strictest of several counts. */
+  /** Asks now; it is dead when it says nothing at all for so long, and no byte leaves. The strictest of several counts. */
   probe(withinSeconds: number): void;
   end(): void;
 }
@@ -38,12 +50,21 @@ const lateMs = 300;
 /** The last question is given so much longer, in ms: where interval and count are 1, it would otherwise have half a second. */
 const graceMs = 250;
 
+/** How often it is looked whether bytes leave while the server is silent, in ms. */
+const lookMs = 200;
+
+/** More than the systems on the way keep, in bytes: where so much has left behind a question, the question has, too. */
+const mostKept = 8 * 1024 * 1024;
+
 /** Questions without an answer, or as many as the count: more are of no use, and some servers answer none. */
 const fewOpen = 4;
 
 /**
  * Watches a server from its start on. Its questions, `count` of them, lie evenly within the time that it may be silent, so that
  * each can be answered before that is over. The clock is performance.now(): one that is set does no harm.
+ *
+ * On a full line the answer waits behind all that was written before, which may take long. So what leaves it counts as well:
+ * where the system had no room for bytes and has some now, the other side has confirmed others. On a dead path it never does.
  */
 export function createKeepalive(options: KeepaliveOptions): Keepalive {
   const count = Math.max(options.count, 1);
@@ -54,11 +75,37 @@ export function createKeepalive(options: KeepaliveOptions): Keepalive {
   let isOn = false;
   /** When those were asked that have no answer yet. */
   const open: number[] = [];
+  /** When bytes were last seen to have left a full line. */
+  let movedAt = -Infinity;
+  let looking: { since: number; timer: NodeJS.Timeout } | undefined;
   let stopWatching = () => {};
   let probing: { since: number; due: number; stop(): void } | undefined;
 
+  const stopLooking = () => {
+    clearInterval(looking?.timer);
+    looking = undefined;
+  };
+  /** Looks until the server is heard. */
+  const look = () => {
+    const { outgoing } = options;
+    if (!outgoing || (looking && heardAt <= looking.since)) return;
+    stopLooking();
+    let last = outgoing();
+    const most = last.given + mostKept;
+    const timer = setInterval(() => {
+      if (heardAt > since) return stopLooking();
+      const now = outgoing();
+      const hasMoved = last.refused > 0 && (now.taken > last.taken || now.refused < last.refused);
+      if (hasMoved && now.taken < most) movedAt = performance.now();
+      last = now;
+    }, lookMs);
+    const since = performance.now();
+    looking = { since, timer };
+  };
+
   const end = () => {
     isOn = false;
+    stopLooking();
     stopWatching();
     probing?.stop();
   };
@@ -70,9 +117,11 @@ export function createKeepalive(options: KeepaliveOptions): Keepalive {
     if (!isOn) return;
     askedAt = performance.now();
     options.onAsk?.();
-    if (open.length >= Math.max(count, fewOpen) || options.isFull()) return;
-    open.push(askedAt);
-    options.send(() => (roundTripMs = performance.now() - open.shift()!));
+    if (open.length < (options.isFull() ? 1 : Math.max(count, fewOpen))) {
+      open.push(askedAt);
+      options.send(() => (roundTripMs = performance.now() - open.shift()!));
+    }
+    look();
   };
 
   /** Watches a silence that began at `since`, in which `asked` questions were put, as though they came from `start` on. */
@@ -88,17 +137,20 @@ export function createKeepalive(options: KeepaliveOptions): Keepalive {
         // While this thread stood still nobody may have been asked, or been able to answer.
         ask();
         if (isOn) watch(since, asked, performance.now() - count * stepMs);
-      } else die();
+      } else if (movedAt > start) watch(since, asked, movedAt);
+      else die();
     });
   };
-  const expect = (since: number, ms: number) => {
-    const due = performance.now() + ms;
+  const expect = (since: number, ms: number, from = performance.now()) => {
+    const due = from + ms;
     const stop = at(due, (late) => {
       probing = undefined;
       if (heardAt > since) return;
-      if (late === 0) return die();
-      ask();
-      if (isOn) expect(since, ms);
+      if (late > 0) {
+        ask();
+        if (isOn) expect(since, ms);
+      } else if (movedAt > from) expect(since, ms, movedAt);
+      else die();
     });
     probing = { since, due, stop };
   };

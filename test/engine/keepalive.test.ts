@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createKeepalive, type KeepaliveOptions } from '../../src/engine/keepalive.js';
+import { createKeepalive, type KeepaliveOptions, type Outgoing } from '../../src/engine/keepalive.js';
 import { eventually } from '../support/eventually.js';
 
 /** Nothing runs in this thread for so long. */
@@ -109,11 +109,83 @@ describe('the keepalive', () => {
     assert.equal(asked.length, 8);
   });
 
-  it('asks nothing while nothing can be sent, and still notices silence', async () => {
+  it('asks once while its question waits behind others, and notices silence as ever', async () => {
     const { keepalive, asked, dead } = start({ intervalSeconds: 0.2, isFull: () => true });
     keepalive.probe(5);
     await dead;
-    assert.deepEqual(asked, []);
+    assert.equal(asked.length, 1);
+  });
+
+  describe('on a full line', () => {
+    /** It has taken so many bytes of those that it was given. */
+    const line = (given = 100_000_000) => {
+      const state = { given, taken: 0, refused: 50_000 };
+      return { state, options: { isFull: () => true, outgoing: () => ({ ...state }) } };
+    };
+    const every100Ms = async (times: number, act: () => void) => {
+      for (let time = 0; time < times; time++) {
+        act();
+        await sleep(100);
+      }
+    };
+    const stays = async (dead: Promise<number>, work: Promise<void>) =>
+      assert.equal(await Promise.race([dead, work]), undefined);
+
+    it('gives nobody up while bytes leave, by the interval or by a probe, and in time when none leaves any more', async () => {
+      const check = async (step: (state: Outgoing) => void, given: Partial<KeepaliveOptions>, within?: number) => {
+        const { state, options } = line();
+        const { keepalive, dead } = start({ ...options, ...given });
+        if (within !== undefined) keepalive.probe(within);
+        const begun = performance.now();
+        await stays(
+          dead,
+          every100Ms(25, () => step(state)),
+        );
+        const stopped = performance.now() - begun;
+        const ms = (await dead) - stopped;
+        // Seen at most a look before its end; the last question has its grace.
+        assert.ok(ms > 250 && ms < 600 + 1000, String(ms));
+      };
+      const whole = (state: Outgoing) => (state.taken += 5000);
+      const part = (state: Outgoing) => (state.refused -= 500);
+      await Promise.all([
+        check(whole, { intervalSeconds: 0.6, count: 1 }),
+        check(part, { intervalSeconds: 0.2, count: 3 }),
+        check(whole, { intervalSeconds: 0 }, 0.6),
+        check(part, { intervalSeconds: 0 }, 0.6),
+      ]);
+    });
+
+    it('does not take for a sign of life what a system takes that had room', async () => {
+      const { state, options } = line();
+      state.refused = 0;
+      const { keepalive, dead } = start({ ...options, intervalSeconds: 0 });
+      keepalive.probe(0.6);
+      const feeding = every100Ms(8, () => (state.taken += 5000));
+      assert.ok((await dead) < 1600);
+      await feeding;
+    });
+
+    it('gives up who takes far more than was written before the question, and never answers it', async () => {
+      const { state, options } = line(1_000_000);
+      const { dead } = start({ ...options, intervalSeconds: 0.6, count: 1 });
+      let isDead = false;
+      void dead.then(() => (isDead = true));
+      const feeding = every100Ms(40, () => (state.taken += isDead ? 0 : 1_000_000));
+      const ms = await dead;
+      assert.ok(ms > 900 && ms < 3000, String(ms));
+      await feeding;
+    });
+
+    it('looks no more when the server is heard', async () => {
+      const before = await timers();
+      const { keepalive } = start({ ...line().options, intervalSeconds: 0 });
+      keepalive.ask();
+      assert.equal(await timers(), before + 1);
+      await sleep(5);
+      keepalive.heard();
+      await eventually(async () => assert.equal(await timers(), before));
+    });
   });
 
   it('measures the round trip', async () => {
