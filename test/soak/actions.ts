@@ -17,6 +17,8 @@ import { hosts, silenceMs, type Host, type Node, type Slot } from './world.js';
 /** Of one tunnel after one fault that cut its connection, in milliseconds. */
 export interface Recovery {
   kind: ActionKind;
+  /** The tunnel's name. */
+  tunnel: string;
   /** From the moment that the server could be reached again, or the listener be had, to the first byte. */
   ms: number;
   /** How much of it nobody could know of the fault: a deaf server tells nothing. */
@@ -162,6 +164,7 @@ export function createActions(run: Run, seed: Random, levers: Levers): Actions {
           const unnoticedMs = Math.max(0, heardAt - from);
           recoveries.push({
             kind,
+            tunnel: slot.name,
             ms: at - from,
             unnoticedMs,
             announcedMs: run.announced(slot, Math.max(from, heardAt), at),
@@ -220,18 +223,21 @@ export function createActions(run: Run, seed: Random, levers: Levers): Actions {
       }),
     'line frozen': (drawn) =>
       breakHost(drawn, true, async () => {
-        const { proxy } = drawn.node;
-        proxy.freeze(drawn.random.pick(['up', 'down', undefined]));
-        await sleep(drawn.random.between(300, 7000));
-        proxy.thaw();
+        const { node, random } = drawn;
+        const way = random.pick(['up', 'down', undefined] as const);
+        node.proxy.freeze(way);
+        // Where our side alone is held, whatever the server still says is a sign of life, to ssh as well.
+        await sleep(random.between(300, way === 'up' ? 3000 : 7000));
+        node.proxy.thaw();
       }),
     'line deaf': (drawn) =>
       breakHost(drawn, true, async () => {
-        const { proxy } = drawn.node;
-        // Never our side alone: whatever the server still says is a sign of life, to ssh as well.
-        proxy.drop(drawn.random.pick(['down', undefined]));
-        await sleep(drawn.random.between(100, 6000));
-        proxy.thaw();
+        const { node, random } = drawn;
+        node.proxy.drop(random.pick(['down', undefined] as const));
+        await sleep(random.between(100, 7000));
+        // As a network does that is back: each side hears from the other that it doesn’t know the connection any more.
+        node.proxy.resetAll();
+        node.proxy.thaw();
       }),
     'line reset': (drawn) =>
       breakHost(drawn, false, () => {

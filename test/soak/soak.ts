@@ -32,7 +32,8 @@ if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes}: a number above
 const seed = values.seed ?? String(Math.floor(Math.random() * 1e9));
 
 const lanes = 24;
-const checkEveryMs = 25_000;
+/** Some eight times in a run, which is two a quarter for the memory. */
+const checkEveryMs = Math.min(60_000, (minutes * 60_000) / 8);
 const settleMs = 15_000;
 /** What a person may take for at once, after a server can be reached again. */
 const recoveryBoundMs = 2_000;
@@ -341,15 +342,17 @@ function watchLoad(): { end(): number } {
   };
 }
 
+function excessOf({ ms, unnoticedMs, announcedMs }: Recovery): number {
+  return Math.max(0, ms - unnoticedMs - announcedMs);
+}
+
 /**
  * The bound holds for what is left of a recovery without the time in which a deaf server could not be known of (which has
  * a bound of its own), and the waits that the row announces: those grow with the length of an outage. Where two processes
  * want each processor, each gets half of the time, here and in the servers: the bound is twice as far.
  */
 function judgeRecoveries(recoveries: readonly Recovery[], busy: number): { excess: Percentiles } {
-  const excess = percentiles(
-    recoveries.map(({ ms, unnoticedMs, announcedMs }) => Math.max(0, ms - unnoticedMs - announcedMs)),
-  );
+  const excess = percentiles(recoveries.map(excessOf));
   const bound = recoveryBoundMs * busy;
   if (excess.p99 > bound) flaw('recovered late', `p99 ${excess.p99} ms, the bound is ${Math.round(bound)} ms`);
   return { excess };
@@ -409,6 +412,12 @@ function printTable({ traffic, actions, excess, heaps, busy, lagMs }: Results): 
   ] as const;
   const width = Math.max(...rows.map(([name]) => name.length));
   console.log(`\n${rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')}`);
+  const worst = recoveries.toSorted((a, b) => excessOf(b) - excessOf(a)).slice(0, 3);
+  for (const recovery of worst) {
+    const { kind, tunnel, ms, unnoticedMs, announcedMs } = recovery;
+    const parts = `${Math.round(unnoticedMs)} ms unnoticed, ${Math.round(announcedMs)} ms announced`;
+    console.log(`slow: ${tunnel} after “${kind}”: ${Math.round(ms)} ms, of them ${parts}`);
+  }
   for (const { kind, text: what } of flaws) console.log(`${kind}: ${what}`);
   console.log(flaws.length === 0 ? 'The soak has found nothing wrong.' : `The soak has found ${flaws.length} flaws.`);
 }
