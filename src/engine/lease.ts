@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '../core/failure.js';
-import { isDead, type LeaseRoom } from './leaseRoom.js';
+import { isDead, type LeaseRoom, type Place } from './leaseRoom.js';
 
 export interface Lease {
   /** Wants it, until told otherwise. */
@@ -20,14 +20,17 @@ export interface Lease {
 export interface LeaseListener {
   /** It is had. */
   onOwned(): void;
-  /** Another one has it and says so; undefined: it says nothing, or nothing that can be read. */
+  /** Another one has it and says so, told when it changes; undefined: it says nothing any more, or nothing that can be read. */
   onHeard(word: string | undefined): void;
   /** It can't be known who has it; that is the end of the lease. */
   onBroken(error: unknown): void;
 }
 
-/** How long one may be silent who is to say how the tunnel stands, in milliseconds. */
+/** How long one may be silent who is to say how the tunnel stands, in milliseconds, and one who has said it. */
 const silenceMs = 1000;
+const laterSilenceMs = 6000;
+/** How often whoever has it says the same again: silence tells of one that is frozen. */
+const repeatMs = 2500;
 /** How often one who only observes looks for one that has it. */
 const lookMs = 1000;
 /** Between two tries for what is about to go. */
@@ -41,7 +44,8 @@ const lastWordMs = 200;
 
 export function openLease(room: LeaseRoom, identity: string, listener: LeaseListener): Lease {
   const key = room.keyOf(identity);
-  const listeners = new Set<Socket>();
+  /** What was said to each. */
+  const listeners = new Map<Socket, Place>();
   const closing = new AbortController();
   let wanted = false;
   let owned = false;
@@ -49,6 +53,8 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
   /** The mode has changed. */
   let wake = () => {};
   let followed: Socket | undefined;
+  /** Since when nobody has proven to be a window, on the clock of `performance`. */
+  let unprovenSince = performance.now();
 
   const changed = (ms?: number) =>
     new Promise<void>((resolve) => {
@@ -62,21 +68,39 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
     });
   const pause = () => sleep(pauseMs, undefined, { signal: closing.signal }).catch(() => {});
 
-  const say = (socket: Socket) => {
+  const say = (socket: Socket, place: Place) => {
     // It is frozen, or has other things to do than to listen.
     if (socket.writableLength > longestLine) socket.destroy();
-    else socket.write(`${room.seal(word)}\n`);
+    else socket.write(`${room.seal(word, place)}\n`);
+    place.count++;
   };
+  const sayToAll = () => listeners.forEach((place, socket) => say(socket, place));
+  const sockets = new Set<Socket>();
   const welcome = (socket: Socket) => {
-    listeners.add(socket);
-    socket.on('close', () => listeners.delete(socket));
-    // There is nothing to say to one that has it.
-    socket.on('data', () => socket.destroy());
-    if (owned) say(socket);
+    sockets.add(socket);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      listeners.delete(socket);
+    });
+    const listens = (challenge: string | undefined) => {
+      const place = { key, challenge, count: 0 };
+      listeners.set(socket, place);
+      if (owned) say(socket, place);
+    };
+    let isChallenged = room.challenge() === undefined;
+    if (isChallenged) listens(undefined);
+    onLines(socket, (line) => {
+      // There is nothing else to say to one that has it.
+      if (isChallenged || line === undefined || !/^[0-9a-f]{32}$/.test(line)) socket.destroy();
+      else {
+        isChallenged = true;
+        listens(line);
+      }
+    });
   };
   /** All that have been said to them is with them, or with the system. */
   const dismiss = () => {
-    for (const socket of [...listeners]) {
+    for (const socket of [...sockets]) {
       const late = setTimeout(() => socket.destroy(), lastWordMs);
       socket.on('close', () => clearTimeout(late));
       socket.end(() => socket.destroy());
@@ -88,22 +112,46 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
     for (let tries = 0; !closing.signal.aborted; tries++) {
       const socket = room.connectTo(name);
       followed = socket;
-      const silent = setTimeout(() => listener.onHeard(undefined), silenceMs);
+      const place = { key, challenge: room.challenge(), count: 0 };
+      /** What was told last. */
+      let told: { word: string | undefined } | undefined;
+      const tell = (word: string | undefined) => {
+        if (told && told.word === word) return;
+        told = { word };
+        listener.onHeard(word);
+      };
+      let silent = setTimeout(() => tell(undefined), silenceMs);
+      // A stranger may have taken the name of what no window has now.
+      const left = wanted ? Math.max(0, unprovenSince + room.unprovenMs - performance.now()) : room.unprovenMs;
+      const unproven = left === Infinity ? undefined : setTimeout(() => socket.destroy(), left);
+      let isProven = false;
       let isConnected = false;
       let code = '';
       socket.on('error', (error) => (code = errorCode(error)));
       socket.on('connect', () => {
         isConnected = true;
+        if (place.challenge !== undefined) socket.write(`${place.challenge}\n`);
         connected();
       });
       onLines(socket, (line) => {
+        const said = line === undefined ? undefined : room.unseal(line, place);
+        place.count++;
         clearTimeout(silent);
+        silent = setTimeout(() => tell(undefined), laterSilenceMs);
+        if (said !== undefined) {
+          isProven = true;
+          clearTimeout(unproven);
+        }
         heard();
-        listener.onHeard(line === undefined ? undefined : room.unseal(line));
+        tell(said);
       });
       await new Promise((resolve) => socket.once('close', resolve));
       clearTimeout(silent);
+      clearTimeout(unproven);
       followed = undefined;
+      if (isProven) unprovenSince = performance.now();
+      if (isConnected && wanted && performance.now() - unprovenSince >= room.unprovenMs)
+        throw new Error('another program answers in the place of a window');
       if (isConnected) return true;
       if (code === 'ENOENT') return false;
       if (isDead(code)) {
@@ -119,6 +167,7 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
   const contend = async () => {
     const contender = await room.enter(key, welcome);
     let isIn = true;
+    let repeating: NodeJS.Timeout | undefined;
     const leave = () => {
       if (isIn) contender?.leave();
       isIn = false;
@@ -140,9 +189,11 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
       if (!wanted || closing.signal.aborted) return;
       owned = true;
       listener.onOwned();
-      for (const socket of listeners) say(socket);
+      sayToAll();
+      repeating = setInterval(sayToAll, repeatMs);
       while (owned && !closing.signal.aborted) await changed();
     } finally {
+      clearInterval(repeating);
       owned = false;
       leave();
     }
@@ -166,6 +217,7 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
 
   return {
     contend() {
+      if (!wanted) unprovenSince = performance.now();
       wanted = true;
       begin();
       wake();
@@ -173,12 +225,12 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
     tell(next) {
       if (next === word) return;
       word = next;
-      if (owned) for (const socket of listeners) say(socket);
+      if (owned) sayToAll();
     },
     observe(lastWord) {
       if (owned && lastWord !== undefined) {
         word = lastWord;
-        for (const socket of listeners) say(socket);
+        sayToAll();
       }
       wanted = false;
       owned = false;
@@ -190,7 +242,7 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
       followed?.destroy();
       wake();
       await running;
-      await Promise.all([...listeners].map((socket) => new Promise((closed) => socket.once('close', closed))));
+      await Promise.all([...sockets].map((socket) => new Promise((closed) => socket.once('close', closed))));
     },
   };
 }

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   unlinkSync,
@@ -13,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorCode } from '../core/failure.js';
 import { longestPath } from './listener.js';
@@ -28,9 +29,22 @@ export interface LeaseRoom {
   connectTo(name: string): Socket;
   /** Takes away what one has left behind that is dead, as `connectTo` has shown. */
   bury(name: string): void;
-  /** What goes over the wire for a text, without a line's end, and back; undefined for what no window has sealed. */
-  seal(text: string): string;
-  unseal(line: string): string | undefined;
+  /** How long whoever has a name need not prove to be a window, in milliseconds. */
+  unprovenMs: number;
+  /** What who listens to another one says first, a line that was never said before; undefined where only windows listen. */
+  challenge(): string | undefined;
+  /** What goes over the wire for a text, without a line's end, and back; undefined for what no window has sealed for this place. */
+  seal(text: string, place: Place): string;
+  unseal(line: string, place: Place): string | undefined;
+}
+
+/** Where a line belongs: it is nothing but noise to who listens elsewhere, or later. */
+export interface Place {
+  /** Of the lease. */
+  key: string;
+  challenge: string | undefined;
+  /** How many lines went before. */
+  count: number;
 }
 
 export interface Contender {
@@ -46,15 +60,30 @@ const mostWindows = 256;
 const makingMs = 60_000;
 /** Systems clean up temporary files that nobody has touched for days. */
 const touchMs = 6 * 3_600_000;
+/** What nobody has touched for so long can't be asked, and is dead: its machine has been started again since. */
+const forgottenMs = 7 * 24 * 3_600_000;
 
 /** The code of a connect that says that nobody listens there any more, and nobody ever will. */
 export function isDead(code: string): boolean {
   return code === 'ECONNREFUSED' || code === 'ENOTSOCK';
 }
 
-/** Throws an Error with a reason for a person where windows can't meet. */
-export function openLeaseRoom(folder: string): LeaseRoom {
-  return process.platform === 'win32' ? openPipeRoom(folder) : openSocketRoom(folder);
+/**
+ * Throws an Error with a reason for a person where windows can't meet. `network` names the machine and its network: others may
+ * have the same folder, whose tunnels are no use here and whose sockets don't answer.
+ */
+export function openLeaseRoom(folder: string, network: string = networkHere()): LeaseRoom {
+  return process.platform === 'win32' ? openPipeRoom(folder) : openSocketRoom(folder, network);
+}
+
+/** Of this machine since it started, and of this container where it has a network of its own. */
+function networkHere(): string {
+  if (process.platform !== 'linux') return '';
+  try {
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')}${readlinkSync('/proc/self/ns/net')}`;
+  } catch {
+    return hostname();
+  }
 }
 
 interface Machine {
@@ -65,7 +94,7 @@ interface Machine {
   longest: number;
 }
 
-const nameLength = 24;
+const nameLength = 28;
 
 /** The folder where the sockets go: the one that is asked for, or a stand-in of the same user where its path is too long. */
 export function socketFolder(folder: string, { uid, temporary, longest }: Machine): string {
@@ -92,25 +121,27 @@ function claimFolder(folder: string, uid: number | undefined): void {
  * A lease is a socket for each that wants it, under a name that is never used again: one that is dead can be taken away by
  * anybody at any time, and nobody takes away another one by mistake. A name is seen only while its socket listens.
  */
-function openSocketRoom(asked: string): LeaseRoom {
+function openSocketRoom(asked: string, network: string): LeaseRoom {
   const uid = process.getuid!();
   const folder = socketFolder(asked, { uid, temporary: tmpdir(), longest: longestPath });
   const pathOf = (name: string) => join(folder, name);
+  const here = hashOf(network, 4);
   /** Of this window: among those that want several leases the same one goes first, so that they stay together. */
   const window = randomBytes(3).toString('hex');
   let made = 0;
   const bury = (name: string) => rmSync(pathOf(name), { force: true });
   claimFolder(folder, uid);
-  sweep(folder, bury);
+  sweep(folder, here, bury);
   return {
-    keyOf: (identity) => createHash('sha256').update(identity).digest('hex').slice(0, 12),
+    keyOf: (identity) => `${here}${hashOf(identity, 12)}`,
     async enter(key, onSocket) {
       claimFolder(folder, uid);
       const own = `${window}${(made++).toString(36).padStart(4, '0')}`;
       const name = `${key}.${own}`;
-      const server = await listen(pathOf(`.${own}`), onSocket);
+      const making = pathOf(`.${here}.${own}`);
+      const server = await listen(making, onSocket);
       try {
-        renameSync(pathOf(`.${own}`), pathOf(name));
+        renameSync(making, pathOf(name));
       } catch (error) {
         server.close();
         throw error;
@@ -138,18 +169,28 @@ function openSocketRoom(asked: string): LeaseRoom {
         .sort(),
     connectTo: (name) => connect({ path: pathOf(name) }),
     bury,
+    unprovenMs: Infinity,
+    challenge: () => undefined,
     seal: (text) => text,
     unseal: (line) => line,
   };
 }
 
+function hashOf(text: string, digits: number): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, digits);
+}
+
 /** Takes away what windows have left that were killed: their tunnels may never be wanted again. */
-function sweep(folder: string, bury: (name: string) => void): void {
+function sweep(folder: string, here: string, bury: (name: string) => void): void {
   for (const name of readdirSync(folder)) {
-    if (!/^([0-9a-f]{12})?\.[0-9a-z]{10,}$/.test(name)) continue;
+    const [, network] = /^([0-9a-f]{4})(?:[0-9a-f]{12})?\.[0-9a-z]{10,}$/.exec(name.replace(/^\./, '')) ?? [];
+    if (network === undefined) continue;
     const found = lstatSync(join(folder, name), { throwIfNoEntry: false });
-    // One that is being made does not listen yet.
-    if (!found?.isSocket() || (name.startsWith('.') && Date.now() - found.mtimeMs < makingMs)) continue;
+    if (!found?.isSocket()) continue;
+    const age = Date.now() - found.mtimeMs;
+    if (age > forgottenMs && network !== here) bury(name);
+    // One that is being made does not listen yet; one of another machine seems dead from here.
+    if (network !== here || (name.startsWith('.') && age < makingMs)) continue;
     const socket = connect({ path: join(folder, name) });
     socket.on('error', (error) => isDead(errorCode(error)) && bury(name));
     socket.on('connect', () => socket.destroy());
@@ -174,7 +215,8 @@ function listen(path: string, onSocket: (socket: Socket) => void): Promise<Serve
 
 /**
  * A pipe has one server, and its name goes with it: whoever can make it has the lease. Everybody on the machine can list and
- * read pipes, so what goes over them is sealed with a secret of the user's profile.
+ * read pipes, and make one of a name that is free, so what goes over them is sealed with a secret of the user's profile, for
+ * the one who listens and for once.
  */
 function openPipeRoom(folder: string): LeaseRoom {
   claimFolder(folder, undefined);
@@ -187,8 +229,8 @@ export function pipePath(key: string): string {
   return `\\\\.\\pipe\\ssh-tunnels-${key}`;
 }
 
-/** `pathOf`: where the pipe of a lease is. */
-export function pipeRoom(secret: Buffer, pathOf: (key: string) => string): LeaseRoom {
+/** `pathOf`: where the pipe of a lease is. `unprovenMs`: see LeaseRoom. */
+export function pipeRoom(secret: Buffer, pathOf: (key: string) => string, unprovenMs = 10_000): LeaseRoom {
   const { seal, unseal } = sealing(secret);
   return {
     keyOf: (identity) => createHmac('sha256', secret).update(identity).digest('hex').slice(0, 32),
@@ -204,6 +246,8 @@ export function pipeRoom(secret: Buffer, pathOf: (key: string) => string): Lease
     contenders: (key) => [key],
     connectTo: (name) => connect({ path: pathOf(name) }),
     bury() {},
+    unprovenMs,
+    challenge: () => randomBytes(16).toString('hex'),
     seal,
     unseal,
   };
@@ -226,22 +270,25 @@ export function sharedSecret(folder: string): Buffer {
   return secret;
 }
 
-/** Lines that only those who have the secret can read or make. */
+/** Lines that only those who have the secret can read or make, and that mean nothing in another place. */
 function sealing(secret: Buffer): Pick<LeaseRoom, 'seal' | 'unseal'> {
   const key = createHash('sha256').update('seal').update(secret).digest();
+  const printPlace = ({ key, challenge, count }: Place) => Buffer.from(JSON.stringify([key, challenge, count]));
   return {
-    seal(text) {
+    seal(text, place) {
       const nonce = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, nonce);
+      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(printPlace(place));
       return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
         'base64',
       );
     },
-    unseal(line) {
+    unseal(line, place) {
       const sealed = Buffer.from(line, 'base64');
       if (sealed.length < 28) return undefined;
       try {
-        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12)).setAuthTag(sealed.subarray(-16));
+        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12))
+          .setAAD(printPlace(place))
+          .setAuthTag(sealed.subarray(-16));
         return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString('utf8');
       } catch {
         return undefined;

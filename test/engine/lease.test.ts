@@ -166,25 +166,42 @@ describe('a lease', () => {
 
   it('is had in spite of those who died, and takes away what they have left', async () => {
     const room = openLeaseRoom(folder);
-    const key = room.keyOf('one');
-    for (const name of [`${key}.0000000000`, `${key}.zzzzzz0000`, '000000000000.aaaaaa0000']) await leaveSocket(name);
+    const names = ['one', 'other'].map((identity) => room.keyOf(identity));
+    for (const name of [`${names[0]}.0000000000`, `${names[0]}.zzzzzz0000`, `${names[1]}.aaaaaa0000`])
+      await leaveSocket(name);
     const other = enter(openLeaseRoom(folder));
     other.lease.contend();
     await eventually(() => assert.ok(other.isOwner));
     await eventually(() => assert.equal(readdirSync(folder).length, 1));
   });
 
+  it('is another one on another machine or network with the same folder, whose sockets seem dead from here', async () => {
+    const there = openLeaseRoom(folder, 'there');
+    const names = [`${there.keyOf('one')}.0000000000`, `${there.keyOf('two')}.0000000000`];
+    for (const name of names) await leaveSocket(name);
+    const long = new Date(Date.now() - 8 * 24 * 3_600_000);
+    utimesSync(join(folder, names[1]!), long, long);
+    const [one, other] = [enter(openLeaseRoom(folder, 'here')), enter(openLeaseRoom(folder, 'elsewhere'))];
+    for (const { lease } of [one, other]) lease.contend();
+    await eventually(() => assert.equal(owners().length, 2));
+    await Promise.all([one, other].map(({ lease }) => lease.close()));
+    // What is as old as that is left over.
+    assert.deepEqual(readdirSync(folder), [names[0]]);
+    unlinkSync(join(folder, names[0]!));
+  });
+
   it('leaves alone what is being made, and what has another name', async () => {
-    await leaveSocket('.aaaaaa0000');
-    await leaveSocket('.aaaaaa0001');
+    const here = openLeaseRoom(folder).keyOf('one').slice(0, 4);
+    const [young, old] = [`.${here}.aaaaaa0000`, `.${here}.aaaaaa0001`];
+    for (const name of [young, old]) await leaveSocket(name);
     const past = new Date(Date.now() - 120_000);
-    utimesSync(join(folder, '.aaaaaa0001'), past, past);
+    utimesSync(join(folder, old), past, past);
     await leaveSocket('something.sock');
     const one = enter(openLeaseRoom(folder));
     one.lease.contend();
     await eventually(() => assert.ok(one.isOwner));
     await one.lease.close();
-    await eventually(() => assert.deepEqual(readdirSync(folder).sort(), ['.aaaaaa0000', 'something.sock']));
+    await eventually(() => assert.deepEqual(readdirSync(folder).sort(), [young, 'something.sock']));
     for (const name of readdirSync(folder)) unlinkSync(join(folder, name));
   });
 
@@ -274,20 +291,64 @@ describe('a lease', () => {
     await eventually(() => assert.ok(one.isOwner));
     const [pipe] = readdirSync(folder);
     const spy = connect({ path: join(folder, pipe!) });
+    spy.write(`${'0'.repeat(32)}\n`);
     const line = await new Promise<Buffer>((resolve) => spy.once('data', resolve));
     spy.destroy();
     assert.match(line.toString(), /^[A-Za-z0-9+/]+=*\n$/);
     assert.ok(!Buffer.from(line.toString(), 'base64').includes('secret'));
-    await one.lease.close();
-    const fake = await startTarget((socket) => void socket.write(`mine\n${line.toString().replace(/^..../, 'AAAA')}`), {
+    await letGo(one, (lease) => lease.close());
+    // What a window once said is no more than any other noise.
+    const fake = await startTarget((socket) => void socket.write(`mine\n${line.toString()}${line.toString()}`), {
       path: join(folder, pipe!),
     });
     const other = enter(pipeRoom(secret, (key) => join(folder, key)));
     other.lease.contend();
-    await eventually(() => assert.deepEqual(other.heard, [undefined, undefined]));
+    await eventually(() => assert.deepEqual(other.heard, [undefined]));
     await fake.close();
     const stranger = pipeRoom(randomBytes(32), (key) => join(folder, key));
     assert.notEqual(stranger.keyOf('one'), pipe);
+  });
+
+  const strangers: readonly [string, Parameters<typeof startTarget>[0]][] = [
+    ['says nothing', () => {}],
+    ['hangs up', (socket) => socket.destroy()],
+  ];
+  for (const [what, serve] of strangers)
+    it(`of pipes is given up where a stranger has the name and ${what}`, async () => {
+      const room = pipeRoom(secret, (key) => join(folder, key), 500);
+      const fake = await startTarget(serve, { path: join(folder, room.keyOf('one')) });
+      const one = enter(room);
+      one.lease.contend();
+      await eventually(() => assert.match(String(one.broken), /in the place of a window/));
+      await fake.close();
+    });
+
+  it('tells of one that says nothing any more, and of its next word', async () => {
+    const room = openLeaseRoom(folder);
+    const one = enter(room);
+    const rival = await startTarget((socket) => void socket.write('mine\n'), {
+      path: join(folder, `${room.keyOf('one')}.0000000000`),
+    });
+    one.lease.contend();
+    await eventually(() => assert.deepEqual(one.heard, ['mine', undefined]));
+    for (const socket of rival.sockets) socket.write('mine\n');
+    await eventually(() => assert.deepEqual(one.heard, ['mine', undefined, 'mine']));
+    await rival.close();
+  });
+
+  it('is heard again and again from one that has it and has nothing new to say', async () => {
+    const one = enter(openLeaseRoom(folder));
+    one.lease.tell('up');
+    one.lease.contend();
+    await eventually(() => assert.ok(one.isOwner));
+    const listener = connect({ path: join(folder, readdirSync(folder)[0]!) });
+    let heard = '';
+    listener.on('data', (text) => (heard += String(text)));
+    const other = enter(openLeaseRoom(folder));
+    other.lease.contend();
+    await eventually(() => assert.equal(heard, 'up\nup\nup\n'));
+    listener.destroy();
+    assert.deepEqual(other.heard, ['up']);
   });
 
   /** As one leaves it that is killed: a socket that nobody listens on. */
@@ -321,7 +382,7 @@ describe('the folder of the sockets', () => {
       const found = socketFolder(asked, machine);
       if (expected) assert.match(found, expected);
       else assert.equal(found, asked);
-      assert.ok(Buffer.byteLength(found) + 25 <= machine.longest);
+      assert.ok(Buffer.byteLength(found) + 29 <= machine.longest);
     });
 
   it('is another one for another folder', () => {
