@@ -60,7 +60,7 @@ type State =
       isAttended: boolean;
       /** ms of performance.now() */
       began: number;
-      /** Some host of the way has answered, with its key. */
+      /** Some host of the way has answered this dial, with its key. */
       isAnswered: boolean;
     }
   | { kind: 'up'; session: SshSession }
@@ -113,7 +113,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     longestMs: () => context.waits().parkSeconds * 1000,
     onFull: () => log(`${mostParked} clients wait for it already: others are reset`, 'warning'),
     onDeserted() {
-      if (state.kind === 'waiting' && isOnDemand(planned)) rest(state.last);
+      if (state.kind === 'waiting' && isOnDemand(planned)) restFrom(state);
     },
   });
 
@@ -236,6 +236,9 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     emit({ kind: 'connectionIdle', connection: id, ...(last && { failure: last.failure }) });
     if (state === idle) void prepare(idle).catch((error: unknown) => giveUp(failureOf(error)));
   };
+  /** What it waits for is not over yet. */
+  const restFrom = ({ last, until }: State & { kind: 'waiting' }) =>
+    rest(last, Math.min(Math.max(until - performance.now(), 0), eagerMs));
   /** Listens, by what ssh_config says of the host. */
   const prepare = async (idle: State & { kind: 'idle' }) => {
     if (!config) {
@@ -254,9 +257,12 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     if (state.kind !== 'idle' && state.kind !== 'waiting') return;
     const { kind, last, until } = state;
     const left = until - performance.now();
-    if (kind === 'waiting' && left > eagerMs) wait(last, eagerMs);
-    else if (kind === 'idle' && last && left > 0) wait(last, left);
-    else if (kind === 'idle') dialNow(1, mayAskForClients());
+    if (kind === 'waiting') {
+      if (left > eagerMs) wait(last, eagerMs);
+    } else if (!last || left < -forgottenMs) dialNow(1, mayAskForClients());
+    else if (left <= 0) dialNow(last.attempt + 1, mayAskForClients());
+    // One that may not wait is reset, and leaves nothing to wait for.
+    else if (parking.size > 0) wait(last, left);
   };
   /** A program that connects again and again must not put question after question. */
   const mayAskForClients = () => isOnDemand(planned) && !hasAsked;
@@ -310,7 +316,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       return reply;
     };
     const watch = (_host: string, phase: DialPhase) => {
-      if (!['resolve', 'connect', 'handshake'].includes(phase)) own.isAnswered = true;
+      // A host that was connected already says that it is ready, and may be dead.
+      if (phase === 'hostKey' || phase === 'authentication') own.isAnswered = true;
     };
     const way = { ask, memory, log, serverSaid, isUnattended, watch, hops: context.hops };
     const reaching = dialHost(planned.host, dial, way);
@@ -412,7 +419,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       } else if (isRetried && state.kind === 'up') for (const forward of forwards.values()) forward.retry();
       else if (state.kind === 'failed' && asksForMore) begin();
       else if (state.kind === 'idle' && !isOnDemand(next)) begin();
-      else if (state.kind === 'waiting' && isOnDemand(next) && parking.size === 0) rest(state.last);
+      else if (state.kind === 'waiting' && isOnDemand(next) && parking.size === 0) restFrom(state);
       else if (state.kind === 'waiting' && !isOnDemand(next) && asksForMore) begin();
       watchIdling();
       for (const wanted of next.forwards) void startForward(wanted);
@@ -452,6 +459,9 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
 
 /** The longest wait between two dials while a client waits, in milliseconds, and that of its first one. */
 const eagerMs = 2_000;
+
+/** How long a connection on demand goes on counting its attempts after the last, in milliseconds, when nobody comes. */
+const forgottenMs = 30_000;
 
 /** Whether it is dialled when a client comes, and not before: nothing of it has to be there all the time. */
 function isOnDemand({ forwards }: PlannedConnection): boolean {

@@ -77,6 +77,7 @@ describe('a connection on demand', () => {
   const answers = async (text = 'hi', to = port) =>
     assert.deepEqual(await exchange(to, Buffer.from(text)), { received: Buffer.from(text), end: 'end' });
   const count = (kind: string) => engine.kinds().filter((one) => one === kind).length;
+  const attempts = () => engine.events.flatMap((event) => (event.kind === 'connecting' ? [event.attempt] : []));
   const seen = () => snapshot.connections['web01'];
 
   it('listens without a word to its server, and is dialled by the first client, who is answered', async () => {
@@ -181,12 +182,33 @@ describe('a connection on demand', () => {
     await answers();
   });
 
+  it('goes on waiting as long as it was to, and counting, when all who waited are gone and the next one comes', async () => {
+    await listens();
+    await proxy.refuse();
+    const first = exchange(port, Buffer.from('in vain'));
+    let lost = await engine.next('connectionLost');
+    while (lost.attempt < 4) lost = await engine.next('connectionLost');
+    for (const { id } of await engine.engine.clients(spec)) engine.engine.disconnect(spec, id);
+    assert.equal((await first).end, 'ECONNRESET');
+    await engine.next('connectionIdle');
+    const next = exchange(port, Buffer.from('next'));
+    const again = await engine.next('connectionLost');
+    assert.equal(again.attempt, 4);
+    assert.ok(Math.abs(again.retryAt - lost.retryAt) < 300, `${again.retryAt - lost.retryAt} ms later`);
+    await proxy.accept();
+    assert.equal((await next).received.toString(), 'next');
+    assert.deepEqual(attempts(), [1, 2, 3, 4, 5]);
+  });
+
   it('is dialled no more often for a program that connects again and again, where nobody is to wait', async () => {
     await listens({ parkSeconds: 0 });
     await proxy.refuse();
     const began = performance.now();
     while (performance.now() - began < 1500) assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
-    assert.ok(count('connecting') >= 2 && count('connecting') <= 7, `${count('connecting')} dials`);
+    assert.ok(count('connecting') >= 2 && count('connecting') <= 5, `${count('connecting')} dials`);
+    assert.deepEqual(attempts(), attempts().map((_, index) => index + 1)); // prettier-ignore
+    // Nobody waits for a next try.
+    assert.equal(count('connectionLost'), 0);
     await proxy.accept();
     await eventually(() => answers());
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ask, Reply } from '../../src/core/engine.js';
 import type { PlannedConnection } from '../../src/core/plan.js';
@@ -155,6 +156,32 @@ describe('a connection that is lost', () => {
       for (const socket of silent) socket.destroy();
       server.close();
     }
+  });
+
+  it('drops a dial through a jump host that was connected, and has been dead since the change', async () => {
+    const block = (alias: string, ...lines: string[]) =>
+      readFileSync(sshd.configPath(alias, [...lines, `HostKeyAlias [127.0.0.1]:${sshd.port}`]), 'utf8');
+    const all = [
+      block('bastion', `Port ${proxy.port}`),
+      ...['web01', 'web02'].map((at) => block(at, 'ProxyJump bastion')),
+    ];
+    configFile = join(sshd.folder, 'config_of_hops');
+    writeFileSync(configFile, all.join('\n'), { mode: 0o600 });
+    await isUp();
+    proxy.drop();
+    const web02 = planned('web02', [`-L ${await freePort()}:127.0.0.1:${service.port}`], { configFile });
+    apply(web01(), web02);
+    const isJoined = () =>
+      engine.events.some((event) => event.kind === 'logged' && /connected already/.test(event.text));
+    await eventually(() => assert.ok(isJoined()));
+    // Whoever uses it, too, would find out that it is dead.
+    apply(web02);
+    await engine.next('connectionClosed');
+    proxy.thaw();
+    changed!('woke');
+    const began = performance.now();
+    await engine.next('connected');
+    assert.ok(performance.now() - began < 5000);
   });
 
   it('leaves a dial alone that has got an answer', async () => {
