@@ -42,6 +42,8 @@ interface Served {
   /** How many of the server's channels were let in, and how many were not. */
   confirmed: number[];
   refused: number;
+  /** What the server may send on all channels: what it was granted, without what it has sent. */
+  window: number;
 }
 
 /**
@@ -66,6 +68,7 @@ async function serveWell(served: Served, window = 2 ** 21): Promise<void> {
           session.send(message(92, uint32(theirs), uint32(2), string('Connection refused'), string(''))); // prettier-ignore
         else {
           channels.push(theirs);
+          served.window += given.readUInt32BE(at + 4);
           session.send(message(91, uint32(theirs), uint32(theirs), uint32(window), uint32(2 ** 15)));
         }
         break;
@@ -75,6 +78,9 @@ async function serveWell(served: Served, window = 2 ** 21): Promise<void> {
         break;
       case 92:
         served.refused++;
+        break;
+      case 93:
+        served.window += given.readUInt32BE(5);
         break;
       case 94:
         session.send(data(id, given.subarray(9)), windowAdjust(id, given.length - 9));
@@ -143,7 +149,7 @@ describe('an evil server', function () {
     let login: (served: Served) => void;
     const first = new Promise<Served>((resolve) => (login = resolve));
     const serve = letIn((session) => {
-      const served: Served = { session, channels: [], confirmed: [], refused: 0 };
+      const served: Served = { session, channels: [], confirmed: [], refused: 0, window: 0 };
       login(served);
       return serveWell(served, window);
     });
@@ -209,6 +215,54 @@ describe('an evil server', function () {
       assert.equal((await gone).end, 'ECONNRESET');
       await answers(neighbourPort);
     });
+
+  it('is borne when it sends up to a tenth more than the window that it has, again and again, and all of it arrives', async () => {
+    const port = await freePort();
+    const served = await start([`-L ${port}:db:1`]);
+    const { session, channels } = served;
+    const client = await connectTo({ host: '127.0.0.1', port });
+    await eventually(() => assert.equal(channels.length, 1));
+    const [id] = channels as [number];
+    const sent: Buffer[] = [];
+    const send = async (length: number) => {
+      for (let left = length; left > 0; left -= 2 ** 15) {
+        const part = randomBytes(Math.min(left, 2 ** 15));
+        sent.push(part);
+        served.window -= part.length;
+        await session.sendInTurn(data(id, part));
+      }
+    };
+    /** Until the client, which reads nothing, has had it all, and the server is granted no more. */
+    const fill = async () => {
+      for (let quiet = 0; quiet < 10; quiet++) {
+        if (served.window > 0) quiet = 0;
+        while (served.window > 0) await send(Math.min(served.window, 2 ** 15));
+        await sleep(50);
+      }
+    };
+    const read = async () => {
+      const received: Buffer[] = [];
+      const total = sent.reduce((sum, { length }) => sum + length, 0);
+      for (let length = 0; length < total;) {
+        const part = client.read() as Buffer | null;
+        if (part) received.push(part);
+        else await once(client, 'readable');
+        length += part?.length ?? 0;
+      }
+      assert.equal(digest(Buffer.concat(received)), digest(Buffer.concat(sent)));
+      sent.length = 0;
+    };
+    for (let time = 0; time < 2; time++) {
+      await fill();
+      // In parts, the first of which begins within nothing.
+      await send(200_000);
+      await read();
+      served.window = Math.max(served.window, 0);
+    }
+    client.end();
+    await answers(port);
+    assert.ok(!engine.kinds().includes('connectionLost'));
+  });
 
   it('is left when it sends more than the window that it has', async () => {
     const port = await freePort();
