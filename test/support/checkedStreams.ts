@@ -44,7 +44,7 @@ export async function startCheckedService(at?: Place): Promise<CheckedService> {
         const isWhole = digest(Buffer.concat(parts)) === digest(expected);
         (isWhole ? whole : truncated).add(name);
         if (isWhole) socket.end('whole');
-        else socket.resetAndDestroy();
+        else socket.destroy();
       });
     };
     socket.on('data', onHead);

@@ -48,9 +48,19 @@ export async function startBench(
       snapshot,
     );
   const allReady = () =>
-    eventually(() => assert.deepEqual([...new Set(tunnels.map(({ id }) => state(id).kind))], ['ready']));
+    eventually(() =>
+      assert.deepEqual(
+        tunnels.map(({ id }) => state(id)).filter(({ kind }) => kind !== 'ready'),
+        [],
+      ),
+    );
   engine.apply({ connections, ...(waits && { waits }) });
-  await allReady();
+  try {
+    await allReady();
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
   probed.skip();
   return {
     ...probed,
@@ -287,7 +297,7 @@ export function useFaultyServer(options: SshdOptions = {}): FaultyServer {
 }
 
 /** Signals those that are still there. */
-export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   for (const pid of pids) {
     try {
       process.kill(pid, signal);

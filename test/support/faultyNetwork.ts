@@ -15,8 +15,11 @@ export interface FaultyNetwork {
   ownAddress: string;
   /** Packets are lost without a word, both ways unless one is named: to the other machine (`up`), or back from it. */
   dropAll(way?: 'up' | 'down'): void;
-  /** So many of a hundred packets are lost, both ways. */
-  lose(percent: number): void;
+  /**
+   * So many of a hundred packets are lost, both ways unless one is named. Of both, TCP may pause for long: each packet that
+   * is lost again doubles the wait for the next try.
+   */
+  lose(percent: number, way?: 'up' | 'down'): void;
   /** The other machine answers every TCP packet by a reset: it knows of no connection, and listens nowhere. */
   rejectAll(): void;
   /** All packets pass again. */
@@ -88,6 +91,8 @@ export async function startFaultyNetwork(): Promise<FaultyNetwork> {
     await ended;
   };
   const filter = (which: Parameters<typeof rules>[0]) => void run([...inside, 'nft', '-f', '-'], rules(which));
+  const filterWay = (rule: string, way: 'up' | 'down' | undefined) =>
+    filter({ up: way === 'down' ? '' : rule, down: way === 'up' ? '' : rule });
   /** With lost packets sent again soon, so that a test need not wait out the kernel's patience. */
   const addAddress = (address: string, link: string, where: readonly string[] = []) => {
     run([...where, 'ip', 'address', 'add', `${address}/30`, 'dev', link]);
@@ -109,8 +114,8 @@ export async function startFaultyNetwork(): Promise<FaultyNetwork> {
   return {
     machine: { address: other, command: inside },
     ownAddress: own,
-    dropAll: (way) => filter({ up: way === 'down' ? '' : 'drop', down: way === 'up' ? '' : 'drop' }),
-    lose: (percent) => filter({ up: lost(percent), down: lost(percent) }),
+    dropAll: (way) => filterWay('drop', way),
+    lose: (percent, way) => filterWay(lost(percent), way),
     rejectAll: () => filter({ up: reset }),
     heal: () => filter({}),
     address(state) {
