@@ -489,6 +489,35 @@ describe('a server that opens what nobody asked for', () => {
   });
 });
 
+describe('a server that lets listen and hangs up', () => {
+  for (const at of ['4000', '/run/some.sock'])
+    it(`is not said to listen at ${at} when its end comes with the answer`, async () => {
+      const forged = await startForgedServer((connection) => {
+        const { _sock: socket, _protocol: protocol } = connection as unknown as {
+          _sock: Socket;
+          _protocol: { disconnect(reason: number): void };
+        };
+        connection.on('request', (accept) => {
+          socket.cork();
+          accept?.();
+          protocol.disconnect(2);
+          socket.uncork();
+          connection.end();
+        });
+      });
+      const engine = probe(createEngine());
+      try {
+        engine.engine.apply({ connections: [planned('web01', [`-R ${at}:db:1`], { configFile: forged.configPath })] });
+        // What was to be told of the first session would have been told before the second one goes.
+        for (const _ of [1, 2]) await engine.next('connectionLost');
+        assert.deepEqual([...new Set(engine.kinds())], ['connecting', 'connected', 'connectionLost']);
+      } finally {
+        await engine.close();
+        await forged.close();
+      }
+    });
+});
+
 describe('a server that means harm to a channel', () => {
   it('forges no line of the log by its words', async () => {
     const forged = await startForgedServer((connection) => {
