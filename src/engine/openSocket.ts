@@ -9,6 +9,12 @@ import type { HostConfig } from '../core/sshConfig.js';
 /** When the next address is tried besides, in milliseconds at most: the first one may be of a network that swallows everything. */
 const nextAddressMs = 2500;
 const nextAttemptMs = 1000;
+/**
+ * When an address that says nothing is asked by one more socket, in milliseconds, and by how many at once. A system asks again
+ * at ever longer intervals: an address that nothing reached for a while would not hear of it for many seconds when it could.
+ */
+const againMs = 1500;
+const mostSockets = 3;
 
 /** A connected socket, with no-delay from the start. Throws a FailureError; each address may take ConnectTimeout, each time. */
 export async function openSocket(config: HostConfig, abort: AbortSignal): Promise<Socket> {
@@ -89,59 +95,80 @@ function connectFailure(codes: readonly string[], host: string, port: number, se
     : { kind: 'connectFailed', host, port, code };
 }
 
-/** The first of the addresses that answers. */
+/** What is tried at one address. */
+interface Trial {
+  /** The first one stays up to ConnectTimeout, the others make room for newer ones. */
+  sockets: Socket[];
+  late: NodeJS.Timeout;
+  again: NodeJS.Timeout;
+}
+
+/** The first of the addresses that answers; only the socket that is returned has anything to say to it. */
 export function connectToAny(
   addresses: readonly Address[],
   { hostName: host, port, connectTimeout: seconds }: HostConfig,
   abort: AbortSignal,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    /** Each with the timer that gives it up. */
-    const trying = new Map<Socket, NodeJS.Timeout>();
+    const trials = new Set<Trial>();
     const codes: string[] = [];
     const rest = [...addresses];
     let next: NodeJS.Timeout | undefined;
     let isSettled = false;
+    const end = (trial: Trial, kept?: Socket) => {
+      trials.delete(trial);
+      clearTimeout(trial.late);
+      clearInterval(trial.again);
+      for (const socket of trial.sockets) if (socket !== kept) socket.destroy();
+    };
     const settle = (outcome: Socket | FailureError) => {
       if (isSettled) return;
       isSettled = true;
       clearTimeout(next);
       abort.removeEventListener('abort', cancel);
-      for (const [socket, late] of trying) {
-        clearTimeout(late);
-        if (socket !== outcome) socket.destroy();
-      }
+      for (const trial of [...trials]) end(trial, outcome instanceof FailureError ? undefined : outcome);
       if (outcome instanceof FailureError) reject(outcome);
       else resolve(outcome);
     };
     const cancel = () => settle(new FailureError({ kind: 'cancelled' }));
-    const tryNext = () => {
-      clearTimeout(next);
-      const address = rest.shift();
-      if (!address || isSettled) return;
-      const { from } = address;
+    const failed = (trial: Trial, code: string) => {
+      if (!trials.has(trial)) return;
+      end(trial);
+      codes.push(code);
+      if (rest.length > 0) tryNext();
+      else if (trials.size === 0) settle(new FailureError(connectFailure(codes, host, port, seconds)));
+    };
+    const addSocket = (trial: Trial, { address, from }: Address) => {
+      const isFirst = trial.sockets.length === 0;
+      if (trial.sockets.length === mostSockets) trial.sockets.splice(1, 1)[0]!.destroy();
       const socket = connect({
-        host: address.address,
+        host: address,
         port,
         ...(from !== undefined && { localAddress: from }),
         noDelay: true,
         // TCPKeepAlive, at the system's pace.
         keepAlive: true,
       });
-      const failed = (code: string) => {
-        clearTimeout(trying.get(socket));
-        if (!trying.delete(socket)) return;
-        socket.destroy();
-        codes.push(code);
-        if (rest.length > 0) tryNext();
-        else if (trying.size === 0) settle(new FailureError(connectFailure(codes, host, port, seconds)));
-      };
-      trying.set(
-        socket,
-        setTimeout(() => failed(tooLate), seconds * 1000),
-      );
-      socket.on('error', (error) => failed(errorCode(error)));
+      trial.sockets.push(socket);
+      socket.on('error', (error) => {
+        const code = errorCode(error);
+        // What this machine has to say of one more socket is no reason to give up the first one.
+        if (isFirst || code === 'ECONNREFUSED') failed(trial, code);
+        else trial.sockets = trial.sockets.filter((one) => one !== socket);
+      });
       socket.once('connect', () => settle(socket));
+    };
+    const tryNext = () => {
+      clearTimeout(next);
+      const address = rest.shift();
+      if (!address || isSettled) return;
+      const trial: Trial = {
+        sockets: [],
+        late: setTimeout(() => failed(trial, tooLate), seconds * 1000),
+        again: setInterval(() => addSocket(trial, address), againMs),
+      };
+      trials.add(trial);
+      addSocket(trial, address);
       if (rest.length > 0) next = setTimeout(tryNext, Math.min(nextAddressMs, seconds * 500));
     };
     if (abort.aborted) return cancel();

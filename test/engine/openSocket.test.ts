@@ -135,6 +135,37 @@ describe('a connection to a server', () => {
       await ended;
     });
 
+    it('is asked by a few sockets at once, of which none is left when it is called off', async function () {
+      this.timeout(20_000);
+      if (process.platform !== 'linux') this.skip();
+      // Columns of /proc/net/tcp: local address, remote address (of 127.0.0.2), state: 02 is a socket without an answer.
+      const hex = port.toString(16).toUpperCase().padStart(4, '0');
+      const asking = () =>
+        [...readFileSync('/proc/net/tcp', 'utf8').matchAll(new RegExp(`: ([0-9A-F:]+) 0200007F:${hex} 02 `, 'g'))].map(
+          ([, from]) => from!,
+        );
+      // The last one that made the queue full.
+      const fillers = asking();
+      const own = () => asking().filter((from) => !fillers.includes(from));
+      const abort = new AbortController();
+      const opening = openSocket(config(port, { hostname: '127.0.0.2' }), abort.signal);
+      const since = performance.now();
+      const seen = new Set<string>();
+      let first: string | undefined;
+      while (performance.now() - since < 7000) {
+        const now = own();
+        assert.ok(now.length <= 3, String(now));
+        first ??= now[0];
+        if (first !== undefined) assert.ok(now.includes(first));
+        for (const one of now) seen.add(one);
+        await new Promise((waited) => setTimeout(waited, 100));
+      }
+      assert.ok(seen.size >= 4 && seen.size <= 6, String(seen.size));
+      abort.abort();
+      assert.deepEqual(await failure(opening), { kind: 'cancelled' });
+      await eventually(() => assert.deepEqual(own(), []));
+    });
+
     it('is given up after ConnectTimeout, each attempt on its own', async () => {
       const options = { hostname: '127.0.0.2', connecttimeout: '1', connectionattempts: '2' };
       const since = performance.now();
