@@ -82,7 +82,12 @@ export interface HostKeyHint {
  * A question that only a person can answer. `attempt` is 1, and more where an answer to the same question was refused.
  * `keepAs` is the name under which an answer may be kept, which tells no secret; absent: it must not be.
  */
-export type Ask = { id: string; connection: ConnectionId } & (
+export type Ask = {
+  id: string;
+  connection: ConnectionId;
+  /** No person here has started what it is about: only what is kept may answer. */
+  isUnattended?: true;
+} & (
   | {
       kind: 'hostKey';
       /** As it will stand in known_hosts: `web01` or `[web01]:2222`. */

@@ -200,7 +200,12 @@ export type Failure =
   /** The server wants a new one before it lets in. */
   | { kind: 'passwordExpired'; user: string; host: string }
   /** A person has to answer, and nobody was asked: it was dialled in the background. `path`: of a passphrase. */
-  | { kind: 'answerNeeded'; host: string; what: 'hostKey' | 'passphrase' | 'password' | 'interactive'; path?: string }
+  | {
+      kind: 'answerNeeded';
+      host: string;
+      what: 'hostKey' | 'passphrase' | 'password' | 'interactive' | 'openToNetwork';
+      path?: string;
+    }
   | { kind: 'agentUnreachable'; path: string; code: string }
   | { kind: 'signatureRefused'; key: string }
   | { kind: 'connectionLost'; host: string; reason: 'closed' | 'keepalive' | 'reset' | 'disconnected'; detail?: string }

@@ -12,11 +12,18 @@ import { failureText } from './wording.js';
 export type OwnerWord = ElsewhereState | { kind: 'failed'; failure: Failure };
 
 /** Changed with what is said: windows that don’t understand each other don’t share. */
-const language = 1;
+const language = 2;
 
-/** The same text for the same forward over the same way to its host, whatever it is called and whoever asks for it. */
-export function forwardIdentity({ destination, configFile, options }: HostRequest, spec: ForwardSpec): string {
-  return JSON.stringify([language, printDestination(destination), printSpec(spec), configFile ?? null, options]);
+/**
+ * The same text for the same forward over the same way to its host, whatever it is called. What only a workspace asks for may
+ * go another way: it is resolved without `Match exec`.
+ */
+export function forwardIdentity(
+  { destination, configFile, options, fromWorkspace }: HostRequest,
+  spec: ForwardSpec,
+): string {
+  const way = [printDestination(destination), configFile ?? null, options, fromWorkspace ?? null];
+  return JSON.stringify([language, printSpec(spec), ...way]);
 }
 
 /** One line of text. */

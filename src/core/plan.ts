@@ -30,6 +30,8 @@ export interface PlannedForward {
   wish: Exclude<Wish, 'stop' | 'lost'>;
   /** It listens at once, and its connection is dialled when the first client comes. Of no meaning to a remote forward. */
   onDemand?: true;
+  /** What the server allocated to it in another window, and is asked for first. */
+  preferredPort?: number;
 }
 
 export interface PlannedConnection {
@@ -47,6 +49,11 @@ export interface PlannedConnection {
   reconnect: boolean;
   /** With `reconnect`: it is dialled again, too, when its first dial fails for something that may pass. */
   isPersistent?: true;
+  /**
+   * Nobody in this window has started it: it was taken over, or is dialled again after the engine's end. No person is asked
+   * for it, and it is dialled again as with `isPersistent`.
+   */
+  isUnattended?: true;
 }
 
 /** How long one waits for the other. */

@@ -410,6 +410,8 @@ function neededText({ what, path }: Failure & { kind: 'answerNeeded' }): string 
       return 'it asks for your password';
     case 'interactive':
       return 'it asks for something that only you know, such as a code';
+    case 'openToNetwork':
+      return 'its tunnel would be open to the network';
   }
 }
 
@@ -698,6 +700,8 @@ export interface Listened {
   unbound: readonly Failure[];
   asked: Access;
   access: Access | 'unknown';
+  /** In another window. */
+  isElsewhere?: true;
 }
 
 /** More can connect than was asked for: a server's GatewayPorts yes opens every remote forward on all its addresses. */
@@ -712,7 +716,8 @@ function accessProblem(spec: ForwardSpec, listened: Listened, host: string): str
   if (spec.listen.kind === 'unix') return undefined;
   if (isWider(spec, listened)) {
     const wanted = listened.asked === 'network' ? `${shownBind(spec.listen.bind)} alone` : `${host} alone`;
-    return `${host} opened it on all its addresses to the network, although you asked for ${wanted} (GatewayPorts yes in its sshd_config). Stop it if that must not be, and ask who runs ${host} for GatewayPorts clientspecified.`;
+    const stop = listened.isElsewhere ? 'Stop it in the other window' : 'Stop it';
+    return `${host} opened it on all its addresses to the network, although you asked for ${wanted} (GatewayPorts yes in its sshd_config). ${stop} if that must not be, and ask who runs ${host} for GatewayPorts clientspecified.`;
   }
   if (listened.asked === 'network' && listened.access === 'machine')
     return `Only ${host} itself can connect, not the network as you asked (GatewayPorts no in its sshd_config). Ask who runs ${host} for GatewayPorts clientspecified, or leave out the bind address.`;

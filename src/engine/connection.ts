@@ -1,7 +1,7 @@
 // One SSH connection and its forwards: dial, listen; dial again when it breaks.
 import { attemptAfter, backoff } from '../core/backoff.js';
 import type { Client, EngineEvent, LogLevel, Reply } from '../core/engine.js';
-import { failureOf, innermost, type Failure } from '../core/failure.js';
+import { FailureError, failureOf, innermost, type Failure } from '../core/failure.js';
 import type { PlannedConnection, PlannedForward, Waits } from '../core/plan.js';
 import { serverText, type HostConfig } from '../core/sshConfig.js';
 import { failureText } from '../core/wording.js';
@@ -163,7 +163,13 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     had,
     countClients: idling.count,
     emit,
-    ask: context.ask,
+    async ask(question, cancelled) {
+      if (!planned.isUnattended) return context.ask(question, cancelled);
+      const reply = await context.ask({ ...question, isUnattended: true }, cancelled);
+      if (reply.kind === 'cancel' && !cancelled.aborted)
+        throw new FailureError({ kind: 'answerNeeded', host, what: 'openToNetwork' });
+      return reply;
+    },
     log,
   });
 
@@ -285,7 +291,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   const begin = () => {
     hasAsked = false;
     if (isOnDemand(planned)) rest();
-    else dialNow(1, true);
+    else dialNow(1, !planned.isUnattended);
   };
 
   /** What a person wants is attempt 1, and may ask; later ones run in the background and don't. */
@@ -296,6 +302,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     emit({ kind: 'connecting', connection: id, attempt });
     if (state !== own) return;
     const isUnattended = !isAttended;
+    /** Nothing is remembered here yet; it may be kept elsewhere. */
+    const asksKept = isUnattended && planned.isUnattended && !everReady;
     const serverSaid = (about: 'banner' | 'login', text: string, host: string) => {
       // Nobody has asked for a login in the background: the log is enough.
       emit({ kind: 'serverSaid', connection: id, host, about: isUnattended ? 'banner' : about, text });
@@ -304,6 +312,9 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     let unasked: Question | undefined;
     const ask: AskUser = async (question) => {
       if (isUnattended) {
+        const mayBeKept = asksKept && 'keepAs' in question && question.keepAs !== undefined;
+        const kept = mayBeKept && (await context.ask({ ...question, isUnattended: true }, dial.abort.signal));
+        if (kept && kept.kind !== 'cancel') return kept;
         unasked ??= question;
         return { kind: 'cancel' };
       }
@@ -358,7 +369,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
           forcing.relax();
           log(failureText(failure));
           if (failure.kind === 'unexpected' && error instanceof Error) log(error.stack ?? error.message);
-          const isTriedAgain = planned.reconnect && (everReady || planned.isPersistent || isOnDemand(planned));
+          const isTriedAgain = planned.reconnect && (everReady || mayFailFirst(planned));
           if (isTriedAgain && mayPass(failure, everReady)) goOn({ failure, attempt });
           else await giveUp(failure);
         },
@@ -390,6 +401,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     update(next, nowFree) {
       const isRestarted = next.run !== planned.run;
       const isRetried = next.retry !== planned.retry;
+      const isNowAttended = planned.isUnattended && !next.isUnattended && state.kind === 'dialling';
       const asksForMore = next.forwards.some(
         (wanted) => !planned.forwards.some((old) => old.id === wanted.id && old.run === wanted.run),
       );
@@ -413,7 +425,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
         if (old) whileClosing(old.close());
         config = undefined;
         begin();
-      } else if (isRetried && !isByHand(state)) {
+      } else if ((isRetried || isNowAttended) && !isByHand(state)) {
         hasAsked = false;
         dialNow(1, true);
       } else if (isRetried && state.kind === 'up') for (const forward of forwards.values()) forward.retry();
@@ -468,6 +480,11 @@ function isOnDemand({ forwards }: PlannedConnection): boolean {
   const canWait = ({ onDemand, spec, wish }: PlannedForward) =>
     wish === 'drain' || (onDemand && spec.kind !== 'remote');
   return forwards.some(({ onDemand }) => onDemand) && forwards.every(canWait);
+}
+
+/** Its first dial, too, is no reason to give up. */
+function mayFailFirst(planned: PlannedConnection): boolean {
+  return planned.isPersistent || planned.isUnattended || isOnDemand(planned);
 }
 
 /** It is up, or on the way by a person's wish. */

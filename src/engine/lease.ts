@@ -87,15 +87,15 @@ export function openLease(room: LeaseRoom, identity: string, listener: LeaseList
       listeners.set(socket, place);
       if (owned) say(socket, place);
     };
-    let isChallenged = room.challenge() === undefined;
-    if (isChallenged) listens(undefined);
-    onLines(socket, (line) => {
+    const challenges = room.challenge() !== undefined;
+    if (!challenges) listens(undefined);
+    let told = '';
+    socket.on('data', (data) => {
+      told += data.toString('latin1');
+      if (challenges && /^[0-9a-f]{0,32}$/.test(told)) return;
+      if (challenges && /^[0-9a-f]{32}\n$/.test(told)) listens(told.trimEnd());
       // There is nothing else to say to one that has it.
-      if (isChallenged || line === undefined || !/^[0-9a-f]{32}$/.test(line)) socket.destroy();
-      else {
-        isChallenged = true;
-        listens(line);
-      }
+      else socket.destroy();
     });
   };
   /** All that have been said to them is with them, or with the system. */

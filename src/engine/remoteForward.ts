@@ -27,7 +27,7 @@ import { withinTime } from './withinTime.js';
 
 type RemoteRefused = Failure & { kind: 'remoteRefused' };
 
-export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, allow, context) => {
+export const openRemoteForward: ListeningOpener = ({ id, spec, run, preferredPort }, clients, allow, context) => {
   const { host } = context;
   const target = spec.kind === 'remote' ? spec.target : undefined;
   let listener: { session: SshSession; remote: RemoteListener } | undefined;
@@ -133,7 +133,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run }, clients, a
     const orRefused = (error: unknown) => {
       if (!(error instanceof ListenRefused)) throw error;
     };
-    const before = port === 0 ? had()?.port : undefined;
+    const before = port === 0 ? (had()?.port ?? preferredPort) : undefined;
     // Whoever was told the number may still use it.
     const again = before === undefined ? undefined : await open(before).catch(orRefused);
     const { probing, remote } = again ?? (await open(port));

@@ -1,10 +1,10 @@
 // Windows that want the same tunnel share it: one runs it, the others tell how it stands there, and take over when that one
 // lets go or dies. An engine around an engine, which is given only the forwards whose leases are had.
 import { rmSync } from 'node:fs';
-import type { BoundAddress, ElsewhereState, Engine, EngineEvent } from '../core/engine.js';
-import { FailureError, failureOf, type Failure } from '../core/failure.js';
+import type { Ask, BoundAddress, ElsewhereState, Engine, EngineEvent } from '../core/engine.js';
+import { FailureError, failureOf, innermost, type Failure } from '../core/failure.js';
 import { forwardIdentity, parseOwnerWord, printOwnerWord } from '../core/ownerWord.js';
-import type { ForwardId, Plan, PlannedConnection, PlannedForward } from '../core/plan.js';
+import type { ConnectionId, ForwardId, Plan, PlannedConnection, PlannedForward } from '../core/plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type TunnelState } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
 import { openLease, type Lease } from './lease.js';
@@ -18,8 +18,8 @@ interface Claim {
   /** Absent: there is no asking others, and it is had. */
   lease: Lease | undefined;
   stand: Stand;
-  /** How often it was started again for a port that the one before still held. */
-  restarts: number;
+  /** It is about to be started again, for a port that the one before still holds. */
+  isTriedAgain: boolean;
   /** It was taken over from another window, at this time on the clock of `performance`, where it was bound to this. */
   taken?: { at: number; bound: readonly BoundAddress[] };
 }
@@ -55,6 +55,14 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
   const leaving = new Map<Claim, NodeJS.Timeout>();
   const closings = new Set<Promise<void>>();
   const timers = new Set<NodeJS.Timeout>();
+  /** How often a forward was started again that was taken over, as long as the inner engine has it. */
+  const restarts = new Map<ForwardId, number>();
+  /** Of what is tried again. */
+  const passing = new WeakSet<Failure>();
+  /** What was taken over last of these, and no person of this window has started anything of since. */
+  const unattended = new Set<ConnectionId>();
+  /** The last question about each. */
+  const questions = new Map<ConnectionId, Ask>();
   let room: LeaseRoom | undefined;
   let isShared: boolean | undefined;
   let current: Plan = { connections: [] };
@@ -102,7 +110,14 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
   };
 
   const newClaim = (identity: string, connection: PlannedConnection, forward: PlannedForward): void => {
-    const claim: Claim = { identity, connection, forward, lease: undefined, stand: { kind: 'asking' }, restarts: 0 };
+    const claim: Claim = {
+      identity,
+      connection,
+      forward,
+      lease: undefined,
+      stand: { kind: 'asking' },
+      isTriedAgain: false,
+    };
     claims.set(forward.id, claim);
     const room = meet();
     if (!room) {
@@ -128,6 +143,7 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
     tellOwn(claim);
     if (before.kind !== 'elsewhere') return push();
     claim.taken = { at: performance.now(), bound: before.bound };
+    unattended.add(claim.connection.id);
     // What was seen of the other window is over.
     emit({ kind: 'forwardClosed', forward: claim.forward.id });
     later(gatherMs, push);
@@ -146,7 +162,6 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
     }
     // Who says nothing may be about to die, or not to have it.
     if (!word && claim.stand.kind === 'failed') return;
-    if (!word && claim.stand.kind === 'elsewhere') return;
     claim.lease?.contend();
     const { told, bound } = claim.stand.kind === 'elsewhere' ? claim.stand : { told: '', bound: [] };
     const state = word ?? { kind: 'connecting' };
@@ -183,13 +198,23 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
     if (stand.kind === 'owned' && state.kind === 'failed' && isFailedBy(event, claim)) {
       // Nobody else shall ask a person the same again; but whoever starts it by hand may have it.
       claim.stand = { kind: 'failed', isOwn: true };
-      lease.observe(printOwnerWord(state));
+      lease.observe(lastWord(claim, state));
     } else if (stand.kind === 'owned') tellOwn(claim);
     else if (stand.kind === 'failed' && stand.isOwn && state.kind !== 'failed') {
       // By itself, with its connection: if somebody else has it now, that will be heard.
       claim.stand = { kind: 'owned' };
       lease.contend();
     }
+  };
+
+  /** A person who has called it off here has not done so for the others: there it waits to be started. */
+  const lastWord = ({ connection }: Claim, state: TunnelState & { kind: 'failed' }): string | undefined => {
+    if (innermost(state.failure).kind !== 'cancelled') return printOwnerWord(state);
+    const ask = questions.get(connection.id);
+    if (!ask) return undefined;
+    const path = ask.kind === 'passphrase' ? { path: ask.path } : {};
+    const failure: Failure = { kind: 'answerNeeded', host: connection.host.destination.host, what: ask.kind, ...path };
+    return printOwnerWord({ kind: 'failed', failure });
   };
 
   const leave = (claim: Claim) => {
@@ -233,7 +258,6 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
       claim.connection.retry !== connection.retry && connectionSeen(snapshot, connection.id)?.kind !== 'ready';
     claim.connection = connection;
     claim.forward = forward;
-    if (isAnew) claim.restarts = 0;
     if (isAnew || isRetried || isRevived) startAgain(claim);
     if (before !== forward.run) showElsewhere(claim);
   };
@@ -242,7 +266,7 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
   const revives = (connection: PlannedConnection, before: Plan): boolean => {
     const seen = Object.hasOwn(snapshot.connections, connection.id) ? snapshot.connections[connection.id] : undefined;
     const isDown = !seen || seen.kind === 'failed';
-    return isDown && connection.forwards.some(({ id, run }) => forwardIn(before, id)?.run !== run);
+    return isDown && hasNewRuns(connection, before);
   };
 
   /** The part of the plan that is this window's to run. */
@@ -258,14 +282,16 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
         };
       const forwards = connection.forwards.flatMap((forward): PlannedForward[] => {
         const isSent = sentForward(forward.id) !== undefined;
-        if (forward.wish !== 'exact') return forward.wish === 'nextFree' || isSent ? [forward] : [];
+        const run = forward.run + (restarts.get(forward.id) ?? 0) * restartsFactor;
+        if (forward.wish !== 'exact') return forward.wish === 'nextFree' || isSent ? [{ ...forward, run }] : [];
         const claim = claims.get(forward.id);
         const isOwn = claim?.stand.kind === 'owned' || (claim?.stand.kind === 'failed' && claim.stand.isOwn);
         // All at once: a connection that fails early would be dialled again for each that comes later.
         if (!claim || !isOwn || (!isSent && asking.length > 0)) return [];
-        return [{ ...forward, run: forward.run + claim.restarts * restartsFactor }];
+        const preferredPort = allocated(claim);
+        return [{ ...forward, run, ...(preferredPort !== undefined && { preferredPort }) }];
       });
-      return { ...connection, forwards };
+      return { ...connection, forwards, ...(unattended.has(connection.id) && { isUnattended: true as const }) };
     });
     return { ...current, connections: connections.filter(({ forwards }) => forwards.length > 0) };
   };
@@ -275,6 +301,7 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
     const next = ownPart();
     if (JSON.stringify(next) === JSON.stringify(sent)) return;
     sent = next;
+    for (const id of restarts.keys()) if (!sentForward(id)) restarts.delete(id);
     inner.apply(next);
     for (const claim of claims.values()) if (claim.stand.kind === 'owned') tellOwn(claim);
   };
@@ -287,17 +314,34 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
     if (failure.kind === 'socketStale' && bound.some((one) => one.kind === 'unix' && one.path === failure.path))
       rmSync(failure.path, { force: true });
     else if (!isHeld(failure)) return false;
+    passing.add(failure);
+    tryAgain(claim);
+    return true;
+  };
+  const tryAgain = (claim: Claim) => {
+    if (claim.isTriedAgain) return;
+    claim.isTriedAgain = true;
     later(againMs, () => {
+      claim.isTriedAgain = false;
+      const { id } = claim.forward;
       if (!isCurrent(claim) || claim.stand.kind !== 'owned') return;
-      claim.restarts++;
+      restarts.set(id, (restarts.get(id) ?? 0) + 1);
       push();
     });
+  };
+  /** With ExitOnForwardFailure the whole connection has failed for nothing but that. */
+  const triesAllAgain = (connection: ConnectionId, failure: Failure): boolean => {
+    if (failure.kind !== 'forwardsIncomplete' || !failure.failures.every((one) => passing.has(one))) return false;
+    for (const claim of claims.values()) if (claim.taken && claim.connection.id === connection) tryAgain(claim);
     return true;
   };
 
   inner.onEvent((told) => {
     const event = 'run' in told ? { ...told, run: told.run % restartsFactor } : told;
     if (event.kind === 'listenFailed' && triesAgain(event.forward, event.failure)) return;
+    if (event.kind === 'connectionFailed' && triesAllAgain(event.connection, event.failure)) return;
+    if (event.kind === 'asked') questions.set(event.ask.connection, event.ask);
+    if (event.kind === 'connectionClosed') questions.delete(event.connection);
     const before = snapshot;
     snapshot = reduce(snapshot, event);
     // Before whoever hears it changes the plan: the other windows hear why it ends.
@@ -321,6 +365,10 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
           .flatMap(({ host, forwards }) => forwards.map((forward) => ({ host, ...forward })))
           .find(({ id, wish }) => id === claim.forward.id && wish === 'exact');
         if (!next || forwardIdentity(next.host, next.spec) !== claim.identity) leave(claim);
+      }
+      for (const id of unattended) {
+        const connection = plan.connections.find((one) => one.id === id);
+        if (!connection || isStarted(connection, before)) unattended.delete(id);
       }
       for (const connection of plan.connections) {
         const isRevived = revives(connection, before);
@@ -354,6 +402,23 @@ function forwardIn({ connections }: Plan, id: ForwardId): PlannedForward | undef
     if (found) return found;
   }
   return undefined;
+}
+
+function hasNewRuns({ forwards }: PlannedConnection, before: Plan): boolean {
+  return forwards.some(({ id, run }) => forwardIn(before, id)?.run !== run);
+}
+
+/** Whether a person has started something of it. */
+function isStarted(connection: PlannedConnection, before: Plan): boolean {
+  const old = before.connections.find(({ id }) => id === connection.id);
+  return !old || old.run !== connection.run || old.retry !== connection.retry || hasNewRuns(connection, before);
+}
+
+/** The port that the server has allocated to the window before. */
+function allocated({ forward: { spec }, taken }: Claim): number | undefined {
+  if (spec.kind !== 'remote' || spec.listen.kind !== 'tcp' || spec.listen.port !== 0) return undefined;
+  const [first] = taken?.bound ?? [];
+  return first?.kind === 'tcp' ? first.port : undefined;
 }
 
 function isFailedBy(event: EngineEvent, { connection, forward }: Claim): boolean {

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Engine, EngineEvent } from '../core/engine.js';
 import { FailureError } from '../core/failure.js';
-import type { Plan } from '../core/plan.js';
+import type { Plan, PlannedConnection } from '../core/plan.js';
 import type { Answered, FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
 /** How long the thread may take to close everything, in milliseconds; VS Code gives a deactivation about five seconds. */
@@ -33,6 +33,8 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
   let closing = false;
   /** Applied last; what is lost when a thread ends. */
   let current: Plan = nothing;
+  /** What the last thread lost: whatever of it nobody has started since may ask no person. */
+  let lost: Plan = nothing;
   /** When a thread has ended by itself, on the clock of `performance`. */
   let endedAt = -Infinity;
 
@@ -68,14 +70,14 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
   const restart = (detail: string) => {
     const isSteady = performance.now() - endedAt > steadyMs;
     endedAt = performance.now();
-    const lost = current;
+    const before = (lost = current);
     if (!isSteady) {
-      current = nothing;
+      current = lost = nothing;
       return emit({ kind: 'engineEnded', detail });
     }
     emit({ kind: 'engineEnded', detail, isRestarted: true });
     // Whoever has heard it may want something else.
-    if (current === lost) apply(lost);
+    if (current === before) apply(before);
   };
   const send = (message: ToWorker) => started().postMessage(message);
   /** Rejects with a FailureError: the engine's own, that it was called off, or that the thread has ended before it answered. */
@@ -106,7 +108,11 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
   const apply = (plan: Plan) => {
     if (closing) return;
     current = plan;
-    if (worker || plan.connections.length > 0) send({ kind: 'apply', plan });
+    if (!worker && plan.connections.length === 0) return;
+    const connections = plan.connections.map((connection) =>
+      isStartedSince(lost, connection) ? connection : { ...connection, isUnattended: true as const },
+    );
+    send({ kind: 'apply', plan: { ...plan, connections } });
   };
 
   return {
@@ -138,4 +144,13 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
       clearTimeout(impatient);
     },
   };
+}
+
+/** Whether somebody has asked for something of it that was not in the plan. */
+function isStartedSince({ connections }: Plan, { id, run, retry, forwards }: PlannedConnection): boolean {
+  const before = connections.find((connection) => connection.id === id);
+  if (!before || before.run !== run || before.retry !== retry) return true;
+  return forwards.some(
+    (forward) => !before.forwards.some((other) => other.id === forward.id && other.run === forward.run),
+  );
 }

@@ -63,6 +63,7 @@ export function answerAsks(
   const networkReply = async (ask: Ask & { kind: 'openToNetwork' }): Promise<Reply> => {
     const key = networkConsentKey(ask);
     if (networkConsents.has(key)) return { kind: 'allow' };
+    if (ask.isUnattended) return { kind: 'cancel' };
     return turns.wait(async () => {
       if (!isOpen(ask)) return { kind: 'cancel' };
       const { title, detail } = networkPrompt(ask);
@@ -93,6 +94,7 @@ export function answerAsks(
       ask.kind === 'interactive' ? { kind: 'answers', answers: [secret] } : { kind: 'secret', secret };
     const stored = ask.attempt === 1 ? await secrets.find(ask) : undefined;
     if (stored !== undefined) return replyWith(stored);
+    if (ask.isUnattended) return { kind: 'cancel' };
     const wasRemembered = ask.attempt > 1 && (await secrets.drop(ask));
     const question = ask.kind === 'interactive' ? roundPrompts(ask)[0]! : secretPrompt(ask);
     const given = await answerTo(ask, question, { isHidden: true, remember: secrets.lastTick(ask) ?? wasRemembered });

@@ -78,9 +78,9 @@ describe('the identity of a forward', () => {
   const same = (other: HostRequest, text = '-L 5432:db:5432') =>
     forwardIdentity(host, spec) === forwardIdentity(other, mustParseSpec(text));
 
-  it('is the same however it is written and whoever asks', () => {
-    assert.ok(same({ ...host, fromWorkspace: true }));
+  it('is the same however it is written', () => {
     assert.ok(same(host, '-L5432:db:5432'));
+    assert.ok(same({ options: [], destination: { host: 'web01' } }));
   });
 
   it('is another one for another way there, file, option or forward', () => {
@@ -88,6 +88,8 @@ describe('the identity of a forward', () => {
     assert.ok(!same({ ...host, destination: { host: 'web01', user: 'ann' } }));
     assert.ok(!same({ ...host, configFile: '/home/ann/config' }));
     assert.ok(!same({ ...host, options: [['Port', '22']] }));
+    // Resolved without Match exec.
+    assert.ok(!same({ ...host, fromWorkspace: true }));
     assert.ok(!same(host, '-L 5433:db:5432'));
     assert.ok(!same(host, '-L *:5432:db:5432'));
     assert.ok(!same(host, '-R 5432:db:5432'));

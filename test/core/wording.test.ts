@@ -266,6 +266,7 @@ const samples: { [K in Failure['kind']]: readonly Sample<Failure & { kind: K }>[
     [{ kind: 'answerNeeded', host: 'web01', what: 'passphrase', path: '/k' }, 'web01', 'passphrase of /k'],
     [{ kind: 'answerNeeded', host: 'web01', what: 'password' }, 'web01', 'password'],
     [{ kind: 'answerNeeded', host: 'web01', what: 'interactive' }, 'web01', 'code'],
+    [{ kind: 'answerNeeded', host: 'web01', what: 'openToNetwork' }, 'web01', 'network'],
   ],
   agentUnreachable: [[{ kind: 'agentUnreachable', path: '/s', code: 'ENOENT' }, '/s', 'ENOENT']],
   signatureRefused: [[{ kind: 'signatureRefused', key: 'ann@home' }, 'ann@home']],
