@@ -113,8 +113,9 @@ describe(`a tunnel whose packets are held up${whyNot === undefined ? '' : ` (ski
       client.on('connect', feed).on('drain', feed);
       clients.push(client);
     }
+    await eventually(() => assert.equal(sink.sockets.size, 50));
     for (let time = 0; time < 4; time++) {
-      await sleep(1250);
+      await sleep(1500);
       change();
     }
     assert.deepEqual(bench.kinds().slice(before), []);
