@@ -40,6 +40,9 @@ const recoveryBoundMs = 2_000;
 /** What a run may keep more at its end than after its first quarter: it is some 100 bytes a stream, and the noise of a heap. */
 const heapBoundBytes = 12 * 1024 * 1024;
 
+/** Of so many flaws each is told. */
+const mostTold = 50;
+
 interface Flaw {
   kind: FlawKind;
   text: string;
@@ -50,7 +53,7 @@ const seconds = () => ((now() - startedAt) / 1000).toFixed(1);
 const flaws: Flaw[] = [];
 const flaw = (kind: FlawKind, text: string) => {
   flaws.push({ kind, text });
-  if (flaws.length <= 50) console.log(`${seconds()} s: ${kind.toUpperCase()}: ${text}`);
+  if (flaws.length <= mostTold) console.log(`${seconds()} s: ${kind.toUpperCase()}: ${text}`);
 };
 
 console.log(`seed ${seed}`);
@@ -418,7 +421,7 @@ function printTable({ traffic, actions, excess, heaps, busy, lagMs }: Results): 
     const parts = `${Math.round(unnoticedMs)} ms unnoticed, ${Math.round(announcedMs)} ms announced`;
     console.log(`slow: ${tunnel} after “${kind}”: ${Math.round(ms)} ms, of them ${parts}`);
   }
-  for (const { kind, text: what } of flaws) console.log(`${kind}: ${what}`);
+  for (const { kind, text: what } of flaws.slice(0, mostTold)) console.log(`${kind}: ${what}`);
   console.log(flaws.length === 0 ? 'The soak has found nothing wrong.' : `The soak has found ${flaws.length} flaws.`);
 }
 
