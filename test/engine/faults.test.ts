@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { innermost } from '../../src/core/failure.js';
-import { createEngine } from '../../src/engine/reconciler.js';
 import { planned } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import {
   connectedClient,
+  createDeafEngine,
   endServer,
   keepaliveLines,
   noticedMs,
@@ -110,7 +110,7 @@ describe('a tunnel whose server fails', function () {
       );
       const port = await freePort();
       const id = `-L ${port}:127.0.0.1:${faulty.service.port}`;
-      const bench = faulty.owns(await startBench(createEngine(), [planned('db01', [id], { configFile })]));
+      const bench = faulty.owns(await startBench(createDeafEngine(), [planned('db01', [id], { configFile })]));
       return { bench, id, place: { host: '127.0.0.1', port } };
     };
 

@@ -61,7 +61,7 @@ const whyNot = whyNoNames();
       const ended = once(child, 'exit');
       faulty.owns({
         async close() {
-          child.disconnect();
+          if (child.connected) child.disconnect();
           await ended;
         },
       });

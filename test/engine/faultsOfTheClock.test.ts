@@ -1,12 +1,13 @@
 // A machine that slept, or whose clock was set: what counts is the time that really went by.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createEngine } from '../../src/engine/reconciler.js';
 import { noticedMs, recovery, recoveryBoundMs, useFaultyServer } from '../support/faultBench.js';
 import { connectTo, readToEnd } from '../support/targets.js';
 
 describe('a tunnel while the clock jumps', function () {
   this.timeout(60_000);
-  const faulty = useFaultyServer();
+  const faulty = useFaultyServer({}, createEngine);
   const now = Date.now;
   const hour = 3_600_000;
   const setClock = (offset: number) => (Date.now = () => now() + offset);

@@ -226,8 +226,13 @@ interface Started {
   place: Place;
 }
 
+/** Deaf to the network's changes: suites that run meanwhile make some, and it would dial at once. */
+export function createDeafEngine(): Engine {
+  return createEngine({ watch: () => () => {} });
+}
+
 /** Has the suite that calls it start all this, and look for what is left over after each test and at its end. */
-export function useFaultyServer(options: SshdOptions = {}): FaultyServer {
+export function useFaultyServer(options: SshdOptions = {}, newEngine = createDeafEngine): FaultyServer {
   const suite = {} as FaultyServer;
   const servers: Sshd[] = [];
   const owned: { close(): Promise<void> }[] = [];
@@ -272,7 +277,7 @@ export function useFaultyServer(options: SshdOptions = {}): FaultyServer {
       const port = await freePort();
       const id = `-L ${port}:127.0.0.1:${suite.service.port}`;
       const configFile = suite.sshd.configPath('web01', [...lines, ...keepaliveLines]);
-      const bench = suite.owns(await startBench(createEngine(), [planned('web01', [id], { configFile })]));
+      const bench = suite.owns(await startBench(newEngine(), [planned('web01', [id], { configFile })]));
       return { bench, id, place: { host: '127.0.0.1', port } };
     },
     startThroughProxy: (lines: readonly string[] = []) => suite.start([...lines, `Port ${suite.proxy.port}`]),

@@ -1,10 +1,9 @@
 // Streams of which every byte is known, through a tunnel that is put through faults.
 import assert from 'node:assert/strict';
-import { createEngine } from '../../src/engine/reconciler.js';
 import { download, startCheckedService, upload, type CheckedService, type StreamEnd } from './checkedStreams.js';
 import { planned } from './engineProbe.js';
 import { eventually } from './eventually.js';
-import { keepaliveLines, startBench, type FaultBench, type FaultyServer } from './faultBench.js';
+import { createDeafEngine, keepaliveLines, startBench, type FaultBench, type FaultyServer } from './faultBench.js';
 import { freePort } from './sshd.js';
 import type { Place } from './targets.js';
 
@@ -68,7 +67,7 @@ export function useStreams(faulty: FaultyServer): StreamSuite {
       ];
       const configFile = faulty.sshd.configPath('web01', [`Port ${faulty.proxy.port}`, ...keepaliveLines]);
       const connection = planned('web01', forwards, { configFile });
-      const bench = faulty.owns(await startBench(createEngine(), [connection]));
+      const bench = faulty.owns(await startBench(createDeafEngine(), [connection]));
       const before = bench.kinds().length;
       const at = (port: number): Place => ({ host: '127.0.0.1', port });
       const [local, remote] = [at(two), at(three)];
