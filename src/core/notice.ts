@@ -51,8 +51,8 @@ export interface Noticed extends Watched {
 /**
  * Decides after each event. Those of one connection that were asked for are told of together, once all are settled;
  * failures at once, those with one reason together, and what a server opened too wide at once, too, whoever started it;
- * silent are a cancel, a port in use that only an automatic start wanted, and what comes back by itself as it was: one that
- * comes back with another port is told of.
+ * silent are a cancel, a port in use that only an automatic start wanted, what another window has told of, what fails again
+ * as it did, and what comes back by itself as it was: one that comes back with another port is told of.
  */
 export function decideNotices(
   before: SessionState,
@@ -76,6 +76,9 @@ export function decideNotices(
   for (const { tunnel, was, is, isLostAgain } of seen) {
     if (is.kind !== 'failed' || is.failure.kind === 'cancelled' || isLostAgain) continue;
     if (was?.kind === 'failed' && was.failure === is.failure) continue;
+    if (isOldTrouble(tunnel, is.failure, before, after)) continue;
+    // The window that ran it has told of it.
+    if (tunnel.automatic && was && 'isElsewhere' in was && !asked.has(tunnel.id)) continue;
     if (isTakenElsewhere(tunnel, is.failure, after)) continue;
     const text = reasonText(is.failure, after);
     failed.set(text, { tunnels: [...(failed.get(text)?.tunnels ?? []), tunnel], failure: is.failure });
@@ -112,7 +115,7 @@ export function decideNotices(
   for (const [id, text] of moved) ready.push({ kind: 'ready', tunnels: [id], text, partly: true, remedies: [] });
 
   const open = seen.flatMap(({ tunnel, is }) =>
-    is.kind === 'ready' && isWider(tunnel.spec, is) ? [{ tunnel, state: is }] : [],
+    is.kind === 'ready' && !is.isElsewhere && isWider(tunnel.spec, is) ? [{ tunnel, state: is }] : [],
   );
   const news = open.filter(({ tunnel: { id } }) => !wider.has(id) && !asked.has(id));
   for (const connection of new Set(news.map(({ tunnel }) => connectionOf(tunnel))))
@@ -146,6 +149,18 @@ function isSettled(state: TunnelState): boolean {
   return state.kind === 'ready' || state.kind === 'failed';
 }
 
+/** It could not listen, and when its connection was back it could not in the same words, whoever has the port by now. */
+function isOldTrouble({ id }: Tunnel, failure: Failure, before: SessionState, after: SessionState): boolean {
+  const [was, is] = [before.snapshot.forwards[id], after.snapshot.forwards[id]];
+  if (was?.kind !== 'failed' || is?.kind !== 'failed' || was.run !== is.run || is.failure !== failure) return false;
+  const text = (failure: Failure) => {
+    if (failure.kind !== 'portInUse') return reasonText(failure, after);
+    const { owner: _, ...unowned } = failure;
+    return reasonText(unowned, after);
+  };
+  return text(was.failure) === text(is.failure);
+}
+
 function isSame(was: TunnelState | undefined, is: TunnelState): boolean {
   return was?.kind === is.kind && (is.kind !== 'failed' || (was.kind === 'failed' && was.failure === is.failure));
 }
@@ -164,7 +179,8 @@ function readyNotice(
     isOne && first
       ? readyText(first.tunnel, first.state)
       : `${up.length} tunnels are ready: ${up.map(({ tunnel, state }) => readyName(tunnel, state)).join(', ')}.`;
-  const wider = up.filter(({ tunnel, state }) => isWider(tunnel.spec, state)).map(idOf);
+  // A stop here would close nothing.
+  const wider = up.filter(({ tunnel, state }) => !state.isElsewhere && isWider(tunnel.spec, state)).map(idOf);
   return {
     kind: 'ready',
     tunnels: up.map(idOf),

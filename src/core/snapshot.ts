@@ -105,7 +105,8 @@ export function reduce(snapshot: Snapshot, event: EngineEvent): Snapshot {
     case 'askSettled':
       return { ...snapshot, asks: snapshot.asks.filter(({ id }) => id !== event.id) };
     case 'engineEnded': {
-      if (event.isRestarted) return emptySnapshot;
+      // What was lost before is so still.
+      if (event.isRestarted) return { ...emptySnapshot, ...(snapshot.ended && { ended: snapshot.ended }) };
       const ended = { kind: 'failed', failure: { kind: 'engineEnded', detail: event.detail } } as const;
       return { ...emptySnapshot, ended };
     }
@@ -168,8 +169,8 @@ export function tunnelState(tunnel: Tunnel, snapshot: Snapshot): TunnelState {
   const forward = seen?.run === tunnel.run ? seen : undefined;
   // Its connection here is for others, if there is one.
   if (forward?.kind === 'elsewhere') return { ...forward.state, isElsewhere: true };
-  // It did so in another window, which has let go of it: no connection was made here.
-  if (forward?.kind === 'failed' && !connection) return { kind: 'failed', failure: forward.failure };
+  // Its connection's coming back does not mend it; there is none where it was another window's, which has let go of it.
+  if (forward?.kind === 'failed' && connection?.kind !== 'failed') return { kind: 'failed', failure: forward.failure };
   const waiting = forward?.kind === 'listening' && tunnel.spec.kind !== 'remote' ? { bound: forward.bound } : {};
   switch (connection?.kind) {
     case undefined:

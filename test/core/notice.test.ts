@@ -154,6 +154,17 @@ describe('decideNotices', () => {
     assert.equal(createWindow(db).see(connected, inUse).length, 1);
   });
 
+  it('is silent about the failure of another window, unless a person started it here or asked', () => {
+    const there: EngineEvent = { kind: 'runningElsewhere', forward: dbId, run: 1, state: { kind: 'connecting' } };
+    const told = (automatic: boolean, ...asked: string[]) => {
+      const window = createWindow();
+      window.want((wanted) => startTunnels({ wanted, snapshot: emptySnapshot }, [db], automatic).wanted);
+      window.expect(...asked);
+      return window.see(there, listenFailed(dbId, refused)).length;
+    };
+    assert.deepEqual([told(true), told(true, dbId), told(false)], [0, 1, 1]);
+  });
+
   it('is silent about a cancel', () => {
     const window = createWindow(db);
     window.expect(dbId);
@@ -266,6 +277,29 @@ describe('what comes back by itself', () => {
     const window = createWindow(db);
     const tries = [lost(broken), again, lost(refused), again, lost(refused), again];
     assert.deepEqual(window.see(connected, listening(dbId, 5432), ...tries, connected), []);
+  });
+
+  const inUse = (program: string): EngineEvent =>
+    listenFailed(webId, { kind: 'portInUse', address: '127.0.0.1', port: 8080, owner: { program, pid: 42 } });
+
+  it('is told of once when it can’t listen, and not again with each reconnect', () => {
+    const window = createWindow(db, web);
+    assert.equal(window.see(connected, listening(dbId, 5432), inUse('node')).length, 1);
+    for (const program of ['node', 'python3'])
+      assert.deepEqual(window.see(lost(broken), again, connected, inUse(program)), []);
+    // One that had come back is in new trouble.
+    const [notice] = window.see(lost(broken), again, connected, listening(webId, 8080), inUse('node'));
+    assert.deepEqual(notice?.tunnels, [webId]);
+    window.want((wanted) => restartTunnels(wanted, [webId]));
+    assert.equal(window.see({ ...inUse('node'), run: 2 } as EngineEvent).length, 1);
+  });
+
+  it('is told of when it can’t listen for another reason', () => {
+    const window = createWindow(db, web);
+    window.see(connected, listening(dbId, 5432), inUse('node'), lost(broken), again, connected);
+    const gone: Failure = { kind: 'addressUnavailable', address: '127.0.0.1', port: 8080 };
+    assert.equal(window.see(listenFailed(webId, gone)).length, 1);
+    assert.deepEqual(window.see(failedWith(refused)).map(({ tunnels }) => tunnels), [[dbId, webId]]); // prettier-ignore
   });
 
   it('is told of once when it comes back no more', () => {
@@ -444,7 +478,7 @@ describe('what a notice offers', () => {
       },
     ]));
 
-  const opened = (spec: string, access: Access, run = 1): EngineEvent => ({
+  const opened = (spec: string, access: Access, run = 1): EngineEvent & { kind: 'listening' } => ({
     kind: 'listening',
     forward: `web01 ${spec}`,
     run,
@@ -472,6 +506,23 @@ describe('what a notice offers', () => {
     window.see({ kind: 'forwardClosed', forward: id });
     window.want((wanted) => restartTunnels(wanted, [id], true));
     assert.deepEqual(shown(window.see(opened(spec, 'network', 2))), warned);
+  });
+
+  it('is nothing for one of another window, which is told of there', () => {
+    const spec = '-R 8080:localhost:80';
+    const id = `web01 ${spec}`;
+    const { kind: _, forward, run, ...listened } = opened(spec, 'network');
+    const there: EngineEvent = { kind: 'runningElsewhere', forward, run, state: { kind: 'ready', ...listened } };
+    const window = createWindow(tunnel(spec));
+    assert.deepEqual(window.see(there), []);
+    // Here now.
+    const taken = [{ kind: 'forwardClosed', forward: id } as const, connected, opened(spec, 'network')];
+    assert.deepEqual(shown(window.see(...taken)), [[true, [{ kind: 'stop', tunnels: [id] }]]]);
+    const asking = createWindow(tunnel(spec));
+    asking.expect(id);
+    const [notice] = asking.see(there);
+    assert.deepEqual(shown([notice!]), [[true, []]]);
+    assert.match(notice!.text, /is ready in another window\. .* Stop it in the other window if that must not be,/);
   });
 
   it('is one warning for one that was asked for', () => {

@@ -111,6 +111,12 @@ describe('reduce', () => {
     const snapshot = after(connected, listening, { kind: 'asked', ask }, { ...ended, isRestarted: true });
     assert.deepEqual(snapshot, emptySnapshot);
   });
+
+  it('remembers why an engine ended although the next one was started again', () =>
+    assert.deepEqual(after(ended, connected, { ...ended, detail: 'again', isRestarted: true }), {
+      ...emptySnapshot,
+      ended: dead,
+    }));
 });
 
 describe('connectionSeen', () => {
@@ -160,6 +166,11 @@ describe('tunnelState', () => {
     ['as in another window, whatever becomes of the connection here', [elsewhere, connecting], { ...ready, isElsewhere: true }], // prettier-ignore
     ['retrying in another window', [connected, { ...elsewhere, state: { kind: 'retrying', failure: refused, attempt: 2 } }], { kind: 'retrying', failure: refused, attempt: 2, isElsewhere: true }], // prettier-ignore
     ['connecting when another window had the start before', [{ ...elsewhere, run: 0 }], { kind: 'connecting' }],
+    ['failed although its connection is dialled again, which does not mend it', [connected, listenFailed, lost], { kind: 'failed', failure: inUse }], // prettier-ignore
+    ['failed until it listens again', [connected, listenFailed, lost, connecting, connected], { kind: 'failed', failure: inUse }], // prettier-ignore
+    ['failed while a connection on demand is dialled for others', [idle, listenFailed, { ...connecting, attempt: 1 }], { kind: 'failed', failure: inUse }], // prettier-ignore
+    ['ready when it listens again', [connected, listenFailed, lost, connected, listening], ready],
+    ['failed with its connection before all', [connected, listenFailed, failed], { kind: 'failed', failure: refused }],
     ['failed with the connection', [listening, failed], { kind: 'failed', failure: refused }],
     ['connecting when the engine has ended before it was started', [ended], { kind: 'connecting' }],
   ];
@@ -182,6 +193,7 @@ describe('tunnelState', () => {
     const lost: Tunnel = { ...tunnel, wish: 'lost' };
     assert.deepEqual(tunnelState(lost, after(connected, listening, ended)), dead);
     assert.deepEqual(tunnelState(lost, after(ended, connecting, connected)), dead);
+    assert.deepEqual(tunnelState(lost, after(ended, connecting, { ...ended, detail: 'again', isRestarted: true })), dead); // prettier-ignore
   });
 
   it('is stopped, too, while its last clients finish', () => {
