@@ -67,7 +67,12 @@ export const nothingWanted: Wanted = { tunnels: [], connectionRuns: {}, connecti
 
 /** Puts tunnels on the list, running. One that is there already is started again if it does not run or has failed. */
 export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic = false): Wanted {
-  const list = added.reduce<Wanted>((list, tunnel) => {
+  return restartTunnels(listTunnels(wanted, added, automatic), added.map(tunnelId), automatic);
+}
+
+/** Puts tunnels on the list; what is said anew of one that is there is taken over. */
+function listTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic: boolean): Wanted {
+  return added.reduce<Wanted>((list, tunnel) => {
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
       return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, wish: 'exact', automatic, run: 0 }] };
@@ -78,7 +83,6 @@ export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automat
       ...(tunnel.onDemand && { onDemand: true }),
     }));
   }, wanted);
-  return restartTunnels(list, added.map(tunnelId), automatic);
 }
 
 /** `drain`: those that run listen no more, and their clients may finish; those that finish already go on. */
@@ -152,12 +156,21 @@ export function startTunnels(
     const known = wanted.tunnels.find(({ id }) => id === tunnelId(tunnel));
     return !known || !['connecting', 'ready'].includes(tunnelState(known, snapshot).kind);
   });
+  // Those listen all the time, and may have clients that wait.
+  const retrying = retryingOf({ wanted, snapshot }, wanted.tunnels).map(({ id }) => id);
+  const isRetrying = (tunnel: NewTunnel) => retrying.includes(tunnelId(tunnel));
+  const stopped = down.filter((tunnel) => !isRetrying(tunnel)).map(tunnelId);
+  const listed = listTunnels(wanted, down, automatic);
+  const begun = stopped.length > 0 ? restartTunnels(listed, stopped, automatic) : listed;
   const connections = [...new Set(down.map(connectionOf))];
   const are = (kind: ConnectionSeen['kind']) => connections.filter((id) => connectionSeen(snapshot, id)?.kind === kind);
-  const listed = wantTunnels(wanted, down, automatic);
+  const held = down.filter(isRetrying).map(connectionOf);
   return {
     // Where one waits to be dialled again, others may have clients that wait, too.
-    wanted: are('retrying').reduce(retryConnection, are('failed').reduce(restartConnection, listed)),
+    wanted: [...new Set([...are('retrying'), ...held])].reduce(
+      retryConnection,
+      are('failed').reduce(restartConnection, begun),
+    ),
     started: down.map(tunnelId),
   };
 }

@@ -391,7 +391,28 @@ describe('startTunnels', () => {
   it('dials one at once that waits to be dialled again, and lets those wait who wait for it', () => {
     const { wanted, started } = startTunnels(state(connected, lost), [db]);
     assert.deepEqual(started, [dbId]);
-    assert.deepEqual([wanted.connectionRuns, wanted.connectionRetries], [{}, { 'bob@web01': 1 }]);
+    assert.deepEqual(wanted, { ...all, connectionRetries: { 'bob@web01': 1 } });
+    const both = startTunnels({ wanted: stopTunnels(all, [siteId]), snapshot: state(lost).snapshot }, [db, site]);
+    assert.deepEqual(both.started, [dbId, siteId]);
+    assert.deepEqual(both.wanted, {
+      ...wanted,
+      tunnels: [listed(db, 1), listed(site, 2), listed(proxy, 1)],
+      starts: 2,
+    });
+  });
+
+  it('asks a server again for a port that it holds, and takes over what is said anew', () => {
+    const stale: EngineEvent = { kind: 'listenRetrying', forward: dbId, run: 1, failure, attempt: 1, retryAt: 1 };
+    const { wanted } = startTunnels(state(connected, stale), [{ ...db, label: 'Database' }]);
+    assert.deepEqual(wanted, {
+      ...renameTunnel(all, dbId, 'Database'),
+      connectionRetries: { 'bob@web01': 1 },
+    });
+  });
+
+  it('starts one that another window retries', () => {
+    const there: EngineEvent = { kind: 'runningElsewhere', forward: dbId, run: 1, state: { kind: 'retrying', failure, attempt: 1 } }; // prettier-ignore
+    assert.deepEqual(startTunnels(state(there), [db]).wanted, wantTunnels(all, [db]));
   });
 
   it('makes a tunnel on demand when it is started so, and no longer when it is not', () => {
