@@ -1,5 +1,5 @@
 /** The longest wait, in milliseconds; a connection that holds as long counts as one that works. */
-const longestMs = 30_000;
+export const longestMs = 30_000;
 
 /**
  * Milliseconds until the next try: 0.5 s doubled each time up to `longest`, of which a random half is taken off. `random` is

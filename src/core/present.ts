@@ -1,10 +1,11 @@
 // What the views show, made from the state: rows of the tree, the status bar's line, the badge. Pure, so that a test can
 // compare all of it at once.
+import { longestMs } from './backoff.js';
 import { configTunnel, type ConfigForward, type ConfigForwards, type Origin } from './configForward.js';
 import { printDestination } from './destination.js';
 import type { BoundAddress, Client } from './engine.js';
 import { innermost, type Failure } from './failure.js';
-import { connectionOf, isPlanned, type ConnectionId, type Waits } from './plan.js';
+import { connectionOf, isPlanned, isWanted, type ConnectionId, type Waits } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
 import { printable } from './printable.js';
@@ -263,6 +264,9 @@ function connectionShown(
     return { kind: isIdle ? 'idle' : status === 'stopped' ? 'ready' : status, isElsewhere: true };
   }
   const seen = connectionSeen(snapshot, id);
+  // They failed in another window, and nothing is under way here.
+  const failed = wanted.find((state) => state.kind === 'failed');
+  if (!seen && failed && wanted.every((state) => state.kind !== 'connecting' || state.isElsewhere)) return failed;
   // Only what a person wants may ask.
   const isAsking = snapshot.asks.some(({ connection }) => connection === id);
   return seen && !(seen.kind === 'retrying' && isAsking) ? seen : { kind: 'connecting' };
@@ -390,7 +394,9 @@ function retryingText({ attempt, retryAt }: { attempt: number; retryAt?: number 
   if (retryAt === undefined) return `retrying now (attempt ${attempt})`;
   const next = `(attempt ${attempt + 1})`;
   if (now === undefined) return `retrying ${next}`;
-  return retryAt > now ? `retrying in ${Math.ceil((retryAt - now) / 1000)} s ${next}` : `retrying now ${next}`;
+  // A clock that was set back says nothing of the wait.
+  const left = Math.min(retryAt - now, longestMs);
+  return left > 0 ? `retrying in ${Math.ceil(left / 1000)} s ${next}` : `retrying now ${next}`;
 }
 
 /** Whether all that is missing is a person’s answer, for which nothing is asked in the background. */
@@ -497,7 +503,7 @@ export function browserUrl({ spec }: Tunnel, address: string): string | undefine
 function presetRow(
   preset: Preset,
   states: ReadonlyMap<string, TunnelState>,
-  { trusted, waits }: Pick<Shown, 'trusted' | 'waits'>,
+  { session, trusted, waits }: Shown,
 ): PresetRow {
   const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel)) ?? notRunning);
   const { status, isPartly, isIdle, isElsewhere, text } = together(own);
@@ -520,12 +526,23 @@ function presetRow(
     tooltip: [
       ...(preset.description !== undefined ? [preset.description] : []),
       ...preset.forwards.map((spec) => effectText(spec, host)),
-      ...(preset.onDemand ? [onDemandText(waits)] : []),
+      ...presetOnDemandText(preset, session, waits),
       `From ${scopeText(preset.scope)}${preset.autoStart ? ', starts with the window' : ''}`,
       ...(locked ? [locked] : []),
     ],
     ...(locked !== undefined && { locked }),
   };
+}
+
+/** Its tunnels go on as they were started, whatever it says by now. */
+function presetOnDemandText(preset: Preset, { wanted }: SessionState, waits: Waits): string[] {
+  const own = presetTunnels(preset);
+  const isEdited = own.some((tunnel) =>
+    wanted.tunnels.some((one) => one.id === tunnelId(tunnel) && isWanted(one) && one.onDemand !== tunnel.onDemand),
+  );
+  if (!isEdited) return preset.onDemand ? [onDemandText(waits)] : [];
+  const text = onDemandText(waits).replace(/^It/, 'it');
+  return [`${preset.onDemand ? 'Once' : 'Until'} it is stopped and started again as a preset, ${text}`];
 }
 
 const notRunning: TunnelState = { kind: 'stopped', draining: false };

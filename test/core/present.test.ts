@@ -436,6 +436,8 @@ describe('what comes back by itself', () => {
     assert.deepEqual(said(retryAt, gone), ['retrying now (attempt 3)', 'retrying (attempt 3)']);
     assert.deepEqual(said(retryAt, gone, dialling), ['retrying now (attempt 3)', undefined]);
     assert.deepEqual(said(retryAt, gone, { ...dialling, attempt: 1 }), ['connecting', undefined]);
+    // The clock was set back by an hour.
+    assert.deepEqual(said(retryAt - 3_600_000, gone)[0], 'retrying in 30 s (attempt 3)');
   });
 
   it('tells when it has to be drawn again, by the one that comes first', () => {
@@ -647,6 +649,19 @@ describe('a tunnel of another window', () => {
     ]);
     assert.deepEqual(said(two, elsewhere(ready), connecting).slice(0, 2), ['connecting', 'connecting']);
     assert.deepEqual(said(two, elsewhere(ready), connected).slice(0, 2), ['ready', `ready · ${server}`]);
+  });
+
+  it('is failed, with its connection’s row, when it failed there and nothing is under way here', () => {
+    const there = (forward: string): EngineEvent => ({ kind: 'listenFailed', forward, run: 1, failure: refused });
+    const two = wantTunnels(nothingWanted, [db, site]);
+    assert.deepEqual(said(one, there(dbId)), ['failed', 'failed', 'failed']);
+    assert.deepEqual(said(two, elsewhere(ready), there(siteId)).slice(0, 2), ['failed', 'failed']);
+    assert.deepEqual(said(two, elsewhere({ kind: 'connecting' }), there(siteId)).slice(0, 2), ['failed', 'failed']);
+    assert.deepEqual(said(two, there(siteId)).slice(0, 2), ['connecting', 'connecting']);
+    assert.deepEqual(said(two, there(siteId), connected).slice(0, 2), ['ready', `ready · ${server}`]);
+    const [row] = shown(one, [there(dbId)]).rows;
+    assert.ok(row?.kind === 'connection');
+    assert.deepEqual(row.tooltip, ['SSH connection to web01: failed', refusedText]);
   });
 });
 
@@ -1029,6 +1044,23 @@ describe('the rows of presets', () => {
     assert.deepEqual(said(connected, listening, other), ['ready', 'ready · 2 forwards via web01']);
     assert.deepEqual(said(elsewhere(dbId), elsewhere(siteId)), ['ready', 'ready in another window · 2 forwards via web01', 'elsewhere']); // prettier-ignore
     assert.deepEqual(said(connected, listening, elsewhere(siteId)), ['ready', 'ready · 2 forwards via web01']);
+  });
+
+  it('say from when on they connect as was edited, while their tunnels run as they were started', () => {
+    const demand = { ...preset, onDemand: true as const };
+    const lines = (preset: Preset, onDemand: boolean, next = (wanted: Wanted) => wanted) => {
+      const wanted = wantTunnels(nothingWanted, [{ ...db, ...(onDemand && { onDemand }) }]);
+      const [row] = rows(next(wanted), [], [preset]);
+      assert.ok(row?.kind === 'preset');
+      return row.tooltip.filter((line) => /connects when/.test(line));
+    };
+    const plain = 'It connects when a client comes, and hangs up after 10 min without one.';
+    const edited = plain.replace('It', 'it is stopped and started again as a preset, it');
+    assert.deepEqual(lines(demand, false), [`Once ${edited}`]);
+    assert.deepEqual(lines(preset, true), [`Until ${edited}`]);
+    assert.deepEqual([lines(preset, false), lines(demand, true)], [[], [plain]]);
+    const stopped = (wanted: Wanted) => stopTunnels(wanted, [dbId]);
+    assert.deepEqual([lines(preset, true, stopped), lines(demand, false, stopped)], [[], [plain]]);
   });
 
   it('say that they connect when a client comes', () => {
