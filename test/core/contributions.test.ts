@@ -126,7 +126,7 @@ describe('contributions', () => {
     }
   });
 
-  it('offers to retry and to give up in place of a start and a stop, where it is this window that retries', () => {
+  it('offers to retry and to give up in place of a start and a row’s stop, where it is this window that retries', () => {
     const commandsOf = (viewItem: string, group: RegExp) =>
       contributes.menus['view/item/context']!.filter(
         (item) => group.test(item.group ?? '') && offered(item, viewItem),
@@ -135,10 +135,15 @@ describe('contributions', () => {
       for (const group of [/^inline/, /^2_run/]) {
         const retrying = commandsOf(`${kind}.retrying`, group);
         assert.ok(retrying.includes(commands.retryNow) && retrying.includes(commands.giveUp), `${kind} ${group}`);
-        assert.ok(!retrying.includes(commands.start) && !retrying.includes(commands.stop), `${kind} ${group}`);
+        assert.ok(!retrying.includes(commands.start), `${kind} ${group}`);
       }
       for (const status of ['connecting', 'ready', 'failed', 'stopped', 'retrying.elsewhere'])
         assert.ok(!commandsOf(`${kind}.${status}`, /./).includes(commands.retryNow), `${kind} ${status}`);
+    }
+    // What else is selected, or on its connection, may run.
+    for (const kind of ['forward', 'connection', 'configForward', 'configHost']) {
+      assert.ok(!commandsOf(`${kind}.retrying`, /^inline/).includes(commands.stop), kind);
+      assert.ok(commandsOf(`${kind}.retrying`, /^2_run/).includes(commands.stop), kind);
     }
     assert.ok(commandsOf('forward.retrying.elsewhere', /^inline/).includes(commands.stop));
     assert.ok(!commandsOf('forward.ready.url.elsewhere', /./).includes(commands.restart));
