@@ -58,9 +58,9 @@ const flaw = (kind: FlawKind, text: string) => {
 
 console.log(`seed ${seed}`);
 const limitMs = minutes * 60_000 + 5 * 60_000;
-const watchdog = new Worker(join(__dirname, 'watchdog.mjs'), { workerData: { silenceMs: 60_000, limitMs } });
-watchdog.on('error', (error) => console.log(`The watchdog has ended: ${error.message}`));
 const home = mkdtempSync(join(tmpdir(), 'soak-'));
+const watchdog = new Worker(join(__dirname, 'watchdog.mjs'), { workerData: { silenceMs: 60_000, limitMs, home } });
+watchdog.on('error', (error) => console.log(`The watchdog has ended: ${error.message}`));
 process.env['TMPDIR'] = home;
 const realNow = Date.now;
 let doing = 'starting';

@@ -1,6 +1,7 @@
 // A thread beside the soak, which ends it when it hangs: also in a loop, when no timer of its own runs. Plain JavaScript,
-// since a thread has no tsx. workerData: `silenceMs` without a sign of life, or `limitMs` without an end, is a hang.
-import { readdirSync, readFileSync, writeSync } from 'node:fs';
+// since a thread has no tsx. workerData: `silenceMs` without a sign of life, or `limitMs` without an end, is a hang;
+// `home` is the folder of the run.
+import { readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 
 const started = performance.now();
@@ -19,14 +20,18 @@ setInterval(() => {
   const seconds = Math.round((now - (isSilent ? heardAt : started)) / 1000);
   writeSync(2, `${what} ${seconds} s, and is ended. The last that it did: ${doing}\n`);
   // Its servers would outlive it.
-  for (const pid of [...startedBy(process.pid), process.pid]) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended by itself.
-    }
-  }
+  for (const pid of startedBy(process.pid)) end(pid);
+  rmSync(workerData.home, { recursive: true, force: true });
+  end(process.pid);
 }, 1000);
+
+function end(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
 
 function startedBy(ancestor) {
   const parents = new Map();
