@@ -470,7 +470,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
 }
 
 /** The longest wait between two dials while a client waits, in milliseconds, and that of its first one. */
-const eagerMs = 2_000;
+const eagerMs = 1_000;
 
 /** How long a connection on demand goes on counting its attempts after the last, in milliseconds, when nobody comes. */
 const forgottenMs = 30_000;

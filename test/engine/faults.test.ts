@@ -40,14 +40,14 @@ describe('a tunnel whose server fails', function () {
   it('is back soon each time that it is killed again, for who waits', async () => {
     const { bench, id, place } = await faulty.start();
     const took: number[] = [];
-    for (let kill = 0; kill < 4; kill++) {
+    for (let kill = 0; kill < 6; kill++) {
       const killed = performance.now();
       faulty.sshd.killSessions();
       await bench.next('connectionLost');
       took.push(Math.round(await recovery(place, killed)));
     }
-    // A server that hangs up again and again is called less often, but not after more than two seconds.
-    assert.ok(Math.max(...took) < 500 + recoveryBoundMs(bench), `they took ${took.join(', ')} ms`);
+    // A server that hangs up again and again is called less often, but while somebody waits within a second.
+    assert.ok(Math.max(...took) < recoveryBoundMs(bench), `they took ${took.join(', ')} ms`);
     await bench.agrees({ [id]: place });
     assert.equal(bench.state(id).kind, 'ready');
   });
