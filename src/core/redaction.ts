@@ -1,83 +1,7 @@
 // Texts without the names of hosts and users, for pasting into an issue: each name has a placeholder of its own.
-import { parseDestination, type Destination } from './destination.js';
-import { parseSpec } from './forwardSpec.js';
-import { parseHostAddress } from './hostAddress.js';
-
 export interface Names {
   hosts: ReadonlySet<string>;
   users: ReadonlySet<string>;
-}
-
-/** The names that stand in plain data, such as events and tunnels, by the names of its fields. */
-export function namesIn(value: unknown): Names {
-  const hosts = new Set<string>();
-  const users = new Set<string>();
-  const addAddress = (text: string) => {
-    const parsed = parseHostAddress(text);
-    if (!parsed.ok) return void hosts.add(text);
-    hosts.add(parsed.address.host);
-    if (parsed.address.user !== undefined) users.add(parsed.address.user);
-  };
-  const addDestination = ({ host, user, options = [] }: Destination) => {
-    hosts.add(host);
-    if (user !== undefined) users.add(user);
-    for (const option of options) addOption(option);
-  };
-  const addOption = ([keyword, text]: readonly [string, string]) => {
-    if (keyword === 'ProxyJump' && text !== 'none') for (const hop of text.split(',')) addAddress(hop);
-    if (keyword === 'HostName') hosts.add(text);
-  };
-  const addTyped = (text: string) => {
-    const parsed = parseDestination(text);
-    if (parsed.ok) addDestination(parsed.destination);
-    else addAddress(text);
-  };
-  /** A tunnel's id: its destination and its forward. */
-  const addTunnel = (text: string) => {
-    const [, host, forward] = /^(.*) (-[LRD] .*)$/s.exec(text) ?? [];
-    if (host === undefined || forward === undefined) return;
-    addTyped(host);
-    const parsed = parseSpec(forward);
-    if (parsed.ok) walk(parsed.spec, '');
-  };
-  const addText = (text: string, key: string) => {
-    switch (key) {
-      case 'connection':
-        return addTyped(text);
-      case 'forward':
-        return addTunnel(text);
-      case 'user':
-        return void users.add(text);
-      case 'hosts':
-        for (const host of text.split(',')) addAddress(host);
-        return;
-      case 'host':
-      case 'hop':
-      case 'alias':
-      case 'target':
-      case 'server':
-      case 'address':
-      case 'bind':
-      case 'principals':
-        return addAddress(text);
-    }
-  };
-  const walk = (part: unknown, key: string): void => {
-    if (typeof part === 'string') return addText(part, key);
-    if (Array.isArray(part)) {
-      for (const one of part as readonly unknown[])
-        if (key === 'options' && Array.isArray(one)) addOption(one as unknown as readonly [string, string]);
-        else walk(one, key);
-    } else if (typeof part === 'object' && part !== null)
-      for (const [name, inner] of Object.entries(part)) walk(inner, name);
-  };
-  walk(value, '');
-  return { hosts: real(hosts), users: real(users) };
-}
-
-/** Without what tells nobody anything. */
-function real(names: ReadonlySet<string>): ReadonlySet<string> {
-  return new Set([...names].filter((name) => !/^(?:\*?|localhost)$/i.test(name)));
 }
 
 /** Domains of which algorithms and extensions have their names. */
@@ -85,113 +9,223 @@ const ofAlgorithms = /(?:^|@)(?:openssh\.com|libssh\.org|lysator\.liu\.se|[\w.]*
 /** What stands before a colon and a number, and is no host. */
 const noHost = /^(?:\d+|localhost|SHA256|MD5|node)$/i;
 
+/** What replaces names. The same name has the same placeholder in all of it, in any case of its letters. */
+export interface Redaction {
+  /**
+   * In any text: the given names wherever they stand as words, what looks like a host, user or address besides, and the
+   * names in paths. Its time grows with the text alone.
+   */
+  text(text: string): string;
+  /** A name or an address, which keeps its kind: `private1`, `public1`. Loopback and wildcards stay as they are. */
+  host(name: string): string;
+  user(name: string): string;
+  /** A name of any other kind, such as `key`. */
+  other(kind: string, name: string): string;
+  /** Of a file or socket. What is called so everywhere stays, and so do the ends of files’ names. */
+  path(path: string): string;
+}
+
+/** Whether it is made of words that algorithms, key types and ways to log in are called by. */
+export function isAlgorithm(text: string): boolean {
+  const [name = '', ...domain] = text.split('@');
+  if (domain.length > 0 && !ofAlgorithms.test(domain.join('@'))) return false;
+  return name.split(/[-._]/).every((word) => /^\d{1,5}$/.test(word) || algorithmWords.has(word.toLowerCase().replace(/(?<=\D)\d{1,3}$/, ''))); // prettier-ignore
+}
+
+const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
+
+/** Without the numbers at their ends. */
+const algorithmWords = words(`
+  3des aes aes128 arcfour blowfish c cast cbc cert chacha20 ctr curve25519 curve448 des diffie dss ecdh ecdsa ed ed25519 etm
+  exchange ext gcm gost group gssapi hellman hmac hostbased info interactive kex kexguess2 keyboard keyex md mic mlkem768x25519
+  mlkem768nistp mlkem1024nistp nistp none openssh password poly1305 publickey rijndael ripemd rsa s seed serpent sha sk
+  sntrup761x25519 sntrup4591761x25519 ssh strict twofish umac v webauthn with x509v zlib
+`);
+
+/** What is called so on any machine. */
+const pathWords = words(`
+  . .. .config .ssh .vscode .vscode-server 1password agent agent.sock appdata authorized_keys bin conf.d config config.d data
+  dev dist documents etc extensions extension.js home id_dsa id_ecdsa id_ecdsa_sk id_ed25519 id_ed25519_sk id_rsa
+  keyring keys known_hosts known_hosts.d known_hosts2 lib lib64 library local mnt node_modules null opt openssh openssh-ssh-agent
+  out pageant pipe private program proc programdata remote revoked_keys roaming root run sbin share shared sock socket sockets srv
+  src ssh ssh-agent ssh_config ssh_config.d ssh_known_hosts system system32 temp tmp tunnels usr user users var volumes windows
+  worker.js zsh bash fish sh ssh.exe
+`);
+/** Ends of files’ names. */
+const fileEnd = /(?:-cert)?\.(?:pub|sock|socket|ppk|pem|key|conf|config|json|krl|log|exe|dll|sh|[cm]?[jt]s)$/i;
+
 /** `config_web01` names a host. */
-const before = '(?<![\\p{L}\\p{N}])';
-const after = '(?![\\p{L}\\p{N}])';
 const start = '(?<![\\p{L}\\p{N}_])';
 const end = '(?![\\p{L}\\p{N}_])';
 /** Not a part of a path; the host of a URL is none. */
 const outside = `(?<![\\p{L}\\p{N}_.-]|(?<![\\\\/])[\\\\/])`;
+const label = '[\\p{L}\\p{N}](?:[\\p{L}\\p{N}-]{0,62}[\\p{L}\\p{N}])?';
+const inPath = `[^\\s\\\\/:"'“”‘’(),;<>|=]`;
+/** A user’s folder may have blanks in its name. */
+const inUsers = `(?<=[\\\\/](?:home|Users)[\\\\/]{1,4})${inPath}{1,64}(?: ${inPath}{1,64}){0,2}(?=[\\\\/])`;
+const root = `(?:file:)?(?:~${inPath}{0,64}|[a-z]:)?[\\\\/]`;
 
-interface Rule {
-  pattern: RegExp;
-  /** Undefined: it is none. */
-  replace(match: readonly (string | undefined)[]): string | undefined;
-}
+// Each is tried at each word of a text: none may look further than some hundred characters ahead.
+const atUser = rule(
+  `${start}([^\\s@:/'"“”(),;=<>[\\]]{1,256})@(\\[[\\w:.%]{1,64}\\]|[\\p{L}\\p{N}_.-]{0,253}[\\p{L}\\p{N}_])`,
+);
+const atQuotedPath = rule(`(?<=["“])${root}[^"”\\n]{0,1024}(?=["”])|(?<=['‘])${root}[^'’\\n]{0,1024}(?=['’])`);
+const atPath = rule(
+  `(?<![\\p{L}\\p{N}_.\\\\/@~-]|SHA256:)(?!(?<=:)[\\\\/]{2})${root}(?:[\\\\/]|${inUsers}|${inPath}{1,255})*`,
+);
+const atHome = rule('(?<=[\\\\/](?:home|Users)[\\\\/])[^\\\\/\\s:]{1,64}');
+const atIpv6 = rule('(?<![\\p{L}\\p{N}_:.])[0-9a-f:.]{3,64}(?:%\\w{1,16})?');
+const atIpv4 = rule(`(?<![\\p{L}\\p{N}_.])\\d{1,3}(?:\\.\\d{1,3}){3}${end}`);
+const atFullName = rule(`${outside}(?:${label}\\.){1,16}\\p{L}{2,63}${end}`);
+const atHostWithPort = rule(`${outside}[\\p{L}\\p{N}_](?:[\\p{L}\\p{N}_.-]{0,253}[\\p{L}\\p{N}_])?(?=:\\d{1,5}${end})`);
+const atDomain = rule(`(?:\\.${label}){1,16}(?![\\p{L}\\p{N}])`);
+const atWord = rule('[\\p{L}\\p{N}]+|[^]');
 
-/**
- * What replaces the names in a text: the given ones wherever they stand as words, and what looks like a host or user besides.
- * An address keeps its kind: `private1`, `public1`; loopback and wildcards stay as they are. The same name is the same
- * placeholder in all texts.
- */
-export function createRedaction({ hosts, users }: Names): (text: string) => string {
+/** The given names are hidden in texts wherever they stand; what else is hidden need not be among them. */
+export function createRedaction({ hosts, users }: Names): Redaction {
   const given = new Set([...hosts, ...users].map((name) => name.toLowerCase()));
   const isUser = new Set([...users].filter((name) => !hosts.has(name)).map((name) => name.toLowerCase()));
+  const known = createLookup(given);
   const placeholders = new Map<string, string>();
   const counts = new Map<string, number>();
-  const placeholder = (kind: string, name: string): string => {
+  const other = (kind: string, name: string): string => {
     const key = name.toLowerCase();
-    const known = placeholders.get(key);
-    if (known !== undefined) return known;
+    const before = placeholders.get(key);
+    if (before !== undefined) return before;
     let count = counts.get(kind) ?? 0;
     let made;
     // A host may really be called host1.
     do made = `${kind}${++count}`;
-    while (given.has(made));
+    while (given.has(made.toLowerCase()));
     counts.set(kind, count);
     placeholders.set(key, made);
     return made;
   };
+  const user = (name: string) => other('user', name);
   const address = (text: string): string => {
     const kind = addressKind(text);
-    return kind === 'kept' ? text : placeholder(kind, text);
+    return kind === 'kept' ? text : other(kind, text);
   };
   const host = (text: string): string => {
     const bare = text.replace(/^\[(.*)\]$/, '$1');
-    if (/^localhost$/i.test(bare)) return text;
-    return isIpv4(bare) || isIpv6(bare) ? text.replace(bare, () => address(bare)) : placeholder('host', bare);
+    if (/^(?:|\*|localhost)$/i.test(bare)) return text;
+    return isIpv4(bare) || isIpv6(bare) ? text.replace(bare, () => address(bare)) : other('host', bare);
   };
 
-  const longestFirst = [...given].sort((a, b) => b.length - a.length).map((name) => name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')); // prettier-ignore
-  const rules: readonly Rule[] = [
-    {
-      pattern: rule(`${start}([^\\s@:/'"“”(),;=<>[\\]]+)@(\\[[\\w:.%]+\\]|[\\p{L}\\p{N}_.-]*[\\p{L}\\p{N}_])`),
-      replace: ([all = '', user = '', at = '']) =>
-        ofAlgorithms.test(all) ? all : `${placeholder('user', user)}@${host(at)}`,
-    },
-    ...(longestFirst.length === 0
-      ? []
-      : [
-          {
-            // With the domain behind it, which nobody may have named.
-            pattern: rule(
-              `${before}(${longestFirst.join('|')})${after}(?:\\.[\\p{L}\\p{N}](?:[\\p{L}\\p{N}-]*[\\p{L}\\p{N}])?)*${after}`,
-            ),
-            replace: ([name = '', known = '']: readonly (string | undefined)[]) =>
-              isUser.has(known.toLowerCase()) ? placeholder('user', name) : host(name),
-          },
-        ]),
-    {
-      pattern: rule('(?<=[\\\\/](?:home|Users)[\\\\/])[^\\\\/\\s:]+'),
-      replace: ([user = '']) => placeholder('user', user),
-    },
-    {
-      pattern: rule(`(?<![\\p{L}\\p{N}_:.])[0-9a-f:]*:[0-9a-f:.]*:[0-9a-f.]*[0-9a-f](?:%\\w+)?${end}`),
-      replace: ([text = '']) => (isIpv6(text) ? address(text) : undefined),
-    },
-    {
-      pattern: rule(`(?<![\\p{L}\\p{N}_.])\\d{1,3}(?:\\.\\d{1,3}){3}${end}`),
-      replace: ([text = '']) => (isIpv4(text) ? address(text) : undefined),
-    },
-    {
-      pattern: rule(`${outside}(?:[\\p{L}\\p{N}](?:[\\p{L}\\p{N}-]*[\\p{L}\\p{N}])?\\.)+\\p{L}{2,}${end}`),
-      replace: ([name = '']) => (ofAlgorithms.test(name) || name.startsWith('sshTunnels.') ? undefined : host(name)),
-    },
-    {
-      pattern: rule(`${outside}[\\p{L}\\p{N}_](?:[\\p{L}\\p{N}_.-]*[\\p{L}\\p{N}_])?(?=:\\d{1,5}${end})`),
-      replace: ([name = '']) => (noHost.test(name) ? undefined : host(name)),
-    },
-  ];
+  const pathPart = (part: string, before: string | undefined): string => {
+    if (/^(?:~|[a-z]:|file:|\d*)$/i.test(part)) return part;
+    if (part.startsWith('~')) return `~${user(part.slice(1))}`;
+    if (before !== undefined && /^(?:home|users)$/i.test(before)) return user(part);
+    const lower = part.toLowerCase();
+    if (isUser.has(lower)) return user(part);
+    if (pathWords.has(lower) && !given.has(lower)) return part;
+    const [kept = ''] = fileEnd.exec(part) ?? [];
+    return other('name', part.slice(0, part.length - kept.length)) + kept;
+  };
+  const path = (whole: string): string => {
+    // A share of Windows; `\\\\.\\pipe` is none.
+    const [, lead = '', server, rest = ''] = /^([\\/]{2,4})([^\\/.?][^\\/]*)(.*)$/s.exec(whole) ?? [];
+    if (server !== undefined && lead.startsWith('\\')) return `${lead}${host(server)}${path(rest)}`;
+    const parts = whole.split(/([\\/]+)/);
+    return parts.map((part, at) => (at % 2 === 1 ? part : pathPart(part, parts[at - 2]))).join('');
+  };
 
-  const replacedAt = (text: string, at: number): { made: string; length: number } | undefined => {
-    for (const { pattern, replace } of rules) {
+  const replacedAt = (text: string, at: number): readonly [made: string, length: number] | undefined => {
+    const matchOf = (pattern: RegExp) => {
       pattern.lastIndex = at;
-      const match = pattern.exec(text);
-      const made = match && replace(match);
-      if (match && typeof made === 'string') return { made, length: match[0].length };
+      return pattern.exec(text);
+    };
+    const asUser = matchOf(atUser);
+    if (asUser) {
+      const [all, name = '', server = ''] = asUser;
+      return [ofAlgorithms.test(all) ? all : `${user(name)}@${host(server)}`, all.length];
     }
-    return undefined;
-  };
-  return (text) => {
-    let made = '';
-    for (let at = 0; at < text.length;) {
-      const replaced = replacedAt(text, at);
-      const character = String.fromCodePoint(text.codePointAt(at)!);
-      made += replaced?.made ?? character;
-      at += replaced?.length ?? character.length;
+    const asPath = matchOf(atQuotedPath) ?? matchOf(atPath);
+    if (asPath) return [path(asPath[0]), asPath[0].length];
+    const word = known(text, at);
+    if (word > 0) {
+      const name = text.slice(at, at + word);
+      if (isUser.has(name.toLowerCase())) return [user(name), word];
+      atDomain.lastIndex = at + word;
+      // Its domain may be one that nobody has named.
+      const full = name + (atDomain.exec(text)?.[0] ?? '');
+      return [host(full), full.length];
     }
-    return made;
+    const home = matchOf(atHome);
+    if (home) return [user(home[0]), home[0].length];
+    const six = ipv6In(matchOf(atIpv6)?.[0] ?? '', text, at);
+    if (six !== undefined) return [address(six), six.length];
+    const four = matchOf(atIpv4)?.[0];
+    if (four !== undefined && isIpv4(four)) return [address(four), four.length];
+    const full = matchOf(atFullName)?.[0];
+    if (full !== undefined && !ofAlgorithms.test(full) && !full.startsWith('sshTunnels.'))
+      return [host(full), full.length];
+    const named = matchOf(atHostWithPort)?.[0];
+    return named !== undefined && !noHost.test(named) ? [host(named), named.length] : undefined;
   };
+  return {
+    text(text) {
+      let made = '';
+      for (let at = 0; at < text.length;) {
+        const replaced = replacedAt(text, at);
+        atWord.lastIndex = at;
+        const [kept, length] = replaced ?? [atWord.exec(text)![0], undefined];
+        made += kept;
+        at += length ?? kept.length;
+      }
+      return made;
+    },
+    host,
+    user,
+    other,
+    path,
+  };
+}
+
+interface Branch {
+  next: Map<string, Branch>;
+  isName: boolean;
+}
+
+/** How long the longest of the names is that begins at a place of a text, or 0: one look for each word, however many names. */
+function createLookup(names: ReadonlySet<string>): (text: string, at: number) => number {
+  const tree: Branch = { next: new Map(), isName: false };
+  const wordAt = (text: string, at: number): string => {
+    atWord.lastIndex = at;
+    return atWord.exec(text)![0];
+  };
+  for (const name of names) {
+    if (!/[\p{L}\p{N}]/u.test(name)) continue;
+    let branch = tree;
+    for (let at = 0; at < name.length;) {
+      const word = wordAt(name, at);
+      const next: Branch = branch.next.get(word) ?? { next: new Map(), isName: false };
+      branch.next.set(word, next);
+      branch = next;
+      at += word.length;
+    }
+    branch.isName = true;
+  }
+  return (text, at) => {
+    let longest = 0;
+    let branch: Branch | undefined = tree;
+    for (let end = at; end < text.length;) {
+      const word = wordAt(text, end);
+      branch = branch.next.get(word.toLowerCase());
+      if (!branch) break;
+      end += word.length;
+      if (branch.isName) longest = end - at;
+    }
+    return longest;
+  };
+}
+
+/** The address at the beginning of what is made of the same characters; `[^LN_]` or nothing stands behind it. */
+function ipv6In(run: string, text: string, at: number): string | undefined {
+  const isApart = (part: string) => !/^[\p{L}\p{N}_]/u.test(text.slice(at + part.length, at + part.length + 2));
+  const trimmed = run.replace(/[:.]+$/, '');
+  const shorter = trimmed.replace(/[0-9a-f]+$/i, '').replace(/[:.]+$/, '');
+  return [trimmed, shorter].find((part) => part.includes(':') && isIpv6(part) && isApart(part));
 }
 
 function rule(source: string): RegExp {

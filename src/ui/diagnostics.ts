@@ -4,7 +4,9 @@ import { printDiagnostics, type Diagnostics, type Fact } from '../core/diagnosti
 import type { Engine } from '../core/engine.js';
 import type { Names } from '../core/redaction.js';
 import type { Session } from '../core/session.js';
+import { namesIn } from '../core/unnamed.js';
 import { settings } from './contributions.js';
+import { inTime } from './inTime.js';
 import type { Log } from './log.js';
 import type { Messages } from './messages.js';
 import type { PresetSettings } from './presets.js';
@@ -16,6 +18,10 @@ export interface DiagnosticsCopier extends vscode.Disposable {
 
 const address = vscode.Uri.from({ scheme: 'ssh-tunnels-diagnostics', path: '/SSH Tunnels Diagnostics' });
 const rememberedEnds = 20;
+/** Names of this window, besides those that its list and log have now. */
+const rememberedNames = 10_000;
+/** An engine that does not answer is no reason for none. */
+const hostsWithinMs = 2000;
 
 /** `machine`: what the extension runs on, and the names that this machine and its user have. */
 export function createDiagnostics(
@@ -30,7 +36,22 @@ export function createDiagnostics(
   let text = '';
   const engineEnds: Diagnostics['engineEnds'][number][] = [];
   const changed = new vscode.EventEmitter<vscode.Uri>();
-  const stop = session.onChange((_, event) => {
+  const seen = { hosts: new Set<string>(), users: new Set<string>() };
+  const remember = (value: unknown) => {
+    const { hosts, users } = namesIn(value);
+    for (const [all, found] of [
+      [seen.hosts, hosts],
+      [seen.users, users],
+    ] as const)
+      // prettier-ignore
+      for (const name of found) if (all.size < rememberedNames) all.add(name);
+  };
+  let { tunnels } = session.state.wanted;
+  remember(tunnels);
+  const stop = session.onChange(({ wanted }, event) => {
+    if (wanted.tunnels !== tunnels) remember((tunnels = wanted.tunnels));
+    // A log line may name it long after. Where a proxy's clients want to go has no end, and is told in the event alone.
+    if (event && event.kind !== 'channelFailed') remember(event);
     if (event?.kind !== 'engineEnded') return;
     engineEnds.splice(0, engineEnds.length - rememberedEnds + 1);
     engineEnds.push({ at: Date.now(), detail: event.detail, isRestarted: event.isRestarted === true });
@@ -43,9 +64,12 @@ export function createDiagnostics(
       provideTextDocumentContent: () => text,
     }),
   );
-  const offer = async (): Promise<void> => {
+  const offer = async (lacksConfigHosts: boolean): Promise<void> => {
     const open = 'Open';
-    const said = 'Diagnostics are on the clipboard. Names of hosts and users are replaced in them.';
+    const lacking = lacksConfigHosts
+      ? ' The hosts of ssh_config could not be read for that: look for their names.'
+      : '';
+    const said = `Diagnostics are on the clipboard. Names of hosts and users are replaced in them.${lacking}`;
     if ((await messages.show('information', said, open)) !== open) return;
     const document = await vscode.workspace.openTextDocument(address);
     await vscode.window.showTextDocument(await vscode.languages.setTextDocumentLanguage(document, 'markdown'), {
@@ -54,19 +78,24 @@ export function createDiagnostics(
   };
   return {
     async copy() {
-      const hosts = await engine.hosts(configFile());
+      const hosts = await inTime(hostsWithinMs, engine.hosts(configFile()));
       text = printDiagnostics({
         versions: [...versionsHere(), ...machine.versions],
-        settings: settingValues(presetSettings),
+        presets: presetCounts(presetSettings),
+        settings: settingValues(),
         session: session.state,
         engineEnds,
         log: log.recent,
-        names: { hosts: new Set([...machine.names.hosts, ...hosts]), users: machine.names.users },
+        names: {
+          hosts: new Set([...machine.names.hosts, ...seen.hosts, ...(hosts ?? [])]),
+          users: new Set([...machine.names.users, ...seen.users]),
+        },
+        lacksConfigHosts: hosts === undefined,
         now: Date.now(),
       });
       changed.fire(address);
       await vscode.env.clipboard.writeText(text);
-      void offer();
+      void offer(hosts === undefined);
     },
     dispose: () => void parts.dispose(),
   };
@@ -82,12 +111,14 @@ function versionsHere(): Fact[] {
   ];
 }
 
-function settingValues({ current }: PresetSettings): Fact[] {
+function settingValues(): Diagnostics['settings'] {
   const configuration = vscode.workspace.getConfiguration();
-  return Object.values(settings).map((name): Fact => {
-    if (name !== settings.presets) return [name, JSON.stringify(configuration.get<unknown>(name)) ?? 'none'];
-    const ofUser = current.presets.filter(({ scope }) => scope.kind === 'user').length;
-    const counts = [`${ofUser} of the user`, `${current.presets.length - ofUser} of the workspace`];
-    return [name, [...counts, `${current.problems.length} problems`].join(', ')];
-  });
+  const named = Object.values(settings).filter((name) => name !== settings.presets);
+  return named.map((name) => [name, configuration.get<unknown>(name)]);
+}
+
+function presetCounts({ current }: PresetSettings): Fact {
+  const ofUser = current.presets.filter(({ scope }) => scope.kind === 'user').length;
+  const counts = [`${ofUser} of the user`, `${current.presets.length - ofUser} of the workspace`];
+  return [settings.presets, [...counts, `${current.problems.length} problems`].join(', ')];
 }
