@@ -21,15 +21,19 @@ describe('a tunnel whose line fails', function () {
     if (isLong) this.timeout(200_000);
     const { bench, id, place } = await faulty.startThroughProxy();
     const start = performance.now();
+    // As it is told: whoever waits for the event may hear of it late.
+    const waits: number[] = [];
+    bench.engine.onEvent((event) => {
+      if (event.kind === 'connectionLost') waits.push(event.retryAt - Date.now());
+    });
     await faulty.proxy.refuse();
     faulty.proxy.resetAll();
-    const waits: number[] = [];
+    let losses = 0;
     let promised = 0;
     for (;;) {
       const { attempt, retryAt } = await bench.next('connectionLost', 35_000);
       promised = retryAt - Date.now();
-      waits.push(promised);
-      assert.equal(attempt, waits.length);
+      assert.equal(attempt, ++losses);
       const state = bench.state(id);
       assert.ok(state.kind === 'retrying' && state.attempt === attempt && state.retryAt === retryAt);
       if (performance.now() - start > refusedSeconds * 1000) break;
@@ -40,7 +44,7 @@ describe('a tunnel whose line fails', function () {
     // Longer each time, up to its bound; a random part of it is off.
     waits.forEach((wait, index) => {
       const full = Math.min(500 * 2 ** index, 30_000);
-      assert.ok(wait > full / 2 - 100 && wait <= full, `wait ${index + 1} was ${wait} ms`);
+      assert.ok(wait > full / 2 - 50 && wait <= full, `wait ${index + 1} was ${wait} ms`);
     });
     await faulty.proxy.accept();
     const took = await recovery(place, performance.now(), promised + 10_000);
