@@ -44,28 +44,31 @@ export interface StoredTunnels {
 /**
  * What is to be kept of the list; undefined: nothing. Those that were lost with the engine count as running, and so do the
  * `unanswered`: nobody has said yet what becomes of them. A stopped one stays on the list as the user left it, but that of a
- * workspace's preset: it is listed there.
+ * workspace's preset: it is listed there. Those that `wait` are not on the list, and are kept as they are.
  */
 export function storeTunnels(
-  { tunnels }: Wanted,
+  wanted: Wanted,
   unanswered: ReadonlyMap<string, Run> = new Map(),
+  wait: readonly Kept[] = [],
 ): StoredTunnels | undefined {
-  const stored = tunnels.flatMap((tunnel): StoredTunnel[] => {
-    const { destination, spec, label, onDemand, fromWorkspace } = tunnel;
+  const stored = wanted.tunnels.flatMap((tunnel): StoredTunnel[] => {
     const run = runOf(tunnel) ?? (tunnel.wish === 'stop' ? unanswered.get(tunnel.id) : undefined);
-    if (!run && fromWorkspace) return [];
-    return [
-      {
-        host: printDestination(destination),
-        forward: printSpec(spec),
-        ...(label !== undefined && { label }),
-        ...(onDemand && { onDemand }),
-        ...(fromWorkspace && { fromWorkspace }),
-        ...(run && { run }),
-      },
-    ];
+    return !run && tunnel.fromWorkspace ? [] : [storedTunnelOf(tunnel, run)];
   });
-  return stored.length > 0 ? { version: 1, tunnels: stored } : undefined;
+  const waiting = stillWaiting(wanted, wait).map((tunnel) => storedTunnelOf(tunnel, tunnel.run));
+  const all = [...stored, ...waiting];
+  return all.length > 0 ? { version: 1, tunnels: all } : undefined;
+}
+
+function storedTunnelOf({ destination, spec, label, onDemand, fromWorkspace }: NewTunnel, run?: Run): StoredTunnel {
+  return {
+    host: printDestination(destination),
+    forward: printSpec(spec),
+    ...(label !== undefined && { label }),
+    ...(onDemand && { onDemand }),
+    ...(fromWorkspace && { fromWorkspace }),
+    ...(run && { run }),
+  };
 }
 
 function runOf({ wish }: Tunnel): Run | undefined {
@@ -133,9 +136,12 @@ export interface Comeback {
   listed: readonly Kept[];
   /** Those of them that ran, and that no preset starts by itself. */
   ran: ReadonlyMap<string, Run>;
-  /** Those that do not come back. */
-  dropped: readonly Kept[];
+  /** Those that ran, and that nothing allows now: a later window may, or this one when it is trusted. */
+  waiting: readonly Kept[];
 }
+
+/** A workspace whose presets change all the time does not fill what is kept. */
+const mostWaiting = 50;
 
 /**
  * `allowed`: the presets that may start without a question. A workspace's tunnel comes back only while one of them still asks
@@ -150,7 +156,11 @@ export function decideComeback(kept: readonly Kept[], allowed: readonly Preset[]
   const ran = listed.flatMap((tunnel) =>
     tunnel.run && !automatic.has(sameness(tunnel)) ? [[tunnel.id, tunnel.run] as const] : [],
   );
-  return { listed, ran: new Map(ran), dropped: kept.filter((tunnel) => !isAllowed(tunnel)) };
+  return {
+    listed,
+    ran: new Map(ran),
+    waiting: kept.filter((tunnel) => tunnel.run && !isAllowed(tunnel)).slice(-mostWaiting),
+  };
 }
 
 function sameness(tunnel: NewTunnel): string {
@@ -170,6 +180,12 @@ export function listTunnels(wanted: Wanted, listed: readonly Kept[]): Wanted {
 export function stillStopped({ tunnels }: Wanted, ran: ReadonlyMap<string, Run>): ReadonlyMap<string, Run> {
   const stopped = new Set(tunnels.filter(({ wish }) => wish === 'stop').map(({ id }) => id));
   return new Map([...ran].filter(([id]) => stopped.has(id)));
+}
+
+/** Those that nobody has put on the list since. */
+export function stillWaiting({ tunnels }: Wanted, waiting: readonly Kept[]): readonly Kept[] {
+  const known = new Set(tunnels.map(({ id }) => id));
+  return waiting.filter(({ id }) => !known.has(id));
 }
 
 /** Starts those that are still stopped, as they ran. `automatic`: nobody was asked. */

@@ -7,7 +7,9 @@ import {
   restoreQuestion,
   startAgain,
   stillStopped,
+  stillWaiting,
   storeTunnels,
+  type Kept,
   type Run,
 } from '../core/restore.js';
 import type { Session } from '../core/session.js';
@@ -42,13 +44,15 @@ export function createRestoring(
 ): Restoring {
   /** Nobody has said yet whether they are to run again. */
   let unanswered: ReadonlyMap<string, Run> = new Map();
+  /** Nothing allows them now. */
+  let waiting: readonly Kept[] = [];
   let { wanted } = session.state;
   let written = JSON.stringify(context.workspaceState.get(tunnelsKey));
   let timer: NodeJS.Timeout | undefined;
   let isLate = false;
 
   const write = async (): Promise<void> => {
-    const stored = storeTunnels(session.state.wanted, unanswered);
+    const stored = storeTunnels(session.state.wanted, unanswered, waiting);
     const text = JSON.stringify(stored);
     if (text === written) return;
     written = text;
@@ -72,6 +76,7 @@ export function createRestoring(
     if (state.wanted === wanted) return;
     wanted = state.wanted;
     unanswered = stillStopped(wanted, unanswered);
+    waiting = stillWaiting(wanted, waiting);
     writeSoon();
   });
 
@@ -96,37 +101,41 @@ export function createRestoring(
     const [again, always, never] = ['Start', 'Always', 'Never'];
     const pressed = await messages.show('information', restoreQuestion(tunnels), again, always, never);
     // An old question is about those that nobody has started, stopped or removed since.
-    const due = unanswered;
-    unanswered = new Map();
+    const due = new Map([...unanswered].filter(([id]) => ran.has(id)));
+    unanswered = new Map([...unanswered].filter(([id]) => !ran.has(id)));
+    if (pressed === never) waiting = [];
     if (pressed === again || pressed === always) start(due, false);
     writeSoon();
     if (pressed === always) await setTo('always');
     if (pressed === never) await setTo('never');
   };
 
+  /** From here on what is listed counts as stopped, but for those that are to be asked about. */
+  const bringBack = async (tunnels: readonly Kept[]): Promise<void> => {
+    const comeback = decideComeback(tunnels, presets.allowed());
+    const { listed, ran } = comeback;
+    const answer = restoresTunnels();
+    waiting = answer === 'never' ? [] : comeback.waiting;
+    for (const { id } of comeback.waiting)
+      log.info(`${id}: does not come back now, since no preset of this workspace may start it`);
+    if (answer !== 'never') unanswered = new Map([...unanswered, ...ran]);
+    if (listed.length > 0) session.update((wanted) => listTunnels(wanted, listed));
+    if (answer === 'never') return writeSoon();
+    if (ran.size === 0) return;
+    return answer === 'always' ? start(ran, true) : ask(ran);
+  };
+  // Before the presets start that do so by themselves.
+  const trusted = vscode.workspace.onDidGrantWorkspaceTrust(() => void bringBack(waiting));
+
   return {
-    async restore() {
+    restore() {
       const { tunnels, problems } = readTunnels(context.workspaceState.get(tunnelsKey));
       for (const problem of problems) log.warn(problem);
-      const { listed, ran, dropped } = decideComeback(tunnels, presets.allowed());
-      for (const { id, run } of dropped)
-        if (run) log.info(`${id}: does not come back, since no preset of this workspace may start it now`);
-      // From now on: what is listed counts as stopped, but for those that are to be asked about.
-      unanswered = ran;
-      if (listed.length > 0) session.update((wanted) => listTunnels(wanted, listed));
-      if (ran.size === 0) return;
-      switch (restoresTunnels()) {
-        case 'always':
-          return start(ran, true);
-        case 'never':
-          unanswered = new Map();
-          return writeSoon();
-        case 'ask':
-          return ask(ran);
-      }
+      return bringBack(tunnels);
     },
     async close() {
       stop();
+      trusted.dispose();
       clearTimeout(timer);
       await write();
     },

@@ -9,6 +9,7 @@ import {
   restoreQuestion,
   startAgain,
   stillStopped,
+  stillWaiting,
   storeTunnels,
   type Kept,
 } from '../../src/core/restore.js';
@@ -159,8 +160,8 @@ describe('what comes back of it', () => {
     return presets;
   };
   const comeback = (wanted: Wanted, allowed: readonly Preset[]) => {
-    const { listed, ran, dropped } = decideComeback(kept(wanted), allowed);
-    return { listed: listed.map(({ id }) => id), ran: [...ran], dropped: dropped.map(({ id }) => id) };
+    const { listed, ran, waiting } = decideComeback(kept(wanted), allowed);
+    return { listed: listed.map(({ id }) => id), ran: [...ran], waiting: waiting.map(({ id }) => id) };
   };
   const proxyPreset = { name: 'Proxy', host: 'web01', forwards: ['-D auto'] };
 
@@ -172,7 +173,7 @@ describe('what comes back of it', () => {
         [webId, 'nextFree'],
         [proxyId, 'exact'],
       ],
-      dropped: [],
+      waiting: [],
     });
   });
 
@@ -182,7 +183,30 @@ describe('what comes back of it', () => {
       presets([{ ...proxyPreset, host: 'web02' }]),
       presets([{ ...proxyPreset, forwards: ['-D 1080'] }]),
     ])
-      assert.deepEqual(comeback(all, allowed).dropped, [proxyId]);
+      assert.deepEqual(comeback(all, allowed).waiting, [proxyId]);
+  });
+
+  it('waits for a window in which a preset may start it, and is kept until then', () => {
+    const first = decideComeback(kept(all), []);
+    const listed = listTunnels(nothingWanted, first.listed);
+    const { tunnels } = readTunnels(storeTunnels(listed, first.ran, first.waiting));
+    assert.deepEqual(new Set(tunnels), new Set(kept(all)));
+    const second = decideComeback(tunnels, presets([proxyPreset]));
+    assert.deepEqual([second.ran.get(proxyId), second.waiting], ['exact', []]);
+  });
+
+  it('waits no more once it is on the list: what is done with it there counts', () => {
+    const { waiting } = decideComeback(kept(all), []);
+    assert.deepEqual(stillWaiting(nothingWanted, waiting), waiting);
+    const stopped = stopTunnels(wantTunnels(nothingWanted, [proxy]), [proxyId]);
+    assert.deepEqual(stillWaiting(stopped, waiting), []);
+    assert.equal(storeTunnels(stopped, new Map(), waiting), undefined);
+  });
+
+  it('is no more of what may not start than one workspace ever had', () => {
+    const many = Array.from({ length: 60 }, (_, at) => tunnel('web01', `-D ${1000 + at}`, { fromWorkspace: true }));
+    const { waiting } = decideComeback(kept(wantTunnels(nothingWanted, many)), []);
+    assert.deepEqual([waiting.length, waiting.at(-1)?.id], [50, 'web01 -D 1059']);
   });
 
   it('is nobody’s question where a preset starts it by itself', () => {
@@ -190,7 +214,7 @@ describe('what comes back of it', () => {
       { ...proxyPreset, autoStart: true },
       { name: 'DB', host: 'alice@web01', forwards: ['-L 5432:db:5432'], autoStart: true },
     ]);
-    assert.deepEqual(comeback(all, automatic), { listed: ids, ran: [[webId, 'exact']], dropped: [] });
+    assert.deepEqual(comeback(all, automatic), { listed: ids, ran: [[webId, 'exact']], waiting: [] });
   });
 
   it('stands on the list stopped, before what is there already', () => {
@@ -241,8 +265,11 @@ describe('what comes back of it', () => {
       fc.property(fc.array(wish, { minLength: 3, maxLength: 3 }), (wishes) => {
         const wanted = { ...all, tunnels: all.tunnels.map((one, at): Tunnel => ({ ...one, wish: wishes[at]! })) };
         const first = kept(wanted);
-        const { listed, ran } = decideComeback(first, presets([proxyPreset]));
-        assert.deepEqual(readTunnels(storeTunnels(listTunnels(nothingWanted, listed), ran)).tunnels, first);
+        for (const allowed of [presets([proxyPreset]), []]) {
+          const { listed, ran, waiting } = decideComeback(first, allowed);
+          const next = readTunnels(storeTunnels(listTunnels(nothingWanted, listed), ran, waiting));
+          assert.deepEqual(next.tunnels, first);
+        }
       }),
     );
   });
