@@ -108,6 +108,11 @@ describe('tunnels that stay up, in a window', () => {
     await shows('ready', 'ready');
     assert.equal(await answer, page);
     await tunnels.toggle('Shop page');
+    const [connection, forward] = await tunnels.rows();
+    assert.deepEqual([connection!.icon, forward!.icon], ['pass-filled', 'pass-filled']);
+    const item = await window.statusItem('ssh-tunnels.ssh-tunnels');
+    assert.deepEqual([item?.icons, item?.background, item?.accessibleLabel], [['radio-tower'], 'none', 'SSH tunnels: 1 ready']); // prettier-ignore
+    await inBothThemes(window, 'recovered');
     assert.deepEqual(await window.toasts(), []);
   });
 
@@ -179,5 +184,10 @@ describe('tunnels that stay up, in a window', () => {
     assert.equal((await window.toasts()).length, 1);
     assert.equal((await window.statusItem('ssh-tunnels.ssh-tunnels'))?.background, 'error');
     await inBothThemes(window, 'failed-for-good');
+    // A second one would have come by now; the first has gone from the corner, not from the list.
+    await window.runCommand('Notifications: Show Notifications');
+    const listed = window.page.locator('.notifications-center .notification-list-item-message');
+    await listed.first().waitFor();
+    assert.deepEqual(await listed.allTextContents(), [toast.text]);
   });
 });
