@@ -3,13 +3,14 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { failureOf } from '../core/failure.js';
 import type { Engine } from '../core/engine.js';
+import type { Plan, PlannedConnection } from '../core/plan.js';
 import { openHere } from './keyThread.js';
 import { createEngine } from './reconciler.js';
 import { shareTunnels } from './sharing.js';
 import type { FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
 if (!parentPort) throw new Error('worker.js runs in a worker thread only');
-const { key, sharedFolder } = (workerData ?? {}) as Partial<WorkerData>;
+const { key, sharedFolder, lost } = (workerData ?? {}) as Partial<WorkerData>;
 if (key) parentPort.postMessage(openHere(key));
 else runEngine(parentPort, sharedFolder === undefined ? createEngine() : shareTunnels(createEngine(), sharedFolder));
 
@@ -21,7 +22,7 @@ function runEngine(port: MessagePort, engine: Engine): void {
   port.on('message', (message: ToWorker) => {
     switch (message.kind) {
       case 'apply':
-        engine.apply(message.plan);
+        engine.apply(lost ? withUnattended(message.plan, lost) : message.plan);
         break;
       case 'answer':
         engine.answer(message.askId, message.reply);
@@ -57,4 +58,20 @@ function runEngine(port: MessagePort, engine: Engine): void {
 async function answerTo(engine: Engine, { name, arg }: Question, calledOff: AbortSignal): Promise<unknown> {
   const method = engine[name] as (arg: unknown, calledOff: AbortSignal) => Promise<unknown>;
   return method(arg, calledOff);
+}
+
+function withUnattended(plan: Plan, lost: Plan): Plan {
+  const connections = plan.connections.map((connection) =>
+    isStartedSince(lost, connection) ? connection : { ...connection, isUnattended: true as const },
+  );
+  return { ...plan, connections };
+}
+
+/** Whether somebody has asked for something of it that was not in the plan. */
+function isStartedSince({ connections }: Plan, { id, run, retry, forwards }: PlannedConnection): boolean {
+  const before = connections.find((connection) => connection.id === id);
+  if (!before || before.run !== run || before.retry !== retry) return true;
+  return forwards.some(
+    (forward) => !before.forwards.some((other) => other.id === forward.id && other.run === forward.run),
+  );
 }

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Engine, EngineEvent } from '../core/engine.js';
 import { FailureError } from '../core/failure.js';
-import type { Plan, PlannedConnection } from '../core/plan.js';
+import type { Plan } from '../core/plan.js';
 import type { Answered, FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
 /** How long the thread may take to close everything, in milliseconds; VS Code gives a deactivation about five seconds. */
@@ -33,7 +33,7 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
   let closing = false;
   /** Applied last; what is lost when a thread ends. */
   let current: Plan = nothing;
-  /** What the last thread lost: whatever of it nobody has started since may ask no person. */
+  /** What the last thread lost. */
   let lost: Plan = nothing;
   /** When a thread has ended by itself, on the clock of `performance`. */
   let endedAt = -Infinity;
@@ -44,7 +44,7 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
 
   const started = (): Worker => {
     if (worker) return worker;
-    const data: WorkerData = { path: workerPath, ...(sharedFolder !== undefined && { sharedFolder }) };
+    const data: WorkerData = { path: workerPath, lost, ...(sharedFolder !== undefined && { sharedFolder }) };
     const thread = new Worker(workerPath, { name: 'ssh-tunnels', workerData: data, resourceLimits });
     worker = thread;
     thread.on('message', (message: FromWorker) => {
@@ -108,11 +108,7 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
   const apply = (plan: Plan) => {
     if (closing) return;
     current = plan;
-    if (!worker && plan.connections.length === 0) return;
-    const connections = plan.connections.map((connection) =>
-      isStartedSince(lost, connection) ? connection : { ...connection, isUnattended: true as const },
-    );
-    send({ kind: 'apply', plan: { ...plan, connections } });
+    if (worker || plan.connections.length > 0) send({ kind: 'apply', plan });
   };
 
   return {
@@ -144,13 +140,4 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
       clearTimeout(impatient);
     },
   };
-}
-
-/** Whether somebody has asked for something of it that was not in the plan. */
-function isStartedSince({ connections }: Plan, { id, run, retry, forwards }: PlannedConnection): boolean {
-  const before = connections.find((connection) => connection.id === id);
-  if (!before || before.run !== run || before.retry !== retry) return true;
-  return forwards.some(
-    (forward) => !before.forwards.some((other) => other.id === forward.id && other.run === forward.run),
-  );
 }

@@ -7,6 +7,8 @@ import type { ForwardId, Plan } from '../core/plan.js';
 export interface WorkerData {
   /** Of dist/worker.js. */
   path: string;
+  /** What the thread before has lost: for whatever of it nobody has started since no person is asked. */
+  lost?: Plan;
   /** The engine shares its tunnels with those of other windows that were given the same folder. */
   sharedFolder?: string;
   /** The thread opens this encrypted key, says what it found (`OpenedKey`), and ends; absent: it is the engine. */

@@ -267,6 +267,98 @@ describe('windows that want the same tunnel', function () {
     assert.ok(!second.kinds().includes('connecting'));
   });
 
+  /** Whoever connects has to accept its key. */
+  const unknownHost = (ports: readonly number[]) => {
+    const { host, ...more } = web01(ports);
+    return { ...more, host: { ...host, options: [['UserKnownHostsFile', '/dev/null']] as const } };
+  };
+  const accept = async (window: EngineProbe) => {
+    const { ask } = await window.next('asked');
+    window.engine.answer(ask.id, { kind: 'hostKey', accept: 'once' });
+  };
+
+  it('ask no person for what they have taken over, until one starts it in any of them', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    const asking = unknownHost([port]);
+    want(first, asking);
+    await accept(first);
+    await first.next('listening');
+    want(second, asking);
+    await isElsewhere(second);
+    await first.close();
+    const { failure } = await second.next('connectionFailed');
+    assert.deepEqual(failure, { kind: 'answerNeeded', host: 'web01', what: 'hostKey' });
+    assert.ok(!second.kinds().includes('asked'));
+    // In a window that has heard of it, and in the one that has tried.
+    const third = open();
+    want(third, asking);
+    await accept(third);
+    await third.next('listening');
+    await isElsewhere(second);
+    await third.close();
+    assert.equal((await second.next('connectionFailed')).failure.kind, 'answerNeeded');
+    want(second, change(asking, { run: 1 }));
+    await accept(second);
+    await second.next('listening');
+  });
+
+  it('ask when a person starts something over a connection that was taken over and is being made', async () => {
+    const [first, second] = [open(), open()];
+    const [port, own] = [await freePort(), await freePort()];
+    want(first, unknownHost([port]));
+    await accept(first);
+    await first.next('listening');
+    want(second, unknownHost([port]));
+    await isElsewhere(second);
+    second.engine.onEvent(({ kind }) => kind === 'connecting' && want(second, unknownHost([port, own])));
+    await first.close();
+    await accept(second);
+    await second.next('listening');
+    await second.next('listening');
+  });
+
+  it('let only what is kept answer for what they have taken over', async () => {
+    const [first, second, port] = [open(), open(), await freePort()];
+    const { forwards, ...more } = web01([port]);
+    const spec = { ...forwards[0]!.spec, listen: { kind: 'tcp' as const, bind: '0.0.0.0', port } };
+    const network = { ...more, forwards: [{ ...forwards[0]!, spec }] } as PlannedConnection;
+    want(first, network);
+    const { ask } = await first.next('asked');
+    assert.equal(ask.isUnattended, undefined);
+    first.engine.answer(ask.id, { kind: 'allow' });
+    await first.next('listening');
+    want(second, network);
+    await isElsewhere(second);
+    await first.close();
+    const { ask: again } = await second.next('asked');
+    assert.deepEqual([again.kind, again.isUnattended], ['openToNetwork', true]);
+    second.engine.answer(again.id, { kind: 'cancel' });
+    const { failure } = await second.next('listenFailed');
+    assert.deepEqual(failure, { kind: 'answerNeeded', host: 'web01', what: 'openToNetwork' });
+  });
+
+  it('go on trying to connect for what they have taken over while the server is away', async () => {
+    const other = await startSshd();
+    const [first, second, port] = [open(), open(), await freePort()];
+    try {
+      const connection = planned('web02', [`-L ${port}:127.0.0.1:${service.port}`], {
+        configFile: other.configPath('web02'),
+      });
+      want(first, connection);
+      await first.next('listening');
+      want(second, connection);
+      await isElsewhere(second);
+      await other.stopListening();
+      await first.close();
+      assert.equal((await second.next('connectionLost')).failure.kind, 'connectFailed');
+      await other.start();
+      await listens(second);
+    } finally {
+      await Promise.all([first.close(), second.close()]);
+      await other.stop();
+    }
+  });
+
   it('wait for a port that the system has not given back yet', async () => {
     const [first, second, port] = [open(), open(), await freePort()];
     want(first, web01([port]));

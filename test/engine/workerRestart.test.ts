@@ -67,6 +67,24 @@ describe('the thread of the engine', () => {
         assert.equal(engine.kinds().filter((kind) => kind === 'engineEnded').length, 1);
       });
 
+    it('is started again without a question to a person, until one starts something', async () => {
+      const { host, ...more } = plan(await freePort()).connections[0]!;
+      const connection = { ...more, host: { ...host, options: [['UserKnownHostsFile', '/dev/null']] as const } };
+      const accept = async () => {
+        const { ask } = await engine.next('asked');
+        engine.engine.answer(ask.id, { kind: 'hostKey', accept: 'once' });
+        await engine.next('listening');
+      };
+      engine.engine.apply({ connections: [connection] });
+      await accept();
+      void thread.terminate();
+      assert.equal((await engine.next('engineEnded')).isRestarted, true);
+      assert.equal((await engine.next('connectionFailed')).failure.kind, 'answerNeeded');
+      const forwards = connection.forwards.map((forward) => ({ ...forward, run: 1 }));
+      engine.engine.apply({ connections: [{ ...connection, forwards }] });
+      await accept();
+    });
+
     it('is not started again twice within a minute, but at the next plan', async () => {
       const port = await freePort();
       engine.engine.apply(plan(port));
