@@ -7,7 +7,7 @@ import type { PlannedConnection } from '../../src/core/plan.js';
 import { heldBeyond, heldResources, planned } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
-import { echo, exchange, startTarget, type Target } from '../support/targets.js';
+import { connectTo, echo, exchange, readToEnd, startTarget, type Target } from '../support/targets.js';
 import {
   forkWindow,
   gapDuring,
@@ -37,6 +37,8 @@ describe('windows in processes of their own that want the same tunnel', () => {
     distant.push(...(await Promise.all([1, 2].map(() => forkWindow(distantFolder)))));
   });
   after(async () => {
+    // One that a test has left frozen would not close.
+    for (const { process } of distant) process.kill('SIGCONT');
     await Promise.all(distant.map((window) => window.close()));
     assert.deepEqual(readdirSync(distantFolder), []);
     rmSync(distantFolder, { recursive: true });
@@ -102,6 +104,76 @@ describe('windows in processes of their own that want the same tunnel', () => {
     distant[0] = await forkWindow(distantFolder);
   });
 
+  it('keep the clients of what was taken over at a second try, when it is retried by hand or stopped in peace', async () => {
+    const path = join(sshd.folder, 'kept.sock');
+    const connection = planned('web01', [`-L ${path}:127.0.0.1:${service.port}`], { configFile: config });
+    const [first, second] = distant as [DistantWindow, DistantWindow];
+    want(first, connection);
+    await listens(first);
+    want(second, connection);
+    await isElsewhere(second);
+    first.process.kill('SIGKILL');
+    await listens(second);
+    const client = await connectTo({ path });
+    client.write('a');
+    await once(client, 'data');
+    const before = second.events.length;
+    const retried = { ...connection, retry: 1 };
+    want(second, retried);
+    const forwards = connection.forwards.map((forward) => ({ ...forward, wish: 'drain' as const }));
+    want(second, { ...retried, forwards });
+    await eventually(() => assert.equal(seen(second), undefined));
+    client.end('b');
+    assert.deepEqual((await readToEnd(client)).received.toString(), 'b');
+    await second.next('drained');
+    const kinds = second.events.slice(before).map(({ kind }) => kind);
+    assert.deepEqual(
+      kinds.filter((kind) => kind !== 'logged'),
+      ['forwardClosed', 'drained'],
+    );
+    await rest(second);
+    distant[0] = await forkWindow(distantFolder);
+  });
+
+  it('try all again with ExitOnForwardFailure while something is still held', async () => {
+    const path = join(sshd.folder, 'exit.sock');
+    const own = await freePort();
+    const lines = [`-L ${path}:127.0.0.1:${service.port}`, `-L ${own}:127.0.0.1:${service.port}`];
+    const { host, ...more } = planned('web01', lines, { configFile: config });
+    const connection = { ...more, host: { ...host, options: [['ExitOnForwardFailure', 'yes']] as const } };
+    const [first, second] = distant as [DistantWindow, DistantWindow];
+    want(first, connection);
+    await eventually(async () => assert.ok(await isOpen(own)));
+    await listens(first);
+    want(second, connection);
+    await isElsewhere(second);
+    first.process.kill('SIGKILL');
+    await listens(second);
+    await eventually(async () => assert.ok(await isOpen(own)));
+    assert.equal((await exchange({ path }, Buffer.from('hi'))).received.toString(), 'hi');
+    assert.ok(!second.events.some(({ kind }) => kind === 'listenFailed' || kind === 'connectionFailed'));
+    await rest(second);
+    distant[0] = await forkWindow(distantFolder);
+  });
+
+  it('ask the server first for the port that it has allocated to the one that is killed', async () => {
+    const connection = planned('web01', [`-R 0:127.0.0.1:${service.port}`], { configFile: config });
+    const [first, second] = distant as [DistantWindow, DistantWindow];
+    want(first, connection);
+    await listens(first);
+    want(second, connection);
+    await isElsewhere(second);
+    const boundIn = (window: DistantWindow) => {
+      const forward = seen(window);
+      return forward?.kind === 'listening' ? forward.bound : [];
+    };
+    first.process.kill('SIGKILL');
+    await listens(second);
+    assert.deepEqual(boundIn(second), boundIn(first));
+    await rest(second);
+    distant[0] = await forkWindow(distantFolder);
+  });
+
   it('take over a remote forward from one that is killed, beside a connection of their own', async () => {
     const [first, second] = distant as [DistantWindow, DistantWindow];
     const [port, own] = [await freePort(), await freePort()];
@@ -129,6 +201,11 @@ describe('windows in processes of their own that want the same tunnel', () => {
     await listens(first);
     first.process.kill('SIGSTOP');
     want(second, web01([port]));
+    await isElsewhere(second, 'connecting');
+    first.process.kill('SIGCONT');
+    await isElsewhere(second);
+    // It was ready, and is no longer to be believed.
+    first.process.kill('SIGSTOP');
     await isElsewhere(second, 'connecting');
     first.process.kill('SIGCONT');
     await isElsewhere(second);
