@@ -68,7 +68,24 @@ export function createEngine({ watch = watchMachine }: { watch?: typeof watchMac
     });
   };
 
-  const reconcile = (plan: Plan) => {
+  let isReconciling = false;
+  let hasChanged = false;
+  /** Whoever hears of a step may change the plan: that one comes next, when each connection is on the list. */
+  const reconcile = () => {
+    hasChanged = true;
+    if (isReconciling) return;
+    isReconciling = true;
+    try {
+      while (hasChanged) {
+        hasChanged = false;
+        reconcileWith(current);
+      }
+    } finally {
+      isReconciling = false;
+    }
+  };
+
+  const reconcileWith = (plan: Plan) => {
     for (const [id, connection] of [...connections]) {
       const planned = plan.connections.find((other) => other.id === id);
       if (!planned || !sameHost(planned, connection.planned)) close(id, connection);
@@ -82,7 +99,7 @@ export function createEngine({ watch = watchMachine }: { watch?: typeof watchMac
       const closing = closings.get(planned.id);
       if (connection) connection.update(planned, free);
       // The old one's last events must not be taken for the new one's.
-      else if (closing) void closing.then(() => reconcile(current));
+      else if (closing) void closing.then(reconcile);
       else connections.set(planned.id, openConnection(planned, free, contextOf(planned.id)));
     }
     watchWhileNeeded();
@@ -116,7 +133,7 @@ export function createEngine({ watch = watchMachine }: { watch?: typeof watchMac
     // The same plan twice does nothing.
     if (JSON.stringify(plan) === JSON.stringify(current)) return;
     current = plan;
-    reconcile(plan);
+    reconcile();
   };
 
   return {
