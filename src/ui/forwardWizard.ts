@@ -124,7 +124,10 @@ function askHost(
       show();
     });
     pick.onDidAccept(async () => {
-      await pasted.look(pick.value);
+      const entered = pick.value;
+      await pasted.look(entered);
+      // Who has typed on meanwhile has not pressed Enter on that.
+      if (pick.value !== entered) return;
       const [picked] = pick.selectedItems;
       // Enter may come before the list has followed what was typed: then that counts, and not the row of before.
       const answer = picked && isMatch(pick.value, picked.label) ? picked.answer : readHost(pasted.of(pick.value));
@@ -272,7 +275,10 @@ function askTunnels(
       pick.hide();
     });
     pick.onDidAccept(async () => {
-      await pasted.look(pick.value);
+      const entered = pick.value;
+      await pasted.look(entered);
+      // Who has typed on meanwhile has not pressed Enter on that.
+      if (pick.value !== entered) return;
       const typed = pick.value.trim() === '' ? undefined : read().tunnels;
       const [picked] = pick.selectedItems;
       const isFound = picked !== undefined && found.includes(picked) && isMatch(pick.value, picked.label);

@@ -367,6 +367,8 @@ function quickInputOf(page: Page) {
     async accept(text?: string): Promise<void> {
       if (text !== undefined) await input.fill(text);
       await input.press('Enter');
+      // VS Code runs it as a command, a little later: what is typed before would be entered, too.
+      await page.waitForTimeout(100);
     },
     async pick(label: string): Promise<void> {
       await item(label).click();
