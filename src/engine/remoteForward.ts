@@ -213,7 +213,8 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run, preferredPor
           if (isOver()) return;
           const failure = await refusal(session, at, error.isOurs);
           if (isOver()) return;
-          if (failure.isStale && at.kind === 'tcp') {
+          // A file that sshd replaces may be in the way for the moment in which two sessions ask for it.
+          if (failure.isStale && (at.kind === 'tcp' || attempt < socketTries)) {
             wasFree = false;
             isRetrying = true;
             const delay = backoff(attempt, Math.random(), longestRetryMs);
@@ -252,6 +253,9 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run, preferredPor
     },
   };
 };
+
+/** How often a server is asked for the path of a socket that was ours. */
+const socketTries = 2;
 
 /** The same forward, also in another run. */
 function hadKey(id: string, spec: ForwardSpec): string {
