@@ -151,18 +151,30 @@ export type Reply =
   | { kind: 'answers'; answers: readonly string[] }
   | { kind: 'allow' };
 
+/** What came of listening. */
+export interface Listened {
+  bound: readonly BoundAddress[];
+  /** asked for, but not to be had */
+  unbound: readonly Failure[];
+  /** Who was to connect, by the forward and ssh_config. */
+  asked: Access;
+  /** Who really can; `unknown` where the server let nothing be tried. */
+  access: Access | 'unknown';
+}
+
+/** A tunnel that listens, and whose connection is up or made when somebody comes. */
+export interface Ready extends Listened {
+  kind: 'ready';
+  /** of the last channel, or of the last dial while it is idle */
+  refused?: Failure;
+  /** It has no connection: that is made when somebody comes. */
+  isIdle?: true;
+}
+
 /** How a tunnel stands in the window that runs it. */
 export type ElsewhereState =
   | { kind: 'connecting' }
-  | {
-      kind: 'ready';
-      bound: readonly BoundAddress[];
-      unbound: readonly Failure[];
-      asked: Access;
-      access: Access | 'unknown';
-      refused?: Failure;
-      isIdle?: true;
-    }
+  | Ready
   /** As in `connectionLost`; without `retryAt` it is tried right now. */
   | { kind: 'retrying'; failure: Failure; attempt: number; retryAt?: number };
 
@@ -194,18 +206,12 @@ export type EngineEvent =
    */
   | { kind: 'connectionIdle'; connection: ConnectionId; failure?: Failure }
   | { kind: 'connectionClosed'; connection: ConnectionId }
-  | {
+  | ({
       kind: 'listening';
       forward: ForwardId;
       /** The planned run that listens. */
       run: number;
-      bound: readonly BoundAddress[];
-      /** asked for, but not to be had */ unbound: readonly Failure[];
-      /** Who was to connect, by the forward and ssh_config. */
-      asked: Access;
-      /** Who really can; `unknown` where the server let nothing be tried. */
-      access: Access | 'unknown';
-    }
+    } & Listened)
   | { kind: 'listenFailed'; forward: ForwardId; run: number; failure: Failure }
   /** The server still holds what the connection before had there; it is asked again at `retryAt`, in ms since 1970. */
   | {

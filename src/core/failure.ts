@@ -240,6 +240,14 @@ export class FailureError extends Error {
   }
 }
 
+type AnswerNeeded = Failure & { kind: 'answerNeeded' };
+
+/** What becomes of a question that nobody was there to answer. */
+export function unanswered(ask: { kind: AnswerNeeded['what']; path?: string }, host: string): AnswerNeeded {
+  const path = ask.kind === 'passphrase' && ask.path !== undefined ? { path: ask.path } : {};
+  return { kind: 'answerNeeded', host, what: ask.kind, ...path };
+}
+
 /** The one mapper from any thrown thing to a failure. */
 export function failureOf(thrown: unknown): Failure {
   if (thrown instanceof FailureError) return thrown.failure;

@@ -1,5 +1,5 @@
 // What is seen of the engine's work. `reduce` is the only writer.
-import type { Access, Ask, BoundAddress, ElsewhereState, EngineEvent } from './engine.js';
+import type { Ask, BoundAddress, ElsewhereState, EngineEvent, Listened, Ready } from './engine.js';
 import type { Failure } from './failure.js';
 import { connectionOf, isWanted, type ConnectionId, type ForwardId } from './plan.js';
 import type { Tunnel } from './session.js';
@@ -15,15 +15,7 @@ export type ConnectionSeen =
 
 /** `run` is the start of the tunnel that it is about. */
 export type ForwardSeen =
-  | {
-      kind: 'listening';
-      run: number;
-      bound: readonly BoundAddress[];
-      unbound: readonly Failure[];
-      asked: Access;
-      access: Access | 'unknown';
-      /** of the last channel */ refused?: Failure;
-    }
+  | ({ kind: 'listening'; run: number; /** of the last channel */ refused?: Failure } & Listened)
   | { kind: 'failed'; run: number; failure: Failure }
   | { kind: 'retrying'; run: number; failure: Failure; attempt: number; retryAt: number }
   /** In another window. */
@@ -137,17 +129,7 @@ export type TunnelState =
       bound?: readonly BoundAddress[];
       /** Another window has it. */ isElsewhere?: true;
     }
-  | {
-      kind: 'ready';
-      bound: readonly BoundAddress[];
-      unbound: readonly Failure[];
-      asked: Access;
-      access: Access | 'unknown';
-      refused?: Failure;
-      /** It listens, and its connection is made when somebody comes. */
-      isIdle?: true;
-      isElsewhere?: true;
-    }
+  | (Ready & { isElsewhere?: true })
   | {
       kind: 'retrying';
       failure: Failure;

@@ -1,6 +1,6 @@
 // Every sentence that a person reads about a tunnel. A failure becomes one sentence of what failed and where, and one
 // of the next step.
-import type { Access, BoundAddress } from './engine.js';
+import type { Access, BoundAddress, Listened } from './engine.js';
 import type { AlgorithmUse, CommandProblem, DestinationProblem, Failure, SpecProblem } from './failure.js';
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
@@ -694,25 +694,18 @@ export function isLoopback(bind: string | undefined): boolean {
   return bind === undefined || /^(localhost|127(\.\d+){3}|::1)$/i.test(bind);
 }
 
-/** What a listener came to: the facts of a `listening` event. */
-export interface Listened {
-  bound: readonly BoundAddress[];
-  unbound: readonly Failure[];
-  asked: Access;
-  access: Access | 'unknown';
-  /** In another window. */
-  isElsewhere?: true;
-}
+/** What came of listening, here or in another window. */
+type ListenedSomewhere = Listened & { isElsewhere?: true };
 
 /** More can connect than was asked for: a server's GatewayPorts yes opens every remote forward on all its addresses. */
-export function isWider({ listen }: ForwardSpec, { bound, asked, access }: Listened): boolean {
+export function isWider({ listen }: ForwardSpec, { bound, asked, access }: ListenedSomewhere): boolean {
   if (access !== 'network' || listen.kind === 'unix') return false;
   const isOneAddress = !['', '*', '0.0.0.0', '::'].includes(listen.bind ?? '');
   return asked !== 'network' || (isOneAddress && bound.some(isWildcard));
 }
 
 /** What to say of a listener on `host` when who can connect is not who was to. */
-function accessProblem(spec: ForwardSpec, listened: Listened, host: string): string | undefined {
+function accessProblem(spec: ForwardSpec, listened: ListenedSomewhere, host: string): string | undefined {
   if (spec.listen.kind === 'unix') return undefined;
   if (isWider(spec, listened)) {
     const wanted = listened.asked === 'network' ? `${shownBind(spec.listen.bind)} alone` : `${host} alone`;
@@ -727,7 +720,7 @@ function accessProblem(spec: ForwardSpec, listened: Listened, host: string): str
 /** What could not be bound although it was asked for. `holderOf` names our own tunnel that has a port. */
 function unboundProblem(
   { kind, listen }: ForwardSpec,
-  { bound, unbound }: Listened,
+  { bound, unbound }: ListenedSomewhere,
   host: string,
   holderOf: (failure: Failure) => string | undefined,
 ): string | undefined {
@@ -753,7 +746,7 @@ function unboundProblem(
  */
 export function listenedProblems(
   spec: ForwardSpec,
-  listened: Listened,
+  listened: ListenedSomewhere,
   host: string,
   holderOf: (failure: Failure) => string | undefined = () => undefined,
 ): string[] {

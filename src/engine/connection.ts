@@ -1,7 +1,7 @@
 // One SSH connection and its forwards: dial, listen; dial again when it breaks.
 import { attemptAfter, backoff } from '../core/backoff.js';
 import type { Client, EngineEvent, LogLevel, Reply } from '../core/engine.js';
-import { FailureError, failureOf, innermost, type Failure } from '../core/failure.js';
+import { FailureError, failureOf, innermost, unanswered, type Failure } from '../core/failure.js';
 import type { PlannedConnection, PlannedForward, Waits } from '../core/plan.js';
 import { serverText, type HostConfig } from '../core/sshConfig.js';
 import { failureText } from '../core/wording.js';
@@ -166,8 +166,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     async ask(question, cancelled) {
       if (!planned.isUnattended) return context.ask(question, cancelled);
       const reply = await context.ask({ ...question, isUnattended: true }, cancelled);
-      if (reply.kind === 'cancel' && !cancelled.aborted)
-        throw new FailureError({ kind: 'answerNeeded', host, what: 'openToNetwork' });
+      if (reply.kind === 'cancel' && !cancelled.aborted) throw new FailureError(unanswered(question, host));
       return reply;
     },
     log,
@@ -521,6 +520,5 @@ function answerNeeded(unasked: Question, found: Failure, host: string): Failure 
     unasked.kind === 'openToNetwork'
   )
     return found;
-  const path = unasked.kind === 'passphrase' ? { path: unasked.path } : {};
-  return { kind: 'answerNeeded', host, what: unasked.kind, ...path };
+  return unanswered(unasked, host);
 }

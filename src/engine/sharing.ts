@@ -2,7 +2,7 @@
 // lets go or dies. An engine around an engine, which is given only the forwards whose leases are had.
 import { rmSync } from 'node:fs';
 import type { Ask, BoundAddress, ElsewhereState, Engine, EngineEvent } from '../core/engine.js';
-import { FailureError, failureOf, innermost, type Failure } from '../core/failure.js';
+import { FailureError, failureOf, innermost, unanswered, type Failure } from '../core/failure.js';
 import { forwardIdentity, parseOwnerWord, printOwnerWord } from '../core/ownerWord.js';
 import type { ConnectionId, ForwardId, Plan, PlannedConnection, PlannedForward } from '../core/plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type TunnelState } from '../core/snapshot.js';
@@ -211,10 +211,7 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
   const lastWord = ({ connection }: Claim, state: TunnelState & { kind: 'failed' }): string | undefined => {
     if (innermost(state.failure).kind !== 'cancelled') return printOwnerWord(state);
     const ask = questions.get(connection.id);
-    if (!ask) return undefined;
-    const path = ask.kind === 'passphrase' ? { path: ask.path } : {};
-    const failure: Failure = { kind: 'answerNeeded', host: connection.host.destination.host, what: ask.kind, ...path };
-    return printOwnerWord({ kind: 'failed', failure });
+    return ask && printOwnerWord({ kind: 'failed', failure: unanswered(ask, connection.host.destination.host) });
   };
 
   const leave = (claim: Claim) => {
@@ -264,7 +261,7 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
 
   /** Whether all that has failed with a connection gets another try, since more is asked of it. */
   const revives = (connection: PlannedConnection, before: Plan): boolean => {
-    const seen = Object.hasOwn(snapshot.connections, connection.id) ? snapshot.connections[connection.id] : undefined;
+    const seen = connectionSeen(snapshot, connection.id);
     const isDown = !seen || seen.kind === 'failed';
     return isDown && hasNewRuns(connection, before);
   };

@@ -1,6 +1,7 @@
 // VS Code's inputs join the lines that are pasted: what was copied is read again where it was several.
 import * as vscode from 'vscode';
 import { pastedLines } from '../core/pastedLines.js';
+import { inTime } from './inTime.js';
 
 export interface PastedText {
   /** Looks at what an input has become; resolves when it is known whether that was pasted. */
@@ -37,7 +38,7 @@ export function createPastedText(changed: () => void): PastedText {
       const isPaste = value !== before && grown >= pastedLength && /\bssh\b/.test(value);
       before = value;
       // Without a clipboard to read it stays as it is shown.
-      if (isPaste) looking = withinTime(read(value).catch(() => {}));
+      if (isPaste) looking = inTime(clipboardMs, read(value));
       return looking;
     },
     of: (value) => found(value)?.text ?? value,
@@ -46,9 +47,4 @@ export function createPastedText(changed: () => void): PastedText {
       return lines === undefined ? undefined : `${lines} lines were pasted: they are read as lines`;
     },
   };
-}
-
-function withinTime(work: Promise<void>): Promise<void> {
-  const late = new Promise<void>((resolve) => setTimeout(resolve, clipboardMs));
-  return Promise.race([work, late]);
 }
