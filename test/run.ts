@@ -1,19 +1,26 @@
 // What `npm test` runs: npm test [-- [core] [engine] [host] [ui] [--grep text]]; all levels unless some are named.
 // Its last line is the sum, "N passed, N failed" with ", N skipped" where some were.
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { countsVariable, type Counts } from './support/counts';
 import { dropbearPackages, whyNoDropbear } from './support/dropbear';
 import { onEndRequested } from './support/endRequested';
+import { ensureSystemPackages, packageWith, sshPackages, type SystemPackage } from './support/systemPackages';
 import { canServeVsCode, ensureVsCodeHost, repositoryRoot } from './support/vscodeServer';
 
 const levels = ['core', 'engine', 'host', 'ui'] as const;
 type Level = (typeof levels)[number];
+
+/** Tests of dropbear, and of a network that loses packets, are skipped where these can't be had. */
+const packagesOfSomeTests: readonly SystemPackage[] = [
+  ...dropbearPackages.map((name) => ({ name, isThere: () => whyNoDropbear() === undefined })),
+  ...(process.platform === 'linux' ? [packageWith('nftables', 'nft')] : []),
+];
 
 const levelTimeLimitMs = 15 * 60_000;
 const exitTimeLimitMs = 10_000;
@@ -47,7 +54,7 @@ main().then(
 async function main(): Promise<number> {
   const unknown = positionals.filter((name) => !levels.some((level) => level === name));
   if (unknown.length > 0) throw new Error(`No such level: ${unknown.join(', ')}. There are ${levels.join(', ')}.`);
-  if (chosen.some((level) => level !== 'core')) ensureSystemPackages();
+  if (chosen.some((level) => level !== 'core')) ensureSystemPackages(sshPackages, packagesOfSomeTests);
   if (chosen.some((level) => level !== 'core')) await build();
   // Here, where no time limit of a test counts the download.
   if (canServeVsCode && chosen.some((level) => level === 'host' || level === 'ui')) await ensureVsCodeHost();
@@ -150,42 +157,6 @@ async function endOf(child: ChildProcess, countsFile: string): Promise<string> {
     await sleep(50);
   }
   return ended;
-}
-
-function ensureSystemPackages(): void {
-  const needed = [
-    { name: 'openssh-server', programs: ['sshd'] },
-    { name: 'openssh-client', programs: ['ssh', 'ssh-keygen', 'ssh-agent', 'ssh-add'] },
-    { name: 'curl', programs: ['curl'] },
-    { name: 'lsof', programs: ['lsof'] },
-    ...(process.platform === 'linux' ? [{ name: 'iproute2', programs: ['ss'] }] : []),
-  ];
-  const missing = () => needed.filter(({ programs }) => !programs.every(isInstalled)).map(({ name }) => name);
-  const isRoot = process.getuid?.() === 0;
-
-  // Tests of dropbear, and of a network that loses packets, are skipped where it can't be had.
-  const wanted = [
-    ...missing(),
-    ...(whyNoDropbear() === undefined ? [] : dropbearPackages),
-    ...(process.platform !== 'linux' || isInstalled('nft') ? [] : ['nftables']),
-  ];
-  if (wanted.length > 0 && isRoot && isInstalled('apt-get')) {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    const apt = (...args: string[]) =>
-      spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 'ignore', 'inherit'], env });
-    console.log(`Installing ${wanted.join(', ')}`);
-    apt('update');
-    // One by one: a package that isn't to be had keeps none of the others away.
-    for (const name of wanted) apt('install', '-y', '--no-install-recommends', name);
-  }
-  if (missing().length > 0) throw new Error(`These tests need ${missing().join(', ')}: please install.`);
-  // sshd wants it for its privilege separation; where no init system has started sshd it isn't there.
-  if (isRoot && process.platform === 'linux') mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
-}
-
-function isInstalled(program: string): boolean {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders.some((folder) => existsSync(join(folder, program)));
 }
 
 async function build(): Promise<void> {
