@@ -85,7 +85,8 @@ const atWord = rule('[\\p{L}\\p{N}]+|[^]');
 export function createRedaction({ hosts, users }: Names): Redaction {
   const given = new Set([...hosts, ...users].map((name) => name.toLowerCase()));
   const isUser = new Set([...users].filter((name) => !hosts.has(name)).map((name) => name.toLowerCase()));
-  const known = createLookup(given);
+  // Beside their lower case, which for some letters has more characters and so may fall into other words.
+  const known = createLookup(new Set([...hosts, ...users, ...given]));
   const placeholders = new Map<string, string>();
   const counts = new Map<string, number>();
   const other = (kind: string, name: string): string => {
@@ -199,8 +200,9 @@ function createLookup(names: ReadonlySet<string>): (text: string, at: number) =>
     let branch = tree;
     for (let at = 0; at < name.length;) {
       const word = wordAt(name, at);
-      const next: Branch = branch.next.get(word) ?? { next: new Map(), isName: false };
-      branch.next.set(word, next);
+      const key = word.toLowerCase();
+      const next: Branch = branch.next.get(key) ?? { next: new Map(), isName: false };
+      branch.next.set(key, next);
       branch = next;
       at += word.length;
     }

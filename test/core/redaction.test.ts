@@ -103,6 +103,11 @@ describe('a text without names', () => {
     );
   });
 
+  it('knows a name in both cases of a letter that has more characters in the lower one', () => {
+    const { text } = createRedaction(names(['qİAAA']));
+    assert.equal(text(`qİAAA, ${'qİAAA'.toLowerCase()}`), 'host1, host1');
+  });
+
   it('takes time that grows with the text, and not with the names', () => {
     const many = Array.from({ length: 5000 }, (_, index) => `prod-${index}-server.region${index % 7}.corp`);
     const { text } = createRedaction(names(['web01', ...many]));
