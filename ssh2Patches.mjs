@@ -1,5 +1,5 @@
 // What ssh2 lacks, as changes of its text: its key exchanges are closures that nothing else can reach. The logic is in
-// src/engine/keyExchange.ts, which sshClient.ts puts into the `hooks` that the patched kex.js exports.
+// src/engine/keyExchange.ts and ssh2Packets.ts, which sshClient.ts puts into the `hooks` that the patched kex.js exports.
 // Applied by esbuild.mjs to the bundles and by test/support/patchedSsh2.mjs where the sources run unbundled.
 import { readFileSync } from 'node:fs';
 
@@ -129,6 +129,20 @@ const hooks = {};`,
     to: `  if (this._kex === undefined)
     throw new Error(\`Received packet \${type} before KEXINIT\`);
   return this._kex.parse(payload);`,
+  },
+  {
+    file: 'kex.js',
+    why: 'packets of our own are sealed where they can be, at half of the work',
+    from: `          this._protocol._cipher = createCipher(hsCipherConfig);`,
+    to: `          this._protocol._cipher =
+            hooks.cipher?.(hsCipherConfig) ?? createCipher(hsCipherConfig);`,
+  },
+  {
+    file: 'kex.js',
+    why: 'and opened, before anything is copied',
+    from: `        this._protocol._decipher = createDecipher(config);`,
+    to: `        this._protocol._decipher =
+          hooks.decipher?.(config) ?? createDecipher(config);`,
   },
   {
     file: 'Protocol.js',
