@@ -2,36 +2,18 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
-import { startWorkerEngine } from '../../src/engine/workerEngine.js';
-import { planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import { planned, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
-import { freePort, keygen, publicKey, startSshd, type Sshd } from '../support/sshd.js';
-import { connectTo, echo, exchange, read, readToEnd, startTarget, type Target } from '../support/targets.js';
-
-const workerPath = join(__dirname, '../../dist/worker.js');
+import { freePort, keygen, publicKey } from '../support/sshd.js';
+import { connectTo, exchange, read, readToEnd } from '../support/targets.js';
+import { engineInThread, useThreadBench } from '../support/threadBench.js';
 
 describe('the engine in its worker thread', () => {
-  let sshd: Sshd;
-  let config: string;
-  let service: Target;
+  const bench = useThreadBench();
+  const { plan, threads } = bench;
   let engine: EngineProbe;
-
-  before(async () => {
-    sshd = await startSshd();
-    config = sshd.configPath('web01');
-    service = await startTarget(echo);
-  });
-  beforeEach(() => (engine = probe(startWorkerEngine(workerPath))));
+  beforeEach(() => (engine = engineInThread()));
   afterEach(() => engine.close());
-  after(async () => {
-    await service.close();
-    await sshd.stop();
-  });
-
-  const plan = (port: number) => ({
-    connections: [planned('web01', [`-L ${port}:127.0.0.1:${service.port}`], { configFile: config })],
-  });
-  const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
 
   it('starts no thread for an empty plan, and ends the one it started', async () => {
     const before = threads();
@@ -49,11 +31,11 @@ describe('the engine in its worker thread', () => {
   it('carries bytes while the thread of the editor is busy', async () => {
     const [port, behind] = [await freePort(), await freePort()];
     engine.engine.apply({
-      connections: [planned('web01', [`-L ${port}:127.0.0.1:${behind}`], { configFile: config })],
+      connections: [planned('web01', [`-L ${port}:127.0.0.1:${behind}`], { configFile: bench.config })],
     });
     await engine.next('listening');
     // Another process is client and service; this one only blocks, as an extension does that computes.
-    const file = join(sshd.folder, 'client.js');
+    const file = join(bench.sshd.folder, 'client.js');
     writeFileSync(
       file,
       `const net = require('net');
@@ -78,11 +60,11 @@ describe('the engine in its worker thread', () => {
   });
 
   it('carries bytes while it opens a key that takes a second', async () => {
-    const path = join(sshd.folder, 'slow');
+    const path = join(bench.sshd.folder, 'slow');
     keygen(path, '-a', '48', '-N', 'open sesame');
-    appendFileSync(sshd.authorizedKeysPath, `${publicKey(`${path}.pub`)}\n`);
-    const slow = join(sshd.folder, 'slow-config');
-    const own = readFileSync(config, 'utf8').replace('Host web01', 'Host web02');
+    appendFileSync(bench.sshd.authorizedKeysPath, `${publicKey(`${path}.pub`)}\n`);
+    const slow = join(bench.sshd.folder, 'slow-config');
+    const own = readFileSync(bench.config, 'utf8').replace('Host web01', 'Host web02');
     writeFileSync(slow, own.replace(/^\s*IdentityFile .*$/m, `IdentityFile ${path}`), { mode: 0o600 });
     const port = await freePort();
     const first = plan(port).connections[0]!;
@@ -114,7 +96,7 @@ describe('the engine in its worker thread', () => {
     await engine.close();
     const after = threads();
     engine.engine.apply(plan(await freePort()));
-    assert.deepEqual(await engine.engine.hosts(config), []);
+    assert.deepEqual(await engine.engine.hosts(bench.config), []);
     assert.equal(threads(), after);
   });
 
@@ -163,7 +145,7 @@ describe('the engine in its worker thread', () => {
     engine.engine.apply(plan(port));
     await engine.next('listening');
     const client = readToEnd(await connectTo({ host: '127.0.0.1', port }));
-    const frozen = await sshd.settledSessions();
+    const frozen = await bench.sshd.settledSessions();
     for (const pid of frozen) process.kill(pid, 'SIGSTOP');
     try {
       const started = performance.now();
@@ -178,6 +160,6 @@ describe('the engine in its worker thread', () => {
   });
 
   it('answers which hosts there are, from the thread', async () => {
-    assert.deepEqual(await engine.engine.hosts(config), ['web01']);
+    assert.deepEqual(await engine.engine.hosts(bench.config), ['web01']);
   });
 });

@@ -4,36 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import type { FailureError } from '../../src/core/failure.js';
-import { startWorkerEngine } from '../../src/engine/workerEngine.js';
-import { planned, probe, type EngineProbe } from '../support/engineProbe.js';
+import type { EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
-import { freePort, startSshd, type Sshd } from '../support/sshd.js';
-import { echo, exchange, startTarget, type Target } from '../support/targets.js';
-
-const workerPath = join(__dirname, '../../dist/worker.js');
+import { freePort } from '../support/sshd.js';
+import { exchange, startTarget } from '../support/targets.js';
+import { engineInThread, useThreadBench } from '../support/threadBench.js';
 
 describe('the thread of the engine', () => {
-  let sshd: Sshd;
-  let config: string;
-  let service: Target;
+  const bench = useThreadBench();
+  const { plan, threads } = bench;
   let engine: EngineProbe;
-
-  before(async () => {
-    sshd = await startSshd();
-    config = sshd.configPath('web01');
-    service = await startTarget(echo);
-  });
-  beforeEach(() => (engine = probe(startWorkerEngine(workerPath))));
+  beforeEach(() => (engine = engineInThread()));
   afterEach(() => engine.close());
-  after(async () => {
-    await service.close();
-    await sshd.stop();
-  });
-
-  const plan = (port: number) => ({
-    connections: [planned('web01', [`-L ${port}:127.0.0.1:${service.port}`], { configFile: config })],
-  });
-  const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
 
   describe('that ends by itself', () => {
     /** The newest thread. */
@@ -171,7 +153,7 @@ describe('the thread of the engine', () => {
       const threads: Worker[] = [];
       const onWorker = (worker: Worker) => threads.push(worker);
       process.on('worker', onWorker);
-      const [first, second] = [1, 2].map(() => probe(startWorkerEngine(workerPath, { sharedFolder: folder })));
+      const [first, second] = [1, 2].map(() => engineInThread({ sharedFolder: folder }));
       try {
         const port = await freePort();
         first!.engine.apply(plan(port));
