@@ -15,6 +15,43 @@ const withoutNatives = {
   },
 };
 
+/**
+ * Of ssh2, a client alone: what no tunnel uses would have to be read, compiled and run before the first one is dialled.
+ * Whoever calls what is left out gets an error that says so.
+ */
+const clientAlone = {
+  name: 'client-alone',
+  setup(setup) {
+    const leftOut = (what) => `throw new Error(${JSON.stringify(`${what} is left out`)});`;
+    const texts = {
+      'ssh2/lib/index.js': `exports.Client = require('./client.js');
+        exports.utils = { parseKey: require('./protocol/keyParser.js').parseKey };`,
+      'ssh2/lib/protocol/SFTP.js': `exports.SFTP = class { constructor() { ${leftOut('SFTP')} } };`,
+    };
+    setup.onLoad({ filter: /[\\/]ssh2[\\/]lib[\\/](index|protocol[\\/]SFTP)\.js$/ }, ({ path }) => {
+      const [, contents] = Object.entries(texts).find(([end]) => path.replaceAll('\\', '/').endsWith(end));
+      return { contents };
+    });
+    // Its inflater is made only to find its class; no compression is ever agreed on.
+    setup.onResolve({ filter: /^zlib$/ }, ({ importer }) =>
+      /[\\/]ssh2[\\/]/.test(importer) ? { path: 'zlib', namespace: 'left-out' } : undefined,
+    );
+    setup.onLoad({ filter: /^zlib$/, namespace: 'left-out' }, () => ({
+      contents: `class Handle { constructor() { ${leftOut('Compression')} } }
+        exports.constants = {};
+        exports.createInflate = () => ({ _handle: Object.create(Handle.prototype) });`,
+    }));
+    // The key of an encrypted file is derived in a thread of its own.
+    setup.onResolve({ filter: /^bcrypt-pbkdf$/ }, ({ importer, resolveDir }) =>
+      /[\\/]ssh2[\\/]/.test(importer) ? { path: 'bcrypt-pbkdf', namespace: 'late', pluginData: resolveDir } : undefined,
+    );
+    setup.onLoad({ filter: /^bcrypt-pbkdf$/, namespace: 'late' }, ({ pluginData }) => ({
+      contents: `exports.pbkdf = (...given) => require('bcrypt-pbkdf').pbkdf(...given);`,
+      resolveDir: pluginData,
+    }));
+  },
+};
+
 const common = {
   bundle: true,
   platform: 'node',
@@ -32,7 +69,7 @@ await build({
   minify: true,
   keepNames: true,
   sourcemap: process.argv.includes('--sourcemap') ? 'linked' : false,
-  plugins: [withoutNatives, patchedSsh2],
+  plugins: [withoutNatives, clientAlone, patchedSsh2],
 });
 
 if (process.argv.includes('--tests')) {
@@ -42,7 +79,7 @@ if (process.argv.includes('--tests')) {
     entryPoints: ['test/host/index.ts', ...tests.map((name) => `test/host/${name}`)],
     outdir: 'out/host',
     external: ['vscode', 'mocha', 'fast-check'],
-    plugins: [withoutNatives, patchedSsh2],
+    plugins: [withoutNatives, clientAlone, patchedSsh2],
     sourcemap: 'inline',
   });
 }

@@ -25,6 +25,13 @@ describe('the bundles', () => {
     assert.match(bare, /^usage: tunnel/);
   });
 
+  it('start the engine without the parts of ssh2 that no tunnel uses', () => {
+    const required = [...text('worker.js').matchAll(/\brequire\("([^"]+)"\)/g)].map((match) => match[1]!);
+    for (const name of ['http', 'https', 'zlib']) assert.ok(!required.includes(name), name);
+    assert.match(text('worker.js'), /SFTP is left out/);
+    assert.doesNotMatch(text('worker.js'), /SSH_FXP_OPEN|posix-rename/);
+  });
+
   it('need nothing at run time but node’s own modules and VS Code', () => {
     for (const name of ['extension.js', 'worker.js', 'tunnel.js']) {
       const required = [...text(name).matchAll(/\brequire\("([^"]+)"\)/g)].map((match) => match[1]!);
