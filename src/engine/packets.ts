@@ -1,12 +1,5 @@
 // AES-GCM packets of SSH (RFC 5647, as OpenSSH does it: its PROTOCOL section 1.6), with little work for each.
-import {
-  createCipheriv,
-  createDecipheriv,
-  createSecretKey,
-  randomFillSync,
-  type CipherGCM,
-  type DecipherGCM,
-} from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomFillSync, type CipherGCM, type DecipherGCM } from 'node:crypto';
 
 export interface PacketKeys {
   name: 'aes-128-gcm' | 'aes-256-gcm';
@@ -105,64 +98,89 @@ function countUp(iv: Buffer): void {
   }
 }
 
-/** Writes length, padding length and padding around a payload’s room. */
-function frame(packet: Buffer, payloadLength: number): number {
-  const padding = paddingFor(payloadLength);
-  const length = 1 + payloadLength + padding;
-  writeUint32(packet, length, 0);
-  packet[lengthBytes] = padding;
-  fillPadding(packet, 5 + payloadLength, lengthBytes + length);
-  return lengthBytes + length;
+/** Bytes behind the length: the padding’s length, the payload and the padding. */
+function bodyLength(payloadLength: number): number {
+  return 1 + payloadLength + paddingFor(payloadLength);
 }
+
+/** Writes the padding’s length and the padding around a payload’s room. */
+function pad(body: Buffer, payloadLength: number): void {
+  body[0] = paddingFor(payloadLength);
+  fillPadding(body, 1 + payloadLength, body.length);
+}
+
+/** The length in the clear, as the cipher takes it in; nothing that needs it outlives a call. */
+const aad = Buffer.alloc(lengthBytes);
 
 /** Where packets of channel data are put together: encrypted before anything else can need it. */
 let staging = Buffer.alloc(0);
+/** Its beginning, of the length last used: most packets are as long as the one before. */
+let staged = staging;
 
+function stage(length: number): Buffer {
+  if (staging.length < length) staging = Buffer.allocUnsafeSlow(Math.max(length, 33 * 1024));
+  if (staged.length !== length || staged.buffer !== staging.buffer) staged = staging.subarray(0, length);
+  return staged;
+}
+
+/** Up to that a copy into one buffer costs less than three writes, in bytes: measured. */
+const mostCopied = 2048;
+
+/** A packet may take several calls of `write`, in which nothing else may be sealed by the same sealer. */
 export function createSealer(keys: PacketKeys, write: (bytes: Buffer) => void): Sealer {
   const { name } = keys;
-  const key = createSecretKey(keys.key);
+  const key = Buffer.from(keys.key);
   const iv = Buffer.from(keys.iv);
   let prepared: CipherGCM | undefined;
   let isFree = false;
 
-  const seal = (packet: Buffer, total: number) => {
+  const seal = (body: Buffer) => {
+    const { length } = body;
     const cipher = prepared ?? createCipheriv(name, key, iv);
     prepared = undefined;
     countUp(iv);
-    cipher.setAAD(packet.subarray(0, lengthBytes));
-    const body = cipher.update(packet.subarray(lengthBytes, total));
+    writeUint32(aad, length, 0);
+    cipher.setAAD(aad);
+    const sealed = cipher.update(body);
     cipher.final();
-    const sealed = Buffer.allocUnsafe(total + tagBytes);
-    sealed.set(packet.subarray(0, lengthBytes), 0);
-    sealed.set(body, lengthBytes);
-    sealed.set(cipher.getAuthTag(), total);
+    const tag = cipher.getAuthTag();
     sealer.outSeqno = (sealer.outSeqno + 1) >>> 0;
+    const isCopied = length <= mostCopied;
+    const packet = Buffer.allocUnsafe(isCopied ? lengthBytes + length + tagBytes : lengthBytes);
+    writeUint32(packet, length, 0);
+    if (isCopied) {
+      packet.set(sealed, lengthBytes);
+      packet.set(tag, lengthBytes + length);
+    }
+    write(packet);
+    if (isCopied) return;
     write(sealed);
+    write(tag);
   };
   const sealer: Sealer = {
     outSeqno: keys.sequence,
     allocPacket(payloadLength) {
-      const packet = Buffer.allocUnsafe(lengthBytes + 1 + payloadLength + paddingFor(payloadLength));
-      frame(packet, payloadLength);
+      const length = bodyLength(payloadLength);
+      const packet = Buffer.allocUnsafe(lengthBytes + length);
+      writeUint32(packet, length, 0);
+      pad(packet.subarray(lengthBytes), payloadLength);
       return packet;
     },
     encrypt(packet) {
-      if (!isFree) seal(packet, packet.length);
+      if (!isFree) seal(packet.subarray(lengthBytes));
     },
     sealData(recipient, source, start, end) {
       const length = end - start;
       if (!(start >= 0 && length >= 0 && length <= mostData && end <= source.length))
         throw new RangeError(`Channel data from ${start} to ${end} of ${source.length} bytes`);
       if (isFree) return;
-      const payloadLength = dataHeader + length;
-      const needed = payloadLength + 64;
-      if (staging.length < needed) staging = Buffer.allocUnsafeSlow(Math.max(needed, 33 * 1024));
-      const total = frame(staging, payloadLength);
-      staging[5] = channelData;
-      writeUint32(staging, recipient, 6);
-      writeUint32(staging, length, 10);
-      staging.set(start === 0 && end === source.length ? source : source.subarray(start, end), 14);
-      seal(staging, total);
+      const body = stage(bodyLength(dataHeader + length));
+      body[1] = channelData;
+      writeUint32(body, recipient, 2);
+      writeUint32(body, length, 6);
+      body.set(length === source.length ? source : source.subarray(start, end), 1 + dataHeader);
+      pad(body, dataHeader + length);
+      seal(body);
     },
     prepare() {
       if (!isFree) prepared ??= createCipheriv(name, key, iv);
@@ -175,9 +193,10 @@ export function createSealer(keys: PacketKeys, write: (bytes: Buffer) => void): 
   return sealer;
 }
 
+/** All but channel data that `onData` takes goes to `onPayload`, which gets payloads of its own to keep. */
 export function createOpener(keys: PacketKeys, onPayload: OnPayload): Opener {
   const { name } = keys;
-  const key = createSecretKey(keys.key);
+  const key = Buffer.from(keys.key);
   const iv = Buffer.from(keys.iv);
   let prepared: DecipherGCM | undefined;
   let isFree = false;
@@ -203,7 +222,8 @@ export function createOpener(keys: PacketKeys, onPayload: OnPayload): Opener {
     prepared = undefined;
     countUp(iv);
     const tagAt = at + total - tagBytes;
-    decipher.setAAD(source.subarray(at, at + lengthBytes));
+    writeUint32(aad, total - lengthBytes - tagBytes, 0);
+    decipher.setAAD(aad);
     decipher.setAuthTag(source.subarray(tagAt, tagAt + tagBytes));
     const body = decipher.update(source.subarray(at + lengthBytes, tagAt));
     try {
