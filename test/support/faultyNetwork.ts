@@ -65,7 +65,7 @@ function run(command: readonly string[], input?: string): string {
 }
 
 /** A network with room for two, that isn't routed anywhere yet. */
-function freeSubnet(): { subnet: string; own: string; other: string } {
+export function freeSubnet(): { subnet: string; own: string; other: string } {
   for (;;) {
     const part = () => Math.floor(Math.random() * 256);
     const network = `10.${part()}.${part()}`;
@@ -77,18 +77,40 @@ function freeSubnet(): { subnet: string; own: string; other: string } {
   }
 }
 
-export async function startFaultyNetwork(): Promise<FaultyNetwork> {
-  const { subnet, own, other } = freeSubnet();
+/** A network namespace: what holds it, and what runs a program in it. */
+export interface Namespace {
+  pid: number;
+  command: readonly string[];
+  close(): Promise<void>;
+}
+
+export async function startNamespace(): Promise<Namespace> {
   // Reads from this process: it ends when this one does, however that is.
   const holder = spawn(inNewNetwork[0], ['--net', 'cat'], { stdio: ['pipe', 'ignore', 'ignore'] });
   const ended = once(holder, 'exit');
-  const near = `faulty${holder.pid}`;
-  const inside = ['nsenter', '-t', String(holder.pid), '-n'];
+  const close = async () => {
+    holder.stdin.end();
+    await ended;
+  };
+  try {
+    await eventually(() =>
+      assert.notEqual(readlinkSync(`/proc/${holder.pid}/ns/net`), readlinkSync('/proc/self/ns/net')),
+    );
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { pid: holder.pid!, command: ['nsenter', '-t', String(holder.pid), '-n'], close };
+}
+
+export async function startFaultyNetwork(): Promise<FaultyNetwork> {
+  const { subnet, own, other } = freeSubnet();
+  const { pid, command: inside, close: closeNamespace } = await startNamespace();
+  const near = `faulty${pid}`;
   const close = async () => {
     // The cable goes with the namespace, but not at once.
     spawnSync('ip', ['link', 'delete', near]);
-    holder.stdin.end();
-    await ended;
+    await closeNamespace();
   };
   const filter = (which: Parameters<typeof rules>[0]) => void run([...inside, 'nft', '-f', '-'], rules(which));
   const filterWay = (rule: string, way: 'up' | 'down' | undefined) =>
@@ -99,10 +121,7 @@ export async function startFaultyNetwork(): Promise<FaultyNetwork> {
     run([...where, 'ip', 'route', 'replace', subnet, 'dev', link, 'src', address, 'rto_min', '20ms']);
   };
   try {
-    await eventually(() =>
-      assert.notEqual(readlinkSync(`/proc/${holder.pid}/ns/net`), readlinkSync('/proc/self/ns/net')),
-    );
-    run(['ip', 'link', 'add', near, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(holder.pid)]);
+    run(['ip', 'link', 'add', near, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(pid)]);
     run(['ip', 'link', 'set', near, 'up']);
     for (const link of ['lo', 'far']) run([...inside, 'ip', 'link', 'set', link, 'up']);
     addAddress(own, near);

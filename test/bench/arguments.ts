@@ -1,0 +1,89 @@
+// The options of the benchmark.
+import { parseArgs } from 'node:util';
+import { measurements, type Measurement } from './measurements.js';
+import { peerNames, type PeerName } from './peers.js';
+import type { Results } from './results.js';
+import { rowIds } from './rows.js';
+
+export interface BenchArguments {
+  kind: 'run';
+  size: Results['size'];
+  rounds: number;
+  peers: readonly PeerName[];
+  measurements: readonly Measurement[];
+  /** Of the build; the project's own unless told. */
+  dist?: string;
+  json?: string;
+  markdown?: string;
+  onlySelfTest: boolean;
+}
+
+const mostRounds = 100;
+
+export const helpText = `npm run bench [-- options]
+
+  --full            every row, large sizes, three rounds and the plots; without it a quick run of one round
+  --rounds N        so many rounds
+  --only ROW,ROW    these rows alone: ${rowIds.join(', ')}
+  --peers P,P       these alone: ${peerNames.join(', ')}
+  --dist FOLDER     another build of ours than dist/
+  --json FILE       keeps the raw values
+  --markdown FILE   writes the table as Markdown
+  --self-test       only tries whether a spoilt byte would be noticed`;
+
+type Parsed = BenchArguments | { kind: 'help' } | { kind: 'refused'; text: string };
+
+export function parseBenchArguments(words: readonly string[]): Parsed {
+  try {
+    return parse(words);
+  } catch (error) {
+    return { kind: 'refused', text: `${(error as Error).message}\n\n${helpText}` };
+  }
+}
+
+function parse(words: readonly string[]): Parsed {
+  const { values } = parseArgs({
+    args: [...words],
+    options: {
+      full: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      only: { type: 'string' },
+      peers: { type: 'string', default: peerNames.join(',') },
+      dist: { type: 'string' },
+      json: { type: 'string' },
+      markdown: { type: 'string' },
+      'self-test': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return { kind: 'help' };
+  const rounds = Number(values.rounds ?? (values.full ? 3 : 1));
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > mostRounds)
+    throw new Error(`--rounds ${values.rounds}: a number from 1 to ${mostRounds} is wanted.`);
+  const peers = listed('--peers', values.peers, peerNames);
+  const only = values.only === undefined ? undefined : listed('--only', values.only, rowIds);
+  return {
+    kind: 'run',
+    size: values.full ? 'full' : 'quick',
+    rounds,
+    peers,
+    measurements: measurements.filter(({ rows, isLong }) =>
+      only ? rows.some((id) => only.includes(id)) : values.full || !isLong,
+    ),
+    ...(values.dist !== undefined && { dist: values.dist }),
+    ...(values.json !== undefined && { json: values.json }),
+    ...(values.markdown !== undefined && { markdown: values.markdown }),
+    onlySelfTest: values['self-test'],
+  };
+}
+
+/** In the order of `known`. */
+function listed<T extends string>(option: string, text: string, known: readonly T[]): readonly T[] {
+  const names = text.split(',');
+  const unknown = names.filter((name) => !known.some((one) => one === name));
+  if (unknown.length > 0)
+    throw new Error(
+      `${option}: there is no ${unknown.map((name) => `“${name}”`).join(', ')}. There are ${known.join(', ')}.`,
+    );
+  return known.filter((name) => names.includes(name));
+}
