@@ -86,7 +86,7 @@ export function createTraffic(program: string, silenceMs = 60_000): Traffic {
 }
 
 /** A program that prints its port first. */
-export async function startServer(command: readonly string[]): Promise<Server> {
+async function startServer(command: readonly string[]): Promise<Server> {
   const child = spawn(command[0]!, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
   const port = Number(await firstLine(child));
   return {
