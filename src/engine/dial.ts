@@ -6,13 +6,14 @@ import { FailureError, failureOf, type Failure } from '../core/failure.js';
 import type { HostRequest } from '../core/plan.js';
 import type { HostConfig } from '../core/sshConfig.js';
 import { hostPort } from '../core/wording.js';
-import { channelSocket } from './channelSocket.js';
+import { channelStream } from './channelStream.js';
+import { runtimeAbilities } from './algorithms.js';
 import { createAuthentication, type Authentication, type Secrets } from './authentication.js';
 import { createHostKeyCheck, type AskUser } from './hostKeyCheck.js';
 import { createEnding } from './ending.js';
 import { createHops, type Hops, type Joined } from './hops.js';
+import { prepareHybrid } from './keyExchange.js';
 import { openProxyCommand, type ProxyCommand } from './proxyCommand.js';
-import { discard } from './pump.js';
 import { DialError, openSession, type SessionEnd, type SignsOfLife, type SshSession } from './sshClient.js';
 import { resolveRoute } from './sshFiles.js';
 import { openSocket, orCancelled } from './openSocket.js';
@@ -93,6 +94,8 @@ export async function dialHost(request: HostRequest, dial: Dial, context: DialCo
   const { log, watch } = context;
   const { host } = request.destination;
   watch?.(host, 'resolve');
+  // While ssh resolves the options: what the first handshake would have to wait for.
+  setImmediate(prepareHandshake);
   const resolved =
     context.route ?? (await orCancelled(resolveRoute(request, dial.abort.signal, log), dial.abort.signal));
   const route = resolved.map((config) => context.adjust?.(config) ?? config);
@@ -104,6 +107,10 @@ export async function dialHost(request: HostRequest, dial: Dial, context: DialCo
     const failure = failureOf(error);
     throw failure.kind === 'hop' ? new FailureError({ ...failure, host }) : error;
   }
+}
+
+function prepareHandshake(): void {
+  if (runtimeAbilities().has('x25519')) prepareHybrid();
 }
 
 /** The failure of a session to `host` that is gone. */
@@ -414,7 +421,9 @@ function createNetworkWatch({ connectTimeout }: HostConfig, abort: AbortControll
 /** A channel of the hop before as a socket. Throws a FailureError. */
 async function openChannel({ hostName: host, port }: HostConfig, before: Reached, abort: AbortSignal): Promise<Duplex> {
   try {
-    return channelSocket(await orCancelled(before.session.openTcp({ host, port }, origin), abort, discard));
+    return channelStream(
+      await orCancelled(before.session.openTcp({ host, port }, origin), abort, (late) => late.close()),
+    );
   } catch (error) {
     const failure = failureOf(error);
     if (failure.kind !== 'channelRefused') throw error;

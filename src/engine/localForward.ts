@@ -9,7 +9,7 @@ import { peerText, refusalOf, type ClientEntry } from './clients.js';
 import type { ListeningOpener } from './forward.js';
 import { listenTcp, listenUnix, resolveBind, type Listener } from './listener.js';
 import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
-import { discard, join, reset } from './pump.js';
+import { join, reset } from './pump.js';
 import type { SshSession } from './sshClient.js';
 import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
@@ -78,12 +78,12 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
             ? await session.openTcp(target, origin)
             : await session.openUnix(expandServerPath(target.path, context.config().tokens));
         if (socket.destroyed || context.session() !== session) {
-          discard(channel);
+          channel.close();
           continue;
         }
         if (request) socket.write(proxyReply(request, 'connected'));
         socket.removeListener('close', client.gone);
-        const joined = join(socket, channel, (resume) => session.hold(resume), client.gone);
+        const joined = join(socket, channel, client.gone);
         client.joined(socket, () => joined.cut());
         clients.report(undefined);
       } catch (error) {

@@ -1,8 +1,8 @@
 // A client of a dynamic forward: read what it asks for, tell it what came of that.
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Failure } from '../core/failure.js';
 import { createProxyDecoder, type ProxyOutcome, type ProxyRefusal, type ProxyRequest } from '../core/socks.js';
-import type { SshChannel } from './sshClient.js';
+import type { ChannelStream } from './channelStream.js';
 
 /** How long a client may take to say where it wants to go, in milliseconds. */
 const longestRequestMs = 30_000;
@@ -14,7 +14,7 @@ const lingerMs = 1000;
  * Undefined: it is refused, too slow or gone, and its end is under way.
  */
 export function readProxyRequest(
-  stream: Socket | SshChannel,
+  stream: Socket | ChannelStream,
   onRefused: (reason: ProxyRefusal) => void,
   limitMs = longestRequestMs,
 ): Promise<ProxyRequest | undefined> {
@@ -27,7 +27,7 @@ export function readProxyRequest(
     };
     const onGone = () => {
       finish();
-      close(stream);
+      stream.destroy();
     };
     const onData = (data: Buffer) => {
       const step = decoder.push(data);
@@ -59,21 +59,16 @@ export function readProxyRequest(
  * Sends the last words, and closes when the client has ended, too, or has had the time to read them: unread bytes would
  * make the end a reset, so what it still says is dropped.
  */
-export function endWith(stream: Socket | SshChannel, reply: Buffer): void {
-  const late = setTimeout(() => close(stream), lingerMs);
+export function endWith(stream: Socket | ChannelStream, reply: Buffer): void {
+  const late = setTimeout(() => stream.destroy(), lingerMs);
   const settle = () => {
-    if (stream.readableEnded && stream.writableFinished) close(stream);
+    if (stream.readableEnded && stream.writableFinished) stream.destroy();
   };
   stream.once('close', () => clearTimeout(late));
   stream.once('end', settle).once('finish', settle);
   stream.on('data', () => {});
   stream.resume();
   stream.end(reply);
-}
-
-function close(stream: Socket | SshChannel): void {
-  if (stream instanceof Socket) stream.destroy();
-  else stream.close();
 }
 
 /** What a proxy's client is told of a failure. */

@@ -1,6 +1,6 @@
 // The only place that joins two streams: a TCP connection on this machine and an SSH channel.
 import type { Socket } from 'node:net';
-import type { SshChannel } from './sshClient.js';
+import type { SshChannel } from './channel.js';
 
 /** How long a client may still talk to a channel that is gone, in milliseconds, before its connection is closed. */
 const lingerMs = 1000;
@@ -12,72 +12,77 @@ export interface Joined {
 
 /**
  * Joins a paused socket (allowHalfOpen) and a fresh channel: all bytes both ways in order, half-close both ways
- * (RFC 4254 section 5.3), and no more in memory than the streams' high-water marks. `hold` asks before reading on
- * whether the SSH connection takes more; `onClosed` is called once when both ends are closed.
+ * (RFC 4254 section 5.3), and no more in memory than the channel's window and what one read brings. `onClosed` is called once
+ * when both ends are closed.
  */
-export function join(
-  socket: Socket,
-  channel: SshChannel,
-  hold: (resume: () => void) => boolean,
-  onClosed: () => void,
-): Joined {
+export function join(socket: Socket, channel: SshChannel, onClosed: () => void): Joined {
   let socketClosed = false;
-  let channelClosed = false;
   let remoteEnded = false;
   let linger: NodeJS.Timeout | undefined;
   const settle = () => {
-    if (socketClosed && channelClosed) onClosed();
+    if (socketClosed && channel.isClosed) onClosed();
   };
 
   // To the server.
-  const readOn = () => socket.resume();
   const toChannel = (data: Buffer) => {
-    if (!channel.write(data)) {
-      socket.pause();
-      channel.once('drain', readOn);
-    } else if (hold(readOn)) socket.pause();
+    if (!channel.write(data)) socket.pause();
   };
   socket.on('data', toChannel);
   socket.on('end', () => channel.end());
   // A proxy's client may have ended behind its request: a socket that is paused with nothing to read says so all the same.
   if (socket.readableEnded) channel.end();
-  channel.on('finish', () => {
-    if (remoteEnded) channel.close();
-  });
 
-  // From the server.
-  const toSocket = (data: Buffer) => {
-    if (!socket.write(data)) {
-      channel.pause();
-      socket.once('drain', () => channel.resume());
+  // From the server. What one read of the connection brings is one write.
+  let pieces: Buffer[] = [];
+  let bytes = 0;
+  const writing: number[] = [];
+  const onWritten = () => channel.consumed(writing.shift()!);
+  const flush = () => {
+    if (bytes === 0) return;
+    const all = pieces;
+    writing.push(bytes);
+    pieces = [];
+    bytes = 0;
+    if (all.length === 1) socket.write(all[0]!, onWritten);
+    else {
+      socket.cork();
+      const last = all.pop()!;
+      for (const piece of all) socket.write(piece);
+      socket.write(last, onWritten);
+      socket.uncork();
     }
   };
-  channel.on('data', toSocket);
-  const onRemoteEnd = () => {
-    remoteEnded = true;
-    if (channel.writableFinished) channel.close();
-    socket.end();
-  };
-  channel.on('end', onRemoteEnd);
-  if (channel.readableEnded) onRemoteEnd();
-  channel.on('error', () => reset(socket));
-  channel.on('close', () => {
-    channelClosed = true;
-    settle();
-    if (socketClosed) return;
-    // Nobody hears the client any more. What it was told shall reach it: a close with unread bytes would be a reset, so
-    // they are read and dropped until it has understood.
-    socket.removeListener('data', toChannel);
-    socket.on('data', () => {});
-    socket.resume();
-    socket.end(() => {
+  channel.read({
+    data(piece) {
+      // Nobody hears it, but its end is still to come.
+      if (socketClosed) return channel.consumed(piece.length);
+      if (bytes === 0) process.nextTick(flush);
+      pieces.push(piece);
+      bytes += piece.length;
+    },
+    end() {
+      remoteEnded = true;
+      flush();
+      socket.end();
+    },
+    drain: () => socket.resume(),
+    closed() {
+      settle();
       if (socketClosed) return;
-      if (socket.readableEnded) socket.destroy();
-      else linger = setTimeout(() => socket.destroy(), lingerMs);
-    });
-    socket.once('end', () => {
-      if (socket.writableFinished) socket.destroy();
-    });
+      // Nobody hears the client any more. What it was told shall reach it: a close with unread bytes would be a reset, so
+      // they are read and dropped until it has understood.
+      socket.removeListener('data', toChannel);
+      socket.on('data', () => {});
+      socket.resume();
+      socket.end(() => {
+        if (socketClosed) return;
+        if (socket.readableEnded) socket.destroy();
+        else linger = setTimeout(() => socket.destroy(), lingerMs);
+      });
+      socket.once('end', () => {
+        if (socket.writableFinished) socket.destroy();
+      });
+    },
   });
 
   // The client went away without a word, or was cut: what is still under way has no reader.
@@ -86,16 +91,9 @@ export function join(
     socketClosed = true;
     clearTimeout(linger);
     settle();
-    if (channelClosed) return;
-    if (hadError || !socket.readableEnded || !remoteEnded) channel.close();
-    // Read to its end, or it would never close: nobody drains a socket that is gone.
-    channel.removeListener('data', toSocket);
-    channel.on('data', () => {});
-    channel.resume();
+    if (!channel.isClosed && (hadError || !socket.readableEnded || !remoteEnded)) channel.close();
   });
-  // Either may have been read before, and paused.
   socket.resume();
-  channel.resume();
 
   return {
     cut() {
@@ -117,11 +115,4 @@ export function reset(socket: Socket): void {
   } catch {
     socket.destroy();
   }
-}
-
-/** Closes a channel that nobody listens to: what it still has is read and dropped, or it would never close. */
-export function discard(channel: SshChannel): void {
-  channel.on('data', () => {});
-  channel.resume();
-  channel.close();
 }

@@ -8,19 +8,14 @@ import { proxyReply, type ProxyRequest } from '../core/socks.js';
 import { permitsRemoteOpen } from '../core/permitRemoteOpen.js';
 import { expandPath } from '../core/sshConfig.js';
 import { askedAccess, hostPort } from '../core/wording.js';
+import { channelStream, type ChannelStream } from './channelStream.js';
 import type { ClientEntry } from './clients.js';
 import type { ListeningOpener, RemoteHad } from './forward.js';
 import { socketPath } from './listener.js';
 import { endWith, outcomeOf, readProxyRequest } from './proxyClient.js';
-import { discard, join } from './pump.js';
+import { join } from './pump.js';
 import { createServerAccess, isNobodyThere, type ServerAccess } from './serverAccess.js';
-import {
-  ListenRefused,
-  type IncomingChannel,
-  type RemoteListener,
-  type SshChannel,
-  type SshSession,
-} from './sshClient.js';
+import { ListenRefused, type IncomingChannel, type RemoteListener, type SshSession } from './sshClient.js';
 import { expandServerPath } from './serverPath.js';
 import { localUser } from './sshFiles.js';
 import { withinTime } from './withinTime.js';
@@ -56,19 +51,20 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run, preferredPor
   const serveProxy = async (session: SshSession, incoming: IncomingChannel, peer: string) => {
     const channel = incoming.accept();
     if (!channel) return;
-    const client = clients.add(peer, () => channel.close());
-    channel.once('close', client.gone);
-    const request = await readProxyRequest(channel, ({ kind }) => context.log(`${id}: refused a client (${kind})`));
+    const stream = channelStream(channel);
+    const client = clients.add(peer, () => stream.destroy());
+    stream.once('close', client.gone);
+    const request = await readProxyRequest(stream, ({ kind }) => context.log(`${id}: refused a client (${kind})`));
     if (!request) return;
     const name = hostPort(request.host, request.port);
     client.target(name);
     if (!permitsRemoteOpen(context.config().permitRemoteOpen, request.host, request.port)) {
       const failure: Failure = { kind: 'targetNotPermitted', target: name };
       clients.report(failure);
-      return endWith(channel, proxyReply(request, outcomeOf(failure)));
+      return endWith(stream, proxyReply(request, outcomeOf(failure)));
     }
-    const accepted = { ...incoming, accept: () => channel, reject: () => channel.close() };
-    bring(session, accepted, client, { kind: 'tcp', host: request.host, port: request.port }, { channel, request });
+    const accepted = { ...incoming, accept: () => stream.release(), reject: () => stream.destroy() };
+    bring(session, accepted, client, { kind: 'tcp', host: request.host, port: request.port }, { stream, request });
   };
 
   /** Connects to the target first: a server's client is let in only when there is somebody to talk to. */
@@ -77,7 +73,7 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run, preferredPor
     incoming: IncomingChannel,
     client: ClientEntry,
     to: Endpoint,
-    proxy?: { channel: SshChannel; request: ProxyRequest },
+    proxy?: { stream: ChannelStream; request: ProxyRequest },
   ) => {
     const socket = dialTarget(to);
     const refuse = () => {
@@ -91,18 +87,15 @@ export const openRemoteForward: ListeningOpener = ({ id, spec, run, preferredPor
       if (context.session() !== session) return refuse();
       const failure: Failure = { kind: 'targetFailed', target: printEndpoint(to), code: errorCode(error) };
       clients.report(failure);
-      if (proxy) endWith(proxy.channel, proxyReply(proxy.request, outcomeOf(failure)));
+      if (proxy) endWith(proxy.stream, proxyReply(proxy.request, outcomeOf(failure)));
       else refuse();
     });
     socket.once('connect', () => {
       const channel = context.session() === session ? incoming.accept() : undefined;
       if (!channel) return refuse();
       socket.removeAllListeners('error').removeAllListeners('connect');
-      if (proxy) {
-        channel.removeListener('close', client.gone);
-        channel.write(proxyReply(proxy.request, 'connected'));
-      }
-      const joined = join(socket, channel, (resume) => session.hold(resume), client.gone);
+      if (proxy) channel.write(proxyReply(proxy.request, 'connected'));
+      const joined = join(socket, channel, client.gone);
       client.joined(socket, () => joined.cut(), true);
       clients.report(undefined);
     });
@@ -286,7 +279,7 @@ async function answerAt(
   const host = loopbackOf(bind);
   const opened = session.openTcp({ host, port }, { address: '127.0.0.1', port: 0 }).then(
     (channel) => {
-      discard(channel);
+      channel.close();
       return 'yes' as const;
     },
     (error: unknown) => (isNobodyThere(failureOf(error)) ? ('no' as const) : ('unknown' as const)),

@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import type { Access, BoundAddress } from '../core/engine.js';
 import { failureOf, type Failure } from '../core/failure.js';
 import { isLoopback } from '../core/wording.js';
-import { discard } from './pump.js';
+import { channelStream } from './channelStream.js';
 import type { IncomingChannel, RemoteListener, SshSession } from './sshClient.js';
 
 /** How long a client is kept that may be our knocking, in milliseconds. */
@@ -78,22 +78,23 @@ export function createServerAccess(
   const listenTo = (incoming: IncomingChannel, knocks: Knocks) => {
     const channel = incoming.accept();
     if (!channel) return;
+    const stream = channelStream(channel);
     const settle = () => {
       clearTimeout(late);
       knocks.waiting.delete(waiting);
-      channel.removeListener('readable', look);
-      const word = channel.readableLength >= wordLength ? (channel.read(wordLength) as Buffer) : undefined;
+      stream.removeListener('readable', look);
+      const word = stream.readableLength >= wordLength ? (stream.read(wordLength) as Buffer) : undefined;
       const heard = word && knocks.words.get(word.toString('hex'));
       if (heard) {
         heard(self);
-        return discard(channel);
+        return channel.close();
       }
-      if (word) channel.unshift(word);
-      serve({ ...incoming, accept: () => channel, reject: () => discard(channel) });
+      if (word) stream.unshift(word);
+      serve({ ...incoming, accept: () => stream.release(), reject: () => channel.close() });
     };
     // Looked at while it stays in the stream: what a client says, and its end, is for the target.
     const look = () => {
-      if (channel.readableLength >= wordLength) settle();
+      if (stream.readableLength >= wordLength) settle();
     };
     const waiting: Waiting = { isDue: false, settle };
     knocks.waiting.add(waiting);
@@ -104,7 +105,7 @@ export function createServerAccess(
       waiting.isDue = true;
       if (knocks.sent === 0) settle();
     }, limitMs);
-    channel.on('readable', look);
+    stream.on('readable', look);
   };
 
   const knock = async (at: string, knocks: Knocks): Promise<Answer> => {
@@ -118,14 +119,14 @@ export function createServerAccess(
       const patience = wordMs + 3 * (Date.now() - since);
       // Another program of the server is not to be written to.
       if (!(await within(session, patience, arrived))) {
-        discard(channel);
+        channel.close();
         return 'other';
       }
       knocks.sent++;
       // However late: what was let in must not be taken for a client.
       channel.write(Buffer.from(word, 'hex'));
       const by = await within(session, patience, heard);
-      discard(channel);
+      channel.close();
       knocks.sent--;
       return by === self ? 'ours' : 'other';
     } catch (error) {

@@ -14,11 +14,15 @@ import {
 import { printable, printableLines } from '../core/printable.js';
 import type { Algorithms, RekeyLimit } from '../core/sshConfig.js';
 import { offeredAlgorithms, type NothingToOffer } from './algorithms.js';
+import type { SshChannel } from './channel.js';
+import { channelRefused, createChannels, type Channels, type Opening } from './channels.js';
 import { createEnding } from './ending.js';
 import type { ProveKeys } from './hostKeyCheck.js';
 import { proveHostKeys } from './hostKeyProofs.js';
 import { createKeepalive, type Keepalive, type Outgoing } from './keepalive.js';
 import { isHostKey, keyExchangeHooks } from './keyExchange.js';
+import { createOutbox } from './outbox.js';
+import type { Opener, Sealer } from './packets.js';
 import { createRekeying } from './rekeying.js';
 import { packetHooks } from './ssh2Packets.js';
 import type { AuthAnswer, AuthTransport } from './userauth.js';
@@ -29,10 +33,8 @@ if (!hooks)
   throw new Error('ssh2 is not patched: bundle with esbuild.mjs, or import test/support/patchedSsh2.mjs first');
 Object.assign(hooks, keyExchangeHooks, packetHooks);
 
-export type SshChannel = Channel;
-
 export interface SshOptions {
-  /** Connected, no-delay set, or a channelSocket; owned by the session from now on. */
+  /** Connected, no-delay set, or a channelStream; owned by the session from now on. */
   socket: Duplex;
   user: string;
   /** Key types that known_hosts has for the host, best first; of certificates, where it has an authority. Asked for before all others. */
@@ -91,8 +93,6 @@ export interface SshSession {
   /** ms between the last question to the server and its answer; undefined before. */
   readonly roundTripMs: number | undefined;
   readonly life: SignsOfLife;
-  /** Whether the connection has enough to send for now; if so, `resume` is called once when it takes more. */
-  hold(resume: () => void): boolean;
   /**
    * Called once when the connection is gone, before any channel ends; with undefined after `close`. When it is gone already,
    * a little later. Returns what undoes it.
@@ -193,18 +193,50 @@ interface Internals {
     _onWrite(data: Buffer): void;
     session(id: number, window: number, packetSize: number): void;
     exec(id: number, command: string, wantReply: boolean): void;
+    directTcpip(
+      id: number,
+      window: number,
+      packetSize: number,
+      ends: { srcIP: string; srcPort: number; dstIP: string; dstPort: number },
+    ): void;
+    openssh_directStreamLocal(id: number, window: number, packetSize: number, end: { socketPath: string }): void;
+    channelOpenConfirm(recipient: number, id: number, window: number, packetSize: number): void;
+    channelOpenFail(recipient: number, reason: number, description: string): void;
+    channelData(recipient: number, data: Buffer): void;
+    channelWindowAdjust(recipient: number, bytes: number): void;
+    channelEOF(recipient: number): void;
+    channelClose(recipient: number): void;
+    channelFailure(recipient: number): void;
+    disconnect(reason: number): void;
     _handlers: ServerMessages;
   };
 }
 
 /** What a server may send at any time, and costs memory. */
 interface ServerMessages {
+  CHANNEL_OPEN_CONFIRMATION: (protocol: unknown, info: OpenMessage & { recipient: number }) => void;
+  CHANNEL_OPEN_FAILURE: (protocol: unknown, id: number, reason: number, description: string) => void;
+  CHANNEL_WINDOW_ADJUST: (protocol: unknown, id: number, bytes: number) => void;
+  CHANNEL_EOF: (protocol: unknown, id: number) => void;
+  CHANNEL_CLOSE: (protocol: unknown, id: number) => void;
   CHANNEL_DATA: (protocol: unknown, id: number, data: Buffer) => void;
   CHANNEL_EXTENDED_DATA: (protocol: unknown, id: number, data: Buffer, type: number) => void;
   GLOBAL_REQUEST: (protocol: unknown, name: string, wantReply: boolean, data: unknown) => void;
-  CHANNEL_OPEN: (protocol: unknown, info: unknown) => void;
+  CHANNEL_OPEN: (protocol: unknown, info: OpenMessage & IncomingMessage) => void;
   CHANNEL_REQUEST: (protocol: unknown, id: number, type: string, wantReply: boolean, data: unknown) => void;
 }
+
+/** The server's side of a channel that opens. */
+interface OpenMessage {
+  sender: number;
+  window: number;
+  packetSize: number;
+}
+
+type IncomingMessage =
+  | { type: 'forwarded-tcpip'; data: { destIP: string; destPort: number; srcIP: string; srcPort: number } }
+  | { type: 'forwarded-streamlocal@openssh.com'; data: { socketPath: string } }
+  | { type: 'another' };
 
 /** What is used of ssh2's protocol for an authentication of our own. */
 interface AuthProtocol {
@@ -230,7 +262,8 @@ interface AuthProtocol {
   _kexinit?: Buffer;
   _queue?: Buffer[];
   _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
-  _cipher: { encrypt(packet: Buffer): void };
+  _cipher: { encrypt(packet: Buffer): void; _onWrite?: (data: Buffer) => void };
+  _decipher?: object;
 }
 
 interface SshError extends Error {
@@ -299,7 +332,9 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       if (was === 'handshake') reject(new DialError(earlyEnd(found)));
       else if (was === 'authentication') reject(new DialError({ kind: 'lost', end: found }));
       else ending.end(was === 'closing' ? undefined : found);
+      channels.end();
     };
+    const failed = (detail: string) => end({ reason: 'reset', detail });
     const earlyEnd = (found: SessionEnd): DialEnd => {
       if (verdict && 'failure' in verdict) return { kind: 'failure', failure: verdict.failure };
       if (internals._remoteVer === undefined)
@@ -327,8 +362,11 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     socket.on('end', () => end({ reason: 'closed' }));
     socket.on('close', () => end({ reason: 'closed' }));
     socket.once('data', (data: Buffer) => (heard = data.toString('latin1', 0, 200)));
+    const outbox = createOutbox(socket);
+    /** While keys are exchanged ssh2 keeps what it is given, all of it: until a server that never ends that is found dead. */
+    const isFull = () => outbox.isFull || (internals._protocol._queue?.length ?? 0) >= mostKept;
     const resumeAll = () => {
-      if (socket.writableNeedDrain) return;
+      if (isFull()) return;
       const resumed = [...waiting];
       waiting.clear();
       for (const resume of resumed) resume();
@@ -348,6 +386,8 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     });
     client.on('handshake', ({ cs, sc }) => {
       rekeying.keyed([cs.cipher, sc.cipher]);
+      const opener = openerOf(internals._protocol);
+      if (opener) opener.onData = onData;
       resumeAll();
       if (phase !== 'handshake') return;
       phase = 'authentication';
@@ -358,7 +398,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     const acceptors = new Map<string, (incoming: IncomingChannel) => void>();
     /** Channels of the server that are open, or not answered yet. */
     let incoming = 0;
-    let isFull = false;
+    let isCrowded = false;
     /** Requests to listen that have no answer yet. */
     const requested = new Set<string>();
     /** What the server said since it answered the last request to listen. */
@@ -406,13 +446,17 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       const answer = answerOf<true>((given) => ask(() => given(true)));
       return (await withinTime(cancelMs, answer)) ?? false;
     };
-    const offer = (key: string, origin: IncomingChannel['origin'], accept: () => Channel, reject: () => void) => {
+    const offer = (key: string, origin: IncomingChannel['origin'], theirs: OpenMessage) => {
       const onChannel = acceptors.get(key);
-      if (!onChannel) return reject();
+      const refuse = (reason: number) => {
+        if (phase === 'ready') internals._protocol.channelOpenFail(theirs.sender, reason, '');
+      };
+      if (!onChannel) return refuse(refusals.prohibited);
       if (incoming === mostIncoming) {
-        if (!isFull) options.log(`The server opens more than ${mostIncoming} channels at once: the others are refused`);
-        isFull = true;
-        return reject();
+        if (!isCrowded)
+          options.log(`The server opens more than ${mostIncoming} channels at once: the others are refused`);
+        isCrowded = true;
+        return refuse(refusals.resourceShortage);
       }
       incoming++;
       let isOver = false;
@@ -424,21 +468,23 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         ...(origin && { origin }),
         accept: () => {
           if (phase !== 'ready') return undefined;
-          const channel = guarded(accept());
-          if (channel) channel.once('close', over);
-          else over();
-          return channel;
+          const { sender: number, window, packetSize } = theirs;
+          const channel = channels.accept(
+            { number, window, packetSize },
+            (own) => internals._protocol.channelOpenConfirm(number, own.number, own.window, own.packetSize),
+            over,
+          );
+          if (channel) return channel;
+          over();
+          refuse(refusals.connectFailed);
+          return undefined;
         },
         reject: () => {
           over();
-          if (phase === 'ready') reject();
+          refuse(refusals.connectFailed);
         },
       });
     };
-    client.on('tcp connection', ({ destIP, destPort, srcIP, srcPort }, accept, reject) =>
-      offer(tcpKey(destIP, destPort), { address: printable(srcIP), port: srcPort }, accept, reject),
-    );
-    client.on('unix connection', ({ socketPath }, accept, reject) => offer(socketPath, undefined, accept, reject));
 
     const hostVerifier = (blob: Buffer, verify: (accepted: boolean) => void) => {
       // Asked again at every rekey: only the same key passes.
@@ -482,10 +528,53 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       resolve(session);
     });
 
+    let leastRoundTripMs: number | undefined;
+    const channels = createChannels(
+      {
+        data(recipient, source, start, end) {
+          const { _protocol: protocol } = internals;
+          const sealer = protocol._kexinit === undefined ? sealerOf(protocol) : undefined;
+          if (sealer) sealer.sealData(recipient, source, start, end);
+          else protocol.channelData(recipient, source.subarray(start, end));
+        },
+        windowAdjust: (recipient, bytes) => internals._protocol.channelWindowAdjust(recipient, bytes),
+        eof: (recipient) => internals._protocol.channelEOF(recipient),
+        close(recipient) {
+          if (phase === 'ready') internals._protocol.channelClose(recipient);
+        },
+        hold(resume) {
+          if (!isFull()) return false;
+          waiting.add(resume);
+          return true;
+        },
+        get roundTripMs() {
+          return leastRoundTripMs;
+        },
+      },
+      (ms) => (leastRoundTripMs = Math.min(leastRoundTripMs ?? ms, ms)),
+    );
+    const onData = (number: number, bytes: Buffer) => {
+      const channel = channels.get(number);
+      if (channel && !channel.onData(bytes)) failed(tooMuchData);
+      return channel !== undefined;
+    };
+    const openChannel = (ask: (own: Opening) => void) =>
+      phase === 'ready' ? channels.open(ask) : Promise.reject(channelRefused('other', 'the connection is gone'));
+
     const session: SshSession = {
       openTcp: ({ host, port }, origin) =>
-        openChannel((opened) => client.forwardOut(origin.address, origin.port, host, port, opened)),
-      openUnix: (path) => openChannel((opened) => client.openssh_forwardOutStreamLocal(path, opened)),
+        openChannel(({ number, window, packetSize }) =>
+          internals._protocol.directTcpip(number, window, packetSize, {
+            srcIP: origin.address,
+            srcPort: origin.port,
+            dstIP: host,
+            dstPort: port,
+          }),
+        ),
+      openUnix: (socketPath) =>
+        openChannel(({ number, window, packetSize }) =>
+          internals._protocol.openssh_directStreamLocal(number, window, packetSize, { socketPath }),
+        ),
       listenTcp: async (address, port, onChannel) => {
         const bound = await listenOnServer(
           port === 0 ? undefined : tcpKey(address, port),
@@ -521,13 +610,6 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         return keepalive.roundTripMs;
       },
       life: keepalive,
-      hold(resume) {
-        // While keys are exchanged ssh2 keeps what it is given, all of it: until a server that never ends that is found dead.
-        const kept = internals._protocol._queue?.length ?? 0;
-        if (!socket.writableNeedDrain && kept < mostKept) return false;
-        waiting.add(resume);
-        return true;
-      },
       onEnd: (listener) => ending.onEnd(listener),
       close: () =>
         new Promise((closed) => {
@@ -572,10 +654,18 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       hostKey: () => (verdict && 'blob' in verdict && hostSignature ? { hostKey: verdict.blob, signature: hostSignature } : undefined), // prettier-ignore
       ended: (failure) => fail(failure ? { kind: 'failure', failure } : { kind: 'denied' }),
     });
-    const { _onWrite: write } = internals._protocol;
-    internals._protocol._onWrite = (data) => {
-      write(data);
+    const { disconnect } = internals._protocol;
+    const write = (data: Buffer) => {
+      outbox.write(data);
       rekeying.sent(data.length);
+    };
+    // The later ciphers take it from the protocol.
+    internals._protocol._onWrite = write;
+    internals._protocol._cipher._onWrite = write;
+    internals._protocol.disconnect = (reason) => {
+      disconnect.call(internals._protocol, reason);
+      // ssh2 ends the socket right behind it.
+      outbox.flush();
     };
     const handlers = internals._protocol._handlers;
     let wereKeysNamed = false;
@@ -597,7 +687,18 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       }
       if (wantReply) internals._protocol.requestFailure();
     };
-    limitServer(internals, socket, (detail) => end({ reason: 'reset', detail }));
+    limitServer(internals, socket, failed);
+    takeChannels(internals._protocol, channels, {
+      incoming(message) {
+        if (phase !== 'ready' || message.type === 'another') return false;
+        if (message.type === 'forwarded-tcpip') {
+          const { destIP, destPort, srcIP, srcPort } = message.data;
+          offer(tcpKey(destIP, destPort), { address: printable(srcIP), port: srcPort }, message);
+        } else offer(message.data.socketPath, undefined, message);
+        return true;
+      },
+      tooMuch: () => failed(tooMuchData),
+    });
   });
 }
 
@@ -638,7 +739,7 @@ function limitServer({ _chanMgr, _protocol }: Internals, socket: Duplex, end: (d
     untaken = socket.writableNeedDrain ? untaken + 1 : 0;
     return untaken <= mostUntaken;
   };
-  const tooMuch = () => end('the server sent more data than it was allowed to');
+  const tooMuch = () => end(tooMuchData);
   const tooOften = () => end('the server asked on and did not take the answers');
   Object.assign(handlers, {
     CHANNEL_DATA: (protocol, id, data) => (isBorne(id, data) ? CHANNEL_DATA(protocol, id, data) : tooMuch()),
@@ -647,7 +748,73 @@ function limitServer({ _chanMgr, _protocol }: Internals, socket: Duplex, end: (d
     CHANNEL_OPEN: (protocol, info) => (isPatient() ? CHANNEL_OPEN(protocol, info) : tooOften()),
     CHANNEL_REQUEST: (...given) => (isPatient() ? CHANNEL_REQUEST(...given) : tooOften()),
     GLOBAL_REQUEST: (...given) => (isPatient() ? GLOBAL_REQUEST(...given) : tooOften()),
-  } satisfies ServerMessages);
+  } satisfies Partial<ServerMessages>);
+}
+
+/** That of our own packets, which takes data without a copy. */
+function sealerOf({ _cipher: cipher }: AuthProtocol): Pick<Sealer, 'sealData' | 'prepare'> | undefined {
+  return 'sealData' in cipher ? (cipher as Sealer) : undefined;
+}
+
+function openerOf({ _decipher: decipher }: AuthProtocol): Opener | undefined {
+  return decipher && 'onData' in decipher ? (decipher as Opener) : undefined;
+}
+
+const tooMuchData = 'the server sent more data than it was allowed to';
+
+/** Hands what a server says of our own channels to them, past ssh2's. `incoming` is whether a new one is taken care of. */
+function takeChannels(
+  protocol: Internals['_protocol'],
+  channels: Channels,
+  on: { incoming(message: OpenMessage & IncomingMessage): boolean; tooMuch(): void },
+): void {
+  const handlers = protocol._handlers;
+  const theirs = { ...handlers };
+  Object.assign(handlers, {
+    CHANNEL_OPEN(_, message) {
+      if (!on.incoming(message)) theirs.CHANNEL_OPEN(protocol, message);
+    },
+    CHANNEL_OPEN_CONFIRMATION(_, message) {
+      const { recipient, sender: number, window, packetSize } = message;
+      if (!channels.onConfirmation(recipient, { number, window, packetSize }))
+        theirs.CHANNEL_OPEN_CONFIRMATION(protocol, message);
+    },
+    CHANNEL_OPEN_FAILURE(_, id, reason, description) {
+      if (!channels.onFailure(id, refusalOf(reason), description))
+        theirs.CHANNEL_OPEN_FAILURE(protocol, id, reason, description);
+    },
+    CHANNEL_DATA(_, id, data) {
+      const channel = channels.get(id);
+      if (!channel) theirs.CHANNEL_DATA(protocol, id, data);
+      else if (!channel.onData(data)) on.tooMuch();
+    },
+    CHANNEL_EXTENDED_DATA(_, id, data, type) {
+      const channel = channels.get(id);
+      if (!channel) theirs.CHANNEL_EXTENDED_DATA(protocol, id, data, type);
+      else if (!channel.onExtendedData(data.length)) on.tooMuch();
+    },
+    CHANNEL_WINDOW_ADJUST(_, id, bytes) {
+      const channel = channels.get(id);
+      if (channel) channel.onWindowAdjust(bytes);
+      else theirs.CHANNEL_WINDOW_ADJUST(protocol, id, bytes);
+    },
+    CHANNEL_EOF(_, id) {
+      const channel = channels.get(id);
+      if (channel) channel.onEof();
+      else theirs.CHANNEL_EOF(protocol, id);
+    },
+    CHANNEL_CLOSE(_, id) {
+      const channel = channels.get(id);
+      if (channel) channel.onClose();
+      else theirs.CHANNEL_CLOSE(protocol, id);
+    },
+    CHANNEL_REQUEST(_, id, type, wantReply, data) {
+      const channel = channels.get(id);
+      if (!channel) theirs.CHANNEL_REQUEST(protocol, id, type, wantReply, data);
+      // Only a session has any; some servers ask this way whether we are alive.
+      else if (wantReply) protocol.channelFailure(channel.recipient);
+    },
+  } satisfies Partial<ServerMessages>);
 }
 
 interface AuthTurn {
@@ -815,28 +982,6 @@ function guarded(channel: Channel): Channel | undefined {
   return undefined;
 }
 
-function openChannel(
-  open: (opened: (error: SshError | undefined, channel: Channel) => void) => void,
-): Promise<SshChannel> {
-  return new Promise((opened, refused) => {
-    const refuse = (refusal: ChannelRefusal, detail: string) =>
-      refused(new FailureError({ kind: 'channelRefused', target: '', host: '', refusal, detail }));
-    try {
-      open((error, channel) => {
-        if (error)
-          return refuse(
-            refusalOf(error.reason),
-            printable(error.message.replace(/^\(SSH\) Channel open failure: /, '')),
-          );
-        if (guarded(channel)) opened(channel);
-        else refuse('other', 'it takes no data');
-      });
-    } catch (error) {
-      refuse('other', error instanceof Error ? error.message : String(error));
-    }
-  });
-}
-
 /** How long a command may take with all that is around it, in milliseconds, and what it may write, in bytes. */
 const commandMs = 5_000;
 const commandBytes = 256 * 1024;
@@ -910,9 +1055,11 @@ function runCommand(
 }
 
 /** RFC 4254 section 5.1 */
+const refusals = { prohibited: 1, connectFailed: 2, unknownType: 3, resourceShortage: 4 } as const;
+
 function refusalOf(reason: number | undefined): ChannelRefusal {
-  const names: readonly ChannelRefusal[] = ['prohibited', 'connectFailed', 'unknownType', 'resourceShortage'];
-  return names[(reason ?? 0) - 1] ?? 'other';
+  const found = Object.entries(refusals).find(([, code]) => code === reason);
+  return (found?.[0] as ChannelRefusal | undefined) ?? 'other';
 }
 
 export type OpenSshKeyResult =

@@ -116,8 +116,12 @@ export async function resolveOptions(
   }
   const programs = { abort };
   if (process.env[ownResolver] === '1') return resolveHere(programs);
-  const printed = await askSsh(host, options, configFile, abort);
-  const defaults = printed === undefined ? undefined : await sshDefaults(abort);
+  const asking = Promise.all([askSsh(host, options, configFile, abort), sshDefaults(abort)]);
+  // What ssh does not print is read while its two processes run; where it matters it is awaited below.
+  const world = createConfigWorld(user);
+  const own = resolveConfig(query, world);
+  own.catch(() => {});
+  const [printed, defaults] = await asking;
   if (printed === undefined || defaults === undefined) {
     log('No ssh program was found: ssh_config is read without it.');
     return resolveHere(programs);
@@ -130,21 +134,25 @@ export async function resolveOptions(
     forwards: printedForwards(parsed),
     // 300: Debian's for BatchMode.
     setsAliveInterval:
-      !/^(0|300)$/.test(parsed.get('serveraliveinterval')?.[0] ?? '0') || (await setsAliveInterval(query, user, abort)),
+      !/^(0|300)$/.test(parsed.get('serveraliveinterval')?.[0] ?? '0') ||
+      (await setsAliveInterval(own, world, () => resolveConfig(query, createConfigWorld(user, { abort })))),
   };
 }
 
 /** As our own resolver sees it: `ssh -G` prints an explicit 0 and nothing alike. A config that it can't read sets none. */
-async function setsAliveInterval(query: ConfigQuery, user: LocalUser, abort: AbortSignal): Promise<boolean> {
-  const world = createConfigWorld(user);
+async function setsAliveInterval(
+  own: Promise<ResolvedConfig>,
+  world: ConfigWorld,
+  withPrograms: () => Promise<ResolvedConfig>,
+): Promise<boolean> {
   try {
-    const resolved = await resolveConfig(query, world);
+    const resolved = await own;
     if (hasAliveInterval(resolved)) return true;
     // Programs of `Match exec` have been run by ssh: no second time unless it matters.
     if (resolved.programs.length === 0) return false;
     const read = await Promise.all(resolved.files.map((file) => world.read(file)));
     if (!read.some((found) => found.kind === 'text' && aliveKeywords.test(found.text))) return false;
-    return hasAliveInterval(await resolveConfig(query, createConfigWorld(user, { abort })));
+    return hasAliveInterval(await withPrograms());
   } catch (error) {
     if (error instanceof ConfigError) return false;
     throw error;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Ask, Reply } from '../../src/core/engine.js';
 import { failureOf, innermost, type Failure } from '../../src/core/failure.js';
 import { failureText } from '../../src/core/wording.js';
-import { channelSocket } from '../../src/engine/channelSocket.js';
+import { channelStream } from '../../src/engine/channelStream.js';
 import { dialHost } from '../../src/engine/dial.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import type { SshSession } from '../../src/engine/sshClient.js';
@@ -581,9 +581,9 @@ describe('a connection through jump hosts', function () {
       const brief = await startTarget((socket) => socket.end('Exceeded MaxStartups'));
       targets.push(brief);
       const channel = await reach(brief);
-      const socket = channelSocket(channel);
+      const socket = channelStream(channel);
       socket.end();
-      await once(channel, 'close');
+      await eventually(() => assert.equal(channel.isClosed, true));
       const parts: Buffer[] = [];
       socket.on('data', (part: Buffer) => parts.push(part));
       await once(socket, 'close');
@@ -594,16 +594,15 @@ describe('a connection through jump hosts', function () {
       const flood = await startTarget((socket) => socket.write(bytes(10_000_000, 'flood')));
       targets.push(flood);
       const channel = await reach(flood);
-      const socket = channelSocket(channel);
+      const socket = channelStream(channel);
       await once(socket, 'readable');
-      const closed = once(channel, 'close');
       socket.destroy();
-      await closed;
+      await eventually(() => assert.equal(channel.isClosed, true));
       await eventually(() => assert.equal(flood.sockets.size, 0));
     });
 
     it('is closed at once when it is destroyed, though the server does not answer', async () => {
-      const socket = channelSocket(await reach(service));
+      const socket = channelStream(await reach(service));
       end(hosts.bastion, 'SIGSTOP');
       try {
         const closed = once(socket, 'close', { signal: AbortSignal.timeout(500) });

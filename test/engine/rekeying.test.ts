@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { hooks } from 'ssh2/lib/protocol/kex.js';
 import { dialHost } from '../../src/engine/dial.js';
 import { createRekeying, type Rekeying, type RekeyingOptions } from '../../src/engine/rekeying.js';
-import type { SessionEnd, SshChannel, SshSession } from '../../src/engine/sshClient.js';
+import { channelStream, type ChannelStream } from '../../src/engine/channelStream.js';
+import type { SessionEnd, SshSession } from '../../src/engine/sshClient.js';
 import { heldBeyond, heldResources, planned } from '../support/engineProbe.js';
 import { startDropbear, whyNoDropbear } from '../support/dropbear.js';
 import { eventually } from '../support/eventually.js';
@@ -62,9 +63,8 @@ describe('new keys', function () {
   async function carries({ session, ends }: Awaited<ReturnType<typeof dial>>, length: number, channels: number) {
     const one = async (_: unknown, index: number) => {
       const sent = bytes(length, `channel ${index}`);
-      const channel = await session.openTcp(
-        { host: '127.0.0.1', port: service.port },
-        { address: '127.0.0.1', port: 1 },
+      const channel = channelStream(
+        await session.openTcp({ host: '127.0.0.1', port: service.port }, { address: '127.0.0.1', port: 1 }),
       );
       channel.end(sent);
       assert.equal(digest(await readAll(channel)), digest(sent));
@@ -72,7 +72,7 @@ describe('new keys', function () {
     await Promise.all(Array.from({ length: channels }, one));
     assert.deepEqual(ends, []);
   }
-  function readAll(channel: SshChannel): Promise<Buffer> {
+  function readAll(channel: ChannelStream): Promise<Buffer> {
     return new Promise((resolve) => {
       const parts: Buffer[] = [];
       channel.on('data', (part: Buffer) => parts.push(part));

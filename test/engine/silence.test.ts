@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dialHost } from '../../src/engine/dial.js';
-import type { SessionEnd, SshChannel, SshSession } from '../../src/engine/sshClient.js';
+import { channelStream, type ChannelStream } from '../../src/engine/channelStream.js';
+import type { SessionEnd, SshSession } from '../../src/engine/sshClient.js';
 import { heldBeyond, heldResources, planned } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startFaultyProxy, type FaultyProxy } from '../support/faultyProxy.js';
@@ -129,9 +130,9 @@ describe('a session', function () {
     writeFileSync(known, knownHostsLine(proxy.port, publicKey(`${hosts[host].hostKeyPath}.pub`)));
     return dial(block(host, `Port ${proxy.port}`, `UserKnownHostsFile ${known}`, ...lines));
   }
-  const reach = (session: SshSession, { port }: Target = service) =>
-    session.openTcp({ host: '127.0.0.1', port }, { address: '127.0.0.1', port: 1 });
-  async function readAll(channel: SshChannel): Promise<Buffer> {
+  const reach = async (session: SshSession, { port }: Target = service) =>
+    channelStream(await session.openTcp({ host: '127.0.0.1', port }, { address: '127.0.0.1', port: 1 }));
+  async function readAll(channel: ChannelStream): Promise<Buffer> {
     const parts: Buffer[] = [];
     channel.on('data', (part: Buffer) => parts.push(part));
     await once(channel, 'end');

@@ -1,0 +1,59 @@
+// What goes to a server: all packets of a turn of the event loop leave in one write.
+import type { Duplex } from 'node:stream';
+
+export interface Outbox {
+  write(bytes: Buffer): void;
+  flush(): void;
+  /** Whether it has enough to send for now; the socket says when it has drained. */
+  readonly isFull: boolean;
+  /** Bytes that it was given since the beginning. */
+  readonly given: number;
+}
+
+/** Beyond that a turn's packets don't wait for its end, in bytes. */
+const mostBytes = 512 * 1024;
+/** Up to that a copy is cheaper than many pieces, in bytes. */
+const mostCopied = 16 * 1024;
+
+export function createOutbox(socket: Duplex): Outbox {
+  let pieces: Buffer[] = [];
+  let bytes = 0;
+  let given = 0;
+  let isDue = false;
+
+  const flush = () => {
+    isDue = false;
+    if (bytes === 0) return;
+    const all = pieces;
+    const length = bytes;
+    pieces = [];
+    bytes = 0;
+    if (!socket.writable) return;
+    if (all.length === 1) socket.write(all[0]);
+    else if (length <= mostCopied) socket.write(Buffer.concat(all, length));
+    else {
+      socket.cork();
+      for (const piece of all) socket.write(piece);
+      socket.uncork();
+    }
+  };
+  return {
+    write(piece) {
+      pieces.push(piece);
+      bytes += piece.length;
+      given += piece.length;
+      if (bytes >= mostBytes) flush();
+      else if (!isDue) {
+        isDue = true;
+        process.nextTick(flush);
+      }
+    },
+    flush,
+    get isFull() {
+      return bytes >= mostBytes || socket.writableNeedDrain;
+    },
+    get given() {
+      return given;
+    },
+  };
+}
