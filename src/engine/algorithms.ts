@@ -23,7 +23,10 @@ const names = (...all: readonly string[]): Method[] => all.map((name) => ({ name
 const each = (needs: string, ...all: readonly string[]): Method[] => all.map((name) => ({ name, needs }));
 const weak = (...methods: readonly Method[]): Method[] => methods.map((method) => ({ ...method, isWeak: true }));
 
-/** OpenSSH 10's order, but for the ciphers: AES-GCM is the fastest by far, and ChaCha20 in JavaScript the slowest. */
+/**
+ * OpenSSH 10's order, but for the ciphers: AES-GCM is the fastest by far where the processor has instructions for it (here
+ * 1,500 MiB/s in the runtime against the 400 of ssh2's ChaCha20 with its Poly1305 in WebAssembly).
+ */
 const methods: Readonly<Record<AlgorithmUse, readonly Method[]>> = {
   kex: [
     ...each('x25519', 'mlkem768x25519-sha256', 'curve25519-sha256', 'curve25519-sha256@libssh.org'),
@@ -78,19 +81,22 @@ const methods: Readonly<Record<AlgorithmUse, readonly Method[]>> = {
 /** Ciphers that need no MAC beside them. */
 const authenticated = /-gcm@|-poly1305@/;
 
-/** Names as in `needs`. */
+/** ChaCha20 goes first without it: 350 MiB/s in ssh2 against the 200 of AES-GCM that is computed by ordinary instructions. */
+const quickAes = 'quick aes';
+const chaCha20 = 'chacha20-poly1305@openssh.com';
+
+/** Names as in `needs`, and `quick aes`. */
 export type Abilities = ReadonlySet<string>;
 
 let found: Abilities | undefined;
 
 /** What this runtime can do: Electron's BoringSSL lacks some of what Node's OpenSSL has. Each is tried once. */
 export function runtimeAbilities(): Abilities {
-  found ??= new Set(
-    Object.values(methods)
-      .flat()
-      .flatMap(({ needs }) => (needs === undefined ? [] : [needs]))
-      .filter(isAble),
-  );
+  if (found) return found;
+  const needed = Object.values(methods)
+    .flat()
+    .flatMap(({ needs }) => (needs === undefined ? [] : [needs]));
+  found = new Set([...needed, quickAes].filter(isAble));
   return found;
 }
 
@@ -106,6 +112,8 @@ function isAble(ability: string): boolean {
       case 'curve':
         createECDH(name);
         return true;
+      case 'quick':
+        return isAesQuick(cipherMs);
       case 'hash':
         return getHashes().includes(name);
       case 'x25519':
@@ -118,6 +126,27 @@ function isAble(ability: string): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Whether the processor has instructions for AES, told by its time beside that of ChaCha20, which has none anywhere: with
+ * them the two are level (1.1 to 1.3 times in trials), without AES-GCM takes 3 to 4 times as long.
+ */
+export function isAesQuick(msOf: (cipher: string) => number): boolean {
+  // In turn, and the best of each: something else may have run in between.
+  const trials = Array.from({ length: 4 }, () => [msOf('aes-128-gcm'), msOf('chacha20')] as const);
+  const best = (of: 0 | 1) => Math.min(...trials.map((trial) => trial[of]));
+  return best(0) <= 2 * best(1);
+}
+
+const trialData = Buffer.alloc(16_384);
+
+/** A tenth of a millisecond at most. */
+function cipherMs(name: string): number {
+  const { keyLength, ivLength = 0 } = getCipherInfo(name)!;
+  const began = performance.now();
+  createCipheriv(name, Buffer.alloc(keyLength), Buffer.alloc(ivLength)).update(trialData);
+  return performance.now() - began;
 }
 
 /** What nothing is left of: an option of ssh_config names nothing that can be done here. */
@@ -140,10 +169,12 @@ export function offeredAlgorithms(
 ): Offer | NothingToOffer {
   const possible = (use: AlgorithmUse) =>
     methods[use].filter(({ needs }) => needs === undefined || abilities.has(needs));
+  const inOrderOfSpeed = (names: string[]) =>
+    !abilities.has(quickAes) && names.includes(chaCha20) ? [...new Set([chaCha20, ...names])] : names;
   const list = (use: AlgorithmUse): readonly string[] => {
     const able = possible(use);
     const asked = algorithms[use];
-    if (!asked) return able.filter(({ isWeak }) => !isWeak).map(({ name }) => name);
+    if (!asked) return inOrderOfSpeed(able.filter(({ isWeak }) => !isWeak).map(({ name }) => name));
     return [...new Set(asked)].filter((name) => able.some((method) => method.name === name));
   };
   const offer = {

@@ -12,7 +12,6 @@ import { createAuthentication, type Authentication, type Secrets } from './authe
 import { createHostKeyCheck, type AskUser } from './hostKeyCheck.js';
 import { createEnding } from './ending.js';
 import { createHops, type Hops, type Joined } from './hops.js';
-import { prepareHybrid } from './keyExchange.js';
 import { openProxyCommand, type ProxyCommand } from './proxyCommand.js';
 import { DialError, openSession, type SessionEnd, type SignsOfLife, type SshSession } from './sshClient.js';
 import { resolveRoute } from './sshFiles.js';
@@ -94,8 +93,8 @@ export async function dialHost(request: HostRequest, dial: Dial, context: DialCo
   const { log, watch } = context;
   const { host } = request.destination;
   watch?.(host, 'resolve');
-  // While ssh resolves the options: what the first handshake would have to wait for.
-  setImmediate(prepareHandshake);
+  // The first handshake would have to wait for it; ssh takes its time to resolve the options.
+  setImmediate(runtimeAbilities);
   const resolved =
     context.route ?? (await orCancelled(resolveRoute(request, dial.abort.signal, log), dial.abort.signal));
   const route = resolved.map((config) => context.adjust?.(config) ?? config);
@@ -107,10 +106,6 @@ export async function dialHost(request: HostRequest, dial: Dial, context: DialCo
     const failure = failureOf(error);
     throw failure.kind === 'hop' ? new FailureError({ ...failure, host }) : error;
   }
-}
-
-function prepareHandshake(): void {
-  if (runtimeAbilities().has('x25519')) prepareHybrid();
 }
 
 /** The failure of a session to `host` that is gone. */

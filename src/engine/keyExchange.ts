@@ -32,24 +32,7 @@ export interface HybridHalf {
 const ciphertextSize = 1088;
 const x25519Prefix = Buffer.from('302a300506032b656e032100', 'hex');
 
-let prepared: HybridHalf | undefined;
-
-/**
- * Makes the next exchange's keys now. The first ones take 20 ms and more, since the code of ML-KEM is new to the runtime;
- * a dial has time for it while ssh_config is resolved.
- */
-export function prepareHybrid(): void {
-  prepared ??= makeHybrid();
-}
-
-/** Each half is used once. */
 export function startHybrid(): HybridHalf {
-  const half = prepared ?? makeHybrid();
-  prepared = undefined;
-  return half;
-}
-
-function makeHybrid(): HybridHalf {
   const kem = ml_kem768.keygen();
   const { publicKey, privateKey } = generateKeyPairSync('x25519');
   return {
