@@ -11,6 +11,7 @@ export interface BenchArguments {
   rounds: number;
   peers: readonly PeerName[];
   measurements: readonly Measurement[];
+  hasPlots: boolean;
   /** Of the build; the project's own unless told. */
   dist?: string;
   json?: string;
@@ -19,12 +20,13 @@ export interface BenchArguments {
 }
 
 const mostRounds = 100;
+const things = [...rowIds, 'plots'] as const;
 
 export const helpText = `npm run bench [-- options]
 
   --full            every row, large sizes, three rounds and the plots; without it a quick run of one round
   --rounds N        so many rounds
-  --only ROW,ROW    these rows alone: ${rowIds.join(', ')}
+  --only ROW,ROW    these rows alone: ${things.join(', ')}
   --peers P,P       these alone: ${peerNames.join(', ')}
   --dist FOLDER     another build of ours than dist/
   --json FILE       keeps the raw values
@@ -61,7 +63,7 @@ function parse(words: readonly string[]): Parsed {
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > mostRounds)
     throw new Error(`--rounds ${values.rounds}: a number from 1 to ${mostRounds} is wanted.`);
   const peers = listed('--peers', values.peers, peerNames);
-  const only = values.only === undefined ? undefined : listed('--only', values.only, rowIds);
+  const only = values.only === undefined ? undefined : listed('--only', values.only, things);
   return {
     kind: 'run',
     size: values.full ? 'full' : 'quick',
@@ -70,6 +72,7 @@ function parse(words: readonly string[]): Parsed {
     measurements: measurements.filter(({ rows, isLong }) =>
       only ? rows.some((id) => only.includes(id)) : values.full || !isLong,
     ),
+    hasPlots: only ? only.includes('plots') : values.full,
     ...(values.dist !== undefined && { dist: values.dist }),
     ...(values.json !== undefined && { json: values.json }),
     ...(values.markdown !== undefined && { markdown: values.markdown }),

@@ -1,31 +1,31 @@
 // npm run bench [-- options]: tunnels of ours beside OpenSSH's, on the same server and in the same run; ends with a table
 // of numbers, ratios and goals. It fails on wrong bytes alone, never for slowness. `--help` tells the options.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startSshd } from '../support/sshd.js';
+import { onEndRequested } from '../support/endRequested.js';
+import { descendants, killAll, startSshd } from '../support/sshd.js';
 import { helpText, parseBenchArguments, type BenchArguments } from './arguments.js';
+import { createAttempt } from './attempts.js';
 import { ensureBuilt } from './built.js';
+import { keepPoint, pointMeasurements } from './curves.js';
 import { openLabs, type Labs } from './lab.js';
-import { machineKind, quietCores, untilQuiet, watchOtherWork } from './machine.js';
-import type { Measurement, Sizes } from './measurements.js';
+import { machineKind } from './machine.js';
+import type { Lab, Measurement, Sizes } from './measurements.js';
 import { ciphersOf, type PeerName } from './peers.js';
-import { buildPrograms } from './programs.js';
+import { plots, plotSvg } from './plot.js';
+import { buildPrograms, type Programs } from './programs.js';
 import type { Results } from './results.js';
-import { rowOf, type RowId } from './rows.js';
+import { rowOf } from './rows.js';
 import { selfTest } from './selfTest.js';
 import { tableMarkdown, tableText } from './table.js';
 
 const sizesOf: Record<Results['size'], Sizes> = {
-  quick: { bulkMiB: 256, slowMiB: 32, stallMiB: 256, echoes: 2000, handshakes: 3 },
-  full: { bulkMiB: 1024, slowMiB: 128, stallMiB: 1024, echoes: 6000, handshakes: 5 },
+  quick: { bulkMiB: 256, slowMiB: 48, stallMiB: 256, echoes: 2000, handshakes: 3 },
+  full: { bulkMiB: 1024, slowMiB: 192, stallMiB: 1024, echoes: 6000, handshakes: 5 },
 };
 
-/** How long a run waits for other work to end: before one measurement, and in all; and how often it tries one. */
-const patienceOf: Record<Results['size'], { eachMs: number; allMs: number; tries: number }> = {
-  quick: { eachMs: 3000, allMs: 15_000, tries: 1 },
-  full: { eachMs: 10_000, allMs: 600_000, tries: 3 },
-};
+const plotsFolder = join(__dirname, 'plots');
 
 async function main(words: readonly string[]): Promise<number> {
   const parsed = parseBenchArguments(words);
@@ -39,21 +39,22 @@ async function main(words: readonly string[]): Promise<number> {
   }
   if (process.platform !== 'linux') throw new Error('The benchmark runs on Linux alone: it reads /proc.');
   const folder = mkdtempSync(join(tmpdir(), 'ssh-tunnels-bench-'));
-  try {
-    const programs = buildPrograms(folder);
-    const complaints = await selfTest(programs);
-    for (const complaint of complaints) console.error(complaint);
-    if (complaints.length > 0) return 1;
-    console.log('Spoilt bytes are noticed.');
-    if (parsed.onlySelfTest) return 0;
-    const dist = ensureBuilt(parsed.dist);
-    return await measureAll(parsed, { programs, folder, dist });
-  } finally {
+  // Servers put theirs there, too, and all is gone with this process, however it ends.
+  process.env['TMPDIR'] = folder;
+  process.once('exit', () => {
+    killAll(descendants(process.pid));
     rmSync(folder, { recursive: true, force: true });
-  }
+  });
+  const programs = buildPrograms(folder);
+  const complaints = await selfTest(programs);
+  for (const complaint of complaints) console.error(complaint);
+  if (complaints.length > 0) return 1;
+  console.log('Spoilt bytes are noticed.');
+  if (parsed.onlySelfTest) return 0;
+  return measureAll(parsed, { programs, folder, dist: ensureBuilt(parsed.dist) });
 }
 
-type Kit = { programs: ReturnType<typeof buildPrograms>; folder: string; dist: string };
+type Kit = { programs: Programs; folder: string; dist: string };
 
 async function measureAll(chosen: BenchArguments, kit: Kit): Promise<number> {
   const { size, rounds, peers } = chosen;
@@ -71,34 +72,56 @@ async function measureAll(chosen: BenchArguments, kit: Kit): Promise<number> {
     gaps: [],
     curves: [],
   };
-  let doing: readonly RowId[] = [];
+  let doing = '';
   const labs = await openLabs({
     ...kit,
     sizes: sizesOf[size],
     onFlaw(peer, what) {
-      const flaw = `${peer}, ${doing.map((id) => rowOf(id).title).join(' and ')}: ${what}`;
+      const flaw = `${peer}, ${doing}: ${what}`;
       results.flaws.push(flaw);
       console.error(`WRONG BYTES: ${flaw}`);
     },
   });
+  const attempt = createAttempt(results);
+  const inTurn = async (title: string, round: number, names: readonly PeerName[], one: One) => {
+    doing = title;
+    const begun = performance.now();
+    const told: string[] = [];
+    for (const peer of round % 2 ? names.toReversed() : names) {
+      const text = await attempt(() => one(labs.of(peer), peer)).catch(async (error: unknown) => {
+        results.gaps.push(`${peer}, ${title}: ${error instanceof Error ? error.message : String(error)}`);
+        await labs.forget(peer);
+        return 'not measured';
+      });
+      told.push(`${peer} ${text}`);
+    }
+    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+    console.error(`${round + 1}/${rounds} ${title}: ${told.join(', ')} (${seconds} s)`);
+  };
   try {
     results.ciphers = await ciphers(labs, peers);
     for (const [name, cipher] of Object.entries(results.ciphers)) console.log(`${name} runs ${cipher}`);
-    const measureOne = createMeasure(results);
     for (let round = 0; round < rounds; round++) {
-      for (const measurement of chosen.measurements) {
-        doing = measurement.rows;
-        const order = peersOf(measurement, peers);
-        for (const peer of round % 2 ? order.toReversed() : order) {
-          const values = await measureOne(labs, measurement, peer);
+      for (const measurement of chosen.measurements)
+        await inTurn(titleOf(measurement), round, peersOf(measurement, peers), async (lab, peer) => {
+          const values = await measurement.measure(lab);
           measurement.rows.forEach((id, index) => {
-            const row = (results.values[id] ??= {});
-            const value = values?.[index] ?? NaN;
-            (row[peer] ??= [])[round] = Number.isFinite(value) ? value : null;
+            const value = values[index] ?? NaN;
+            ((results.values[id] ??= {})[peer] ??= [])[round] = Number.isFinite(value) ? value : null;
           });
-        }
-        console.error(`${round + 1}/${rounds} ${progress(results, measurement, round)}`);
-      }
+          return values.map((value) => value.toFixed(1)).join(' and ');
+        });
+      for (const point of chosen.hasPlots ? pointMeasurements : [])
+        await inTurn(
+          `${point.direction} the server, ${point.of} ${point.x} (MiB/s)`,
+          round,
+          peers.filter((name) => name !== 'direct'),
+          async (lab, peer) => {
+            const value = await point.measure(lab);
+            keepPoint(results.curves, point, peer, round, value);
+            return value.toFixed(1);
+          },
+        );
     }
     const line = labs.line();
     if (line !== undefined) results.line = line;
@@ -107,6 +130,13 @@ async function measureAll(chosen: BenchArguments, kit: Kit): Promise<number> {
   }
   report(results, chosen);
   return results.flaws.length > 0 ? 1 : 0;
+}
+
+/** Measures, keeps the values, and tells them. */
+type One = (lab: Lab, peer: PeerName) => Promise<string>;
+
+function titleOf({ rows: ids }: Measurement): string {
+  return ids.map((id) => `${rowOf(id).title} (${rowOf(id).unit})`).join(' and ');
 }
 
 function peersOf({ of }: Measurement, peers: readonly PeerName[]): readonly PeerName[] {
@@ -124,50 +154,18 @@ async function ciphers({ peers: open, place }: Labs, peers: readonly PeerName[])
   }
 }
 
-/** Measures beside as little other work as can be had; the values are none where it failed. */
-function createMeasure(results: Results) {
-  const { eachMs, allMs, tries } = patienceOf[results.size];
-  let patienceMs = allMs;
-  return async (labs: Labs, measurement: Measurement, peer: PeerName): Promise<readonly number[] | undefined> => {
-    let best: { values: readonly number[]; cores: number } | undefined;
-    for (let i = 0; i < tries; i++) {
-      patienceMs -= await untilQuiet(Math.min(eachMs, patienceMs));
-      const otherWork = watchOtherWork();
-      try {
-        const values = await measurement.measure(labs.of(peer));
-        const cores = otherWork();
-        if (!best || cores < best.cores) best = { values, cores };
-      } catch (error) {
-        const titles = measurement.rows.map((id) => rowOf(id).title).join(' and ');
-        results.gaps.push(`${peer}, ${titles}: ${error instanceof Error ? error.message : String(error)}`);
-        await labs.forget(peer);
-        break;
-      }
-      if (best.cores < quietCores) break;
-    }
-    if (!best) return undefined;
-    results.measured += 1;
-    if (best.cores >= quietCores) results.disturbed += 1;
-    return best.values;
-  };
-}
-
-function progress({ values }: Results, { rows: ids }: Measurement, round: number): string {
-  return ids
-    .map((id) => {
-      const row = Object.entries(values[id] ?? {}).map(([name, all]) => `${name} ${all[round]?.toFixed(1) ?? '–'}`);
-      return `${rowOf(id).title} (${rowOf(id).unit}): ${row.join(', ')}`;
-    })
-    .join('; ');
-}
-
 function report(results: Results, { json, markdown }: BenchArguments): void {
   console.log(`\n${tableText(results)}`);
   if (results.gaps.length > 0) console.log(`\nNot measured:\n${results.gaps.join('\n')}`);
   if (results.flaws.length > 0) console.log(`\nWrong bytes:\n${results.flaws.join('\n')}`);
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 1)}\n`);
   if (markdown !== undefined) writeFileSync(markdown, tableMarkdown(results));
+  if (results.curves.length === 0) return;
+  mkdirSync(plotsFolder, { recursive: true });
+  for (const plot of plots) writeFileSync(join(plotsFolder, plot.file), plotSvg(plot, results));
 }
+
+onEndRequested(() => process.exit(2));
 
 main(process.argv.slice(2)).then(
   (code) => process.exit(code),

@@ -202,7 +202,7 @@ const idle: Measurement = {
 
 /** A pause between echoes, in microseconds: they are to meet the main thread in all of its states. */
 const pauseUs = 5000;
-const pacedEchoes = 300;
+const pacedEchoes = 500;
 
 const blocked: Measurement = {
   rows: ['blocked'],

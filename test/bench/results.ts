@@ -23,7 +23,7 @@ export interface Results {
   flaws: string[];
   /** What could not be measured, and why. */
   gaps: string[];
-  curves: readonly Curve[];
+  curves: Curve[];
 }
 
 /** Throughput against something, for a plot. */
@@ -31,7 +31,8 @@ export interface Curve {
   of: 'round trip' | 'streams';
   direction: 'from' | 'to';
   peer: PeerName;
-  points: readonly { x: number; y: number }[];
+  /** MiB a second, by round. */
+  points: { x: number; ys: (number | null)[] }[];
 }
 
 export interface Spread {

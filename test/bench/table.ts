@@ -33,7 +33,7 @@ function cells(results: Results): string[][] {
         return digits(spread.median) + (name === 'ours' && misses(results, id) ? missed : '');
       });
       const ratios = compared.map((name) => {
-        const spread = ratioOf(results, id, name);
+        const spread = rowOf(id).goal && ratioOf(results, id, name);
         return spread ? spreadText(spread, rounds === 1) + (misses(results, id, name) ? missed : '') : '–';
       });
       return [rowOf(id).title, rowOf(id).unit, ...own, ...ratios, goalText(id)];
