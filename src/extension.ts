@@ -37,6 +37,8 @@ export interface TestAccess {
   clientReads(): number;
   /** The list of tunnels that is kept for the next window. */
   kept(): unknown;
+  /** How long `activate` took. */
+  activateMs: number;
 }
 
 /** The settings that every plan is made with. */
@@ -45,6 +47,7 @@ const inPlan = [settings.sshConfigFile, settings.parkSeconds, settings.idleMinut
 let close: (() => Promise<void>) | undefined;
 
 export function activate(context: vscode.ExtensionContext): TestAccess | undefined {
+  const began = performance.now();
   const configFile = () => sshConfigFile(homedir());
   const engine = startWorkerEngine(context.asAbsolutePath('dist/worker.js'), {
     sharedFolder: join(context.globalStorageUri.fsPath, 'shared'),
@@ -122,6 +125,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
         clients: (forward) => engine.clients(forward),
         clientReads: () => clientReads,
         kept: () => context.workspaceState.get(tunnelsKey),
+        activateMs: performance.now() - began,
       }
     : undefined;
 }

@@ -3,9 +3,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { execFile, fork } from 'node:child_process';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { promisify } from 'node:util';
 import * as vscode from 'vscode';
 import type { StoredPreset } from '../../src/core/preset.js';
 import { eventually } from '../support/eventually.js';
@@ -82,55 +79,6 @@ describe('the extension inside VS Code', () => {
     const { received, end } = await exchange(port, sent);
     assert.equal(digest(received), digest(sent));
     assert.equal(end, 'end');
-  });
-
-  it('keeps a tunnel going while the extension host is blocked', async () => {
-    const [port, behind] = [await freePort(), await freePort()];
-    await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${behind}` });
-    await become('ready');
-    // Service and client are another process; the thread of the extensions does nothing but block, as one that computes.
-    const file = join(sshd.folder, 'pingPong.js');
-    writeFileSync(
-      file,
-      `const net = require('node:net');
-       net.createServer((s) => s.pipe(s)).listen(${behind}, '127.0.0.1', () => {
-         let longest = 0, count = 0, sent;
-         const s = net.connect({ port: ${port}, host: '127.0.0.1', noDelay: true }, () => process.send('up'));
-         const ping = () => { sent = performance.now(); s.write('x'); };
-         s.on('data', () => { longest = Math.max(longest, performance.now() - sent); if (++count < 500) ping(); else process.send(longest, () => process.exit()); });
-         process.on('message', ping);
-       });`,
-    );
-    const child = fork(file, { execArgv: [] });
-    const said = () => new Promise<unknown>((resolve) => child.once('message', resolve));
-    await said();
-    child.send('go');
-    const until = Date.now() + 1500;
-    while (Date.now() < until);
-    const longest = (await said()) as number;
-    assert.ok(longest < 700, `an echo took ${longest} ms while the extension host was blocked for 1500 ms`);
-  });
-
-  it('keeps the extension host free while a tunnel carries data', async () => {
-    const port = await freePort();
-    await run('forwardPort', { host: 'web01', forward: `${port}:localhost:${service.port}` });
-    await become('ready');
-    const file = join(sshd.folder, 'load.js');
-    writeFileSync(
-      file,
-      `const s = require('node:net').connect(${port}, '127.0.0.1', () => s.end(Buffer.alloc(100 << 20)));
-       let got = 0; s.on('data', (d) => (got += d.length)).on('end', () => { console.log(got); process.exit(); });`,
-    );
-    const monitor = monitorEventLoopDelay({ resolution: 5 });
-    monitor.enable();
-    const { stdout } = await promisify(execFile)(process.execPath, [file]);
-    monitor.disable();
-    assert.equal(Number(stdout), 100 << 20);
-    const delayMs = monitor.percentile(99) / 1e6 - 5;
-    console.log(
-      `event loop of the extension host while 100 MiB went there and back: p99 ${delayMs.toFixed(1)} ms late`,
-    );
-    assert.ok(delayMs < 100);
   });
 
   it('stops, starts, restarts, renames and removes', async () => {
