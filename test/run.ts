@@ -136,7 +136,7 @@ function hasTests(level: Level): boolean {
 function commandOf(level: Level): string[] {
   if (level === 'host') return [tsx, 'test/host/launch.ts'];
   const args = [mocha, '--reporter', 'test/support/specAndCounts.ts', `test/${level}/**/*.test.ts`];
-  if (level === 'ui') args.push('--timeout', '120000');
+  if (level === 'ui') args.push('--timeout', '120000', '--parallel', '--jobs', '2');
   // Most of its time it waits: for servers, and for what must not come.
   if (level === 'engine') args.push('--parallel', '--jobs', String(Math.max(3, availableParallelism())));
   if (values.grep !== undefined) args.push('--grep', values.grep);

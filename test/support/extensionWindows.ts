@@ -1,7 +1,7 @@
 // Windows of a real VS Code in a browser with the extension as a user has it: installed from its package.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { launchBrowser } from './browser';
@@ -29,7 +29,7 @@ export interface ExtensionWindows {
   close(): Promise<void>;
 }
 
-/** Made once for all suites of a run. */
+/** Made once for all suites of a process. */
 let vsix: string | undefined;
 
 export async function startExtensionWindows(): Promise<ExtensionWindows> {
@@ -72,8 +72,11 @@ export async function startExtensionWindows(): Promise<ExtensionWindows> {
 
 function packExtension(): string {
   const path = join(repositoryRoot, 'out', 'ssh-tunnels.vsix');
+  // Moved there whole: other processes of the run make and install the same.
+  const staging = `${path}.${process.pid}`;
   mkdirSync(join(repositoryRoot, 'out'), { recursive: true });
-  execFileSync('npm', ['run', 'package', '--silent', '--', '--out', path], { cwd: repositoryRoot, stdio: 'pipe' });
+  execFileSync('npm', ['run', 'package', '--silent', '--', '--out', staging], { cwd: repositoryRoot, stdio: 'pipe' });
+  renameSync(staging, path);
   return path;
 }
 

@@ -127,6 +127,7 @@ export async function openWorkbench(
     async view(container: string, name: string): Promise<View> {
       const tab = page.locator('.activitybar').getByRole('tab', { name: container });
       if ((await tab.getAttribute('aria-expanded')) !== 'true') await tab.click(); // a click on the open one closes it
+      await page.mouse.move(640, 300); // where it rests its own tooltip may come up in place of the one that is asked for
       const view = viewOf(page, name);
       await view.pane.waitFor();
       // The only view of a container has no header of its own: its actions are in the container's title.
