@@ -5,7 +5,7 @@ import type { Results } from './results.js';
 /** How long a run waits for other work to end: before one measurement, and in all; and how often it tries one. */
 const patienceOf: Record<Results['size'], { eachMs: number; allMs: number; tries: number }> = {
   quick: { eachMs: 3000, allMs: 15_000, tries: 1 },
-  full: { eachMs: 10_000, allMs: 600_000, tries: 3 },
+  full: { eachMs: 6000, allMs: 240_000, tries: 2 },
 };
 
 /** The value of the try that other work disturbed least. Rejects as `measure` does. */

@@ -21,7 +21,7 @@ import { selfTest } from './selfTest.js';
 import { tableMarkdown, tableText } from './table.js';
 
 const sizesOf: Record<Results['size'], Sizes> = {
-  quick: { bulkMiB: 256, slowMiB: 48, stallMiB: 256, echoes: 2000, handshakes: 3 },
+  quick: { bulkMiB: 256, slowMiB: 32, stallMiB: 256, echoes: 2000, handshakes: 3 },
   full: { bulkMiB: 1024, slowMiB: 192, stallMiB: 1024, echoes: 6000, handshakes: 5 },
 };
 
