@@ -119,7 +119,7 @@ let staged = staging;
 
 function stage(length: number): Buffer {
   if (staging.length < length) staging = Buffer.allocUnsafeSlow(Math.max(length, 33 * 1024));
-  if (staged.length !== length || staged.buffer !== staging.buffer) staged = staging.subarray(0, length);
+  if (staged.length !== length) staged = staging.subarray(0, length);
   return staged;
 }
 
@@ -240,7 +240,7 @@ export function createOpener(keys: PacketKeys, onPayload: OnPayload): Opener {
     // While keys are exchanged there is no such thing as channel data, and ssh2 is to say so.
     if (!opener.onData || opener._onPayload !== onPayload || body[1] !== channelData) return false;
     // Any that is not exactly so long is malformed.
-    if (end < 1 + dataHeader || readUint32(body, 6) !== end - 1 - dataHeader) return false;
+    if (readUint32(body, 6) !== end - 1 - dataHeader) return false;
     return opener.onData(readUint32(body, 2), body.subarray(1 + dataHeader, end));
   };
   /** What the payload’s taker returned. */
@@ -296,7 +296,7 @@ export function createOpener(keys: PacketKeys, onPayload: OnPayload): Opener {
       return undefined;
     },
     prepare() {
-      if (!isFree && !failure) prepared ??= createDecipheriv(name, key, iv);
+      if (!isFree) prepared ??= createDecipheriv(name, key, iv);
     },
     free() {
       isFree = true;

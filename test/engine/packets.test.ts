@@ -607,6 +607,11 @@ describe('a sealer of packets', () => {
     for (let packet = 0; packet < count; packet++) seen.add(sealer.allocPacket(16).toString('hex', 21));
     assert.equal(seen.size, count);
     assert.equal([...seen][0]!.length, 15 * 2);
+    // Nor are the zeroes behind the pool's end.
+    assert.deepEqual(
+      [...seen].filter((padding) => padding.endsWith('00'.repeat(8))),
+      [],
+    );
   });
 });
 
