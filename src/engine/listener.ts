@@ -6,6 +6,8 @@ import {
   lstatSync,
   mkdtempSync,
   openSync,
+  readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   unlinkSync,
@@ -157,12 +159,38 @@ function bindOne(where: ListenOptions, name: string, { onSocket, log }: ListenHa
 function fileShortage(): string | undefined {
   // Sockets are no files there.
   if (process.platform === 'win32') return undefined;
+  const now = performance.now();
+  if (certain.files > 0 && now < certain.until) {
+    certain.files--;
+    return undefined;
+  }
   try {
     closeSync(openSync(devNull, 'r'));
+    certain = { files: Math.floor(filesLeft() / 2), until: now + 1000 };
     return undefined;
   } catch (error) {
     const code = errorCode(error);
     return code === 'EMFILE' || code === 'ENFILE' ? code : undefined;
+  }
+}
+
+/**
+ * How many clients will find a file without a look, and until when, by performance.now(): the look costs as much as the
+ * listening itself, and others of this process want files, too.
+ */
+let certain = { files: 0, until: 0 };
+let mostFiles: number | undefined;
+const fewFiles = 64;
+
+/** Files that can be opened still; 0 for a few, and where the system does not tell. */
+function filesLeft(): number {
+  if (process.platform !== 'linux') return 0;
+  try {
+    mostFiles ??= Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
+    const left = mostFiles - readdirSync('/proc/self/fd').length;
+    return left > fewFiles ? left : 0;
+  } catch {
+    return 0;
   }
 }
 

@@ -72,6 +72,8 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
       const session = context.session() ?? (await nextSession());
       if (!session) return;
       try {
+        // While the server connects, the client's first bytes are read already.
+        if (!request) socket.read(0);
         const origin = { address: socket.remoteAddress ?? '127.0.0.1', port: socket.remotePort ?? 0 };
         const channel =
           target.kind === 'tcp'

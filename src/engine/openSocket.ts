@@ -3,12 +3,15 @@ import { lookup } from 'node:dns/promises';
 import type { LookupAddress } from 'node:dns';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createReadBuffer } from './readBuffer.js';
 import { FailureError, errorCode, type Failure } from '../core/failure.js';
 import type { HostConfig } from '../core/sshConfig.js';
 
 /** When the next address is tried besides, in milliseconds at most: the first one may be of a network that swallows everything. */
 const nextAddressMs = 2500;
 const nextAttemptMs = 1000;
+/** What a connection takes to send before those who send have to wait, in bytes. */
+const mostWaiting = 1024 * 1024;
 /**
  * When an address that says nothing is asked by one more socket, in milliseconds, and by how many at once. A system asks again
  * at ever longer intervals: an address that nothing reached for a while would not hear of it for many seconds when it could.
@@ -141,6 +144,7 @@ export function connectToAny(
     const addSocket = (trial: Trial, { address, from }: Address) => {
       const isFirst = trial.sockets.length === 0;
       if (trial.sockets.length === mostSockets) trial.sockets.splice(1, 1)[0]!.destroy();
+      const reading = createReadBuffer();
       const socket = connect({
         host: address,
         port,
@@ -148,7 +152,10 @@ export function connectToAny(
         noDelay: true,
         // TCPKeepAlive, at the system's pace.
         keepAlive: true,
+        onread: reading.onread,
+        ...{ highWaterMark: mostWaiting },
       });
+      reading.serve(socket);
       trial.sockets.push(socket);
       socket.on('error', (error) => {
         const code = errorCode(error);

@@ -15,7 +15,8 @@ const mostBytes = 512 * 1024;
 /** Up to that a copy is cheaper than many pieces, in bytes. */
 const mostCopied = 16 * 1024;
 
-export function createOutbox(socket: Duplex): Outbox {
+/** `onFlushed` is called when all that there was has been given to the socket. */
+export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
   let pieces: Buffer[] = [];
   let bytes = 0;
   let given = 0;
@@ -36,6 +37,7 @@ export function createOutbox(socket: Duplex): Outbox {
       for (const piece of all) socket.write(piece);
       socket.uncork();
     }
+    onFlushed();
   };
   return {
     write(piece) {

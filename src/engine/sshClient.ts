@@ -23,6 +23,7 @@ import { createKeepalive, type Keepalive, type Outgoing } from './keepalive.js';
 import { isHostKey, keyExchangeHooks } from './keyExchange.js';
 import { createOutbox } from './outbox.js';
 import type { Opener, Sealer } from './packets.js';
+import { lendReads } from './readBuffer.js';
 import { createRekeying } from './rekeying.js';
 import { packetHooks } from './ssh2Packets.js';
 import type { AuthAnswer, AuthTransport } from './userauth.js';
@@ -208,6 +209,7 @@ interface Internals {
     channelClose(recipient: number): void;
     channelFailure(recipient: number): void;
     disconnect(reason: number): void;
+    _debug?: ((text: string) => void) | undefined;
     _handlers: ServerMessages;
   };
 }
@@ -362,7 +364,23 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     socket.on('end', () => end({ reason: 'closed' }));
     socket.on('close', () => end({ reason: 'closed' }));
     socket.once('data', (data: Buffer) => (heard = data.toString('latin1', 0, 200)));
-    const outbox = createOutbox(socket);
+    const outbox = createOutbox(socket, () => {
+      sealerOf(internals._protocol)?.prepare();
+      openerOf(internals._protocol)?.prepare();
+    });
+    /**
+     * The server’s Nagle keeps a small packet until we have confirmed the one before, for which our system waits 40 ms in vain
+     * where we have nothing to say. So something is said.
+     */
+    const acknowledge = () => {
+      if (phase !== 'ready' || acknowledging) return;
+      const { given } = outbox;
+      acknowledging = setImmediate(() => {
+        acknowledging = undefined;
+        if (phase === 'ready' && outbox.given === given) sendPayload(internals._protocol, ignoredMessage);
+      });
+    };
+    let acknowledging: NodeJS.Immediate | undefined;
     /** While keys are exchanged ssh2 keeps what it is given, all of it: until a server that never ends that is found dead. */
     const isFull = () => outbox.isFull || (internals._protocol._queue?.length ?? 0) >= mostKept;
     const resumeAll = () => {
@@ -388,6 +406,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       rekeying.keyed([cs.cipher, sc.cipher]);
       const opener = openerOf(internals._protocol);
       if (opener) opener.onData = onData;
+      lendReads(socket, opener !== undefined);
       resumeAll();
       if (phase !== 'handshake') return;
       phase = 'authentication';
@@ -520,6 +539,8 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     client.on('ready', () => {
       if (phase !== 'authentication') return;
       phase = 'ready';
+      // A line of it for each message would be written for nobody.
+      internals._protocol._debug = undefined;
       keepalive.start();
       socket.on('data', (data: Buffer) => {
         keepalive.heard();
@@ -697,6 +718,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         } else offer(message.data.socketPath, undefined, message);
         return true;
       },
+      acknowledge,
       tooMuch: () => failed(tooMuchData),
     });
   });
@@ -766,7 +788,12 @@ const tooMuchData = 'the server sent more data than it was allowed to';
 function takeChannels(
   protocol: Internals['_protocol'],
   channels: Channels,
-  on: { incoming(message: OpenMessage & IncomingMessage): boolean; tooMuch(): void },
+  on: {
+    incoming(message: OpenMessage & IncomingMessage): boolean;
+    /** The server may wait with what it has to say until it knows that this has come. */
+    acknowledge(): void;
+    tooMuch(): void;
+  },
 ): void {
   const handlers = protocol._handlers;
   const theirs = { ...handlers };
@@ -797,16 +824,19 @@ function takeChannels(
       const channel = channels.get(id);
       if (channel) channel.onWindowAdjust(bytes);
       else theirs.CHANNEL_WINDOW_ADJUST(protocol, id, bytes);
+      on.acknowledge();
     },
     CHANNEL_EOF(_, id) {
       const channel = channels.get(id);
       if (channel) channel.onEof();
       else theirs.CHANNEL_EOF(protocol, id);
+      on.acknowledge();
     },
     CHANNEL_CLOSE(_, id) {
       const channel = channels.get(id);
       if (channel) channel.onClose();
       else theirs.CHANNEL_CLOSE(protocol, id);
+      on.acknowledge();
     },
     CHANNEL_REQUEST(_, id, type, wantReply, data) {
       const channel = channels.get(id);
@@ -927,6 +957,9 @@ const cancelMs = 2_000;
 
 /** Channels of a server that may be open at once: each has a connection of this machine, and a window of memory. */
 const mostIncoming = 10_000;
+
+/** SSH_MSG_IGNORE (RFC 4253 section 11.2) with nothing in it. */
+const ignoredMessage = Buffer.from([2, 0, 0, 0, 0]);
 
 /** Messages that are kept while keys are exchanged before clients have to wait. */
 const mostKept = 100;

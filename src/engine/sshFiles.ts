@@ -72,8 +72,8 @@ export interface HostOptions {
   options: Options;
   /** In the lines of `ssh -G`, as it or our own resolver printed them. */
   printed: string;
-  /** OpenSSH's own lists, which stand in the options where nobody set one. */
-  builtIn: Algorithms;
+  /** OpenSSH's own lists, which stand in the options where nobody set one; absent: nobody has set any. */
+  builtIn?: Algorithms;
   /** Of the config files and the request, each once, the tokens in sockets' paths as written; none if they are cleared. */
   forwards: readonly ForwardSpec[];
   /** Whether somebody set ServerAliveInterval: what is printed of it may be a default. */
@@ -116,13 +116,15 @@ export async function resolveOptions(
   }
   const programs = { abort };
   if (process.env[ownResolver] === '1') return resolveHere(programs);
-  const asking = Promise.all([askSsh(host, options, configFile, abort), sshDefaults(abort)]);
-  // What ssh does not print is read while its two processes run; where it matters it is awaited below.
+  const asking = askSsh(host, options, configFile, abort);
+  // What ssh does not print is read while it runs; where it matters it is awaited below.
   const world = createConfigWorld(user);
   const own = resolveConfig(query, world);
-  own.catch(() => {});
-  const [printed, defaults] = await asking;
-  if (printed === undefined || defaults === undefined) {
+  const comparing = mayNameAlgorithms(own, world, options).then<Algorithms | undefined | false>(
+    (mayName) => mayName && sshDefaults(abort),
+  );
+  const [printed, builtIn] = await Promise.all([asking, comparing]);
+  if (printed === undefined || builtIn === undefined) {
     log('No ssh program was found: ssh_config is read without it.');
     return resolveHere(programs);
   }
@@ -130,7 +132,7 @@ export async function resolveOptions(
   return {
     options: parsed,
     printed,
-    builtIn: defaults,
+    ...(builtIn && { builtIn }),
     forwards: printedForwards(parsed),
     // 300: Debian's for BatchMode.
     setsAliveInterval:
@@ -138,6 +140,31 @@ export async function resolveOptions(
       (await setsAliveInterval(own, world, () => resolveConfig(query, createConfigWorld(user, { abort })))),
   };
 }
+
+/**
+ * Whether somebody may have set a list of algorithms, whoever it is for: to tell it from OpenSSH's own takes one more process,
+ * which in an extension host of hundreds of megabytes costs more than its run. Never rejects.
+ */
+async function mayNameAlgorithms(
+  own: Promise<ResolvedConfig>,
+  world: ConfigWorld,
+  options: readonly (readonly [string, string])[],
+): Promise<boolean> {
+  if (options.some(([keyword]) => algorithmKeywords.test(keyword))) return true;
+  try {
+    const { programs, files } = await own;
+    // What a program says may lead to a file that is not seen here.
+    if (programs.length > 0) return true;
+    const read = await Promise.all(files.map((file) => world.read(file)));
+    return read.some(
+      (found) => found.kind === 'unreadable' || (found.kind === 'text' && algorithmKeywords.test(found.text)),
+    );
+  } catch {
+    return true;
+  }
+}
+
+const algorithmKeywords = /ciphers|macs|kexalgorithms|hostkeyalgorithms/i;
 
 /** As our own resolver sees it: `ssh -G` prints an explicit 0 and nothing alike. A config that it can't read sets none. */
 async function setsAliveInterval(
@@ -274,7 +301,7 @@ async function resolveHost(request: HostRequest, abort: AbortSignal, log: Log): 
     throw new FailureError({ kind: 'notSupportedYet', what: `ProxyUseFdpass, which ssh_config sets for ${host},` });
   try {
     const config = hostConfig(host, options, localUser());
-    return { ...config, algorithms: askedAlgorithms(config.algorithms, builtIn) };
+    return { ...config, algorithms: askedAlgorithms(config.algorithms, builtIn ?? config.algorithms) };
   } catch (error) {
     throw sshConfigFailure((error as Error).message);
   }

@@ -1,0 +1,37 @@
+// One buffer for all that a connection reads: to have a new one for each read costs more than to decrypt what is in it.
+import type { OnReadOpts, Socket } from 'node:net';
+
+/** As much as the system has, mostly, in bytes. */
+const bufferBytes = 256 * 1024;
+
+/** Sockets whose listeners are done with what they are given when they return. */
+const lenders = new WeakSet<object>();
+
+export interface ReadBuffer {
+  /** Of the socket's options. */
+  onread: OnReadOpts;
+  /** Has the socket tell of what it reads by `data`, as others do. */
+  serve(socket: Socket): void;
+}
+
+/** What is read is handed on as a copy, unless the listeners don't keep it (`lendReads`). */
+export function createReadBuffer(): ReadBuffer {
+  let socket: Socket | undefined;
+  return {
+    onread: {
+      buffer: Buffer.allocUnsafeSlow(bufferBytes),
+      callback(length, buffer) {
+        const read = (buffer as Buffer).subarray(0, length);
+        socket!.emit('data', lenders.has(socket!) ? read : Buffer.from(read));
+        return true;
+      },
+    },
+    serve: (its) => (socket = its),
+  };
+}
+
+/** The listeners of the socket's `data` keep nothing of it from now on, or do so again. */
+export function lendReads(socket: object, isLent: boolean): void {
+  if (isLent) lenders.add(socket);
+  else lenders.delete(socket);
+}
