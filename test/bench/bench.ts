@@ -160,9 +160,12 @@ function report(results: Results, { json, markdown }: BenchArguments): void {
   if (results.flaws.length > 0) console.log(`\nWrong bytes:\n${results.flaws.join('\n')}`);
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 1)}\n`);
   if (markdown !== undefined) writeFileSync(markdown, tableMarkdown(results));
-  if (results.curves.length === 0) return;
-  mkdirSync(plotsFolder, { recursive: true });
-  for (const plot of plots) writeFileSync(join(plotsFolder, plot.file), plotSvg(plot, results));
+  for (const plot of plots) {
+    const svg = plotSvg(plot, results);
+    if (svg === undefined) continue;
+    mkdirSync(plotsFolder, { recursive: true });
+    writeFileSync(join(plotsFolder, plot.file), svg);
+  }
 }
 
 onEndRequested(() => process.exit(2));

@@ -16,7 +16,7 @@ export const plots: readonly Plot[] = [
     file: 'throughput-by-round-trip.svg',
     of: 'round trip',
     title: 'Throughput of one stream by round trip',
-    xLabel: 'round trip, ms',
+    xLabel: 'round trip, ms (0 is loopback)',
     scale: 'log',
   },
   {
@@ -37,7 +37,7 @@ const lines: Partial<
 };
 
 const panelSize = { width: 300, height: 220 };
-const margin = { left: 66, top: 92, right: 26, bottom: 62, between: 62 };
+const margin = { left: 66, top: 104, right: 26, bottom: 76, between: 62 };
 const width = margin.left + 2 * panelSize.width + margin.between + margin.right;
 const height = margin.top + panelSize.height + margin.bottom;
 
@@ -57,7 +57,8 @@ function element(name: string, attributes: Attributes, content?: string): string
 }
 
 function text(content: string, x: number, y: number, more: Attributes = {}): string {
-  return element('text', { x, y, ...more }, content);
+  const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return element('text', { x, y, ...more }, escaped);
 }
 
 function marker(shape: 'disc' | 'square' | 'tip', x: number, y: number, fill: string): string {
@@ -86,7 +87,8 @@ function ticksFor(values: readonly number[], scale: Plot['scale']): number[] {
   return steps.slice(Math.max(0, first), steps.findIndex((step) => step >= high) + 1);
 }
 
-export function plotSvg(plot: Plot, results: Results): string {
+/** Nothing where nothing was measured for it. */
+export function plotSvg(plot: Plot, results: Results): string | undefined {
   const curves = results.curves.filter(({ of }) => of === plot.of);
   const xs = [...new Set(curves.flatMap(({ points }) => points.map(({ x }) => x)))].toSorted((a, b) => a - b);
   const shown = curves.map((curve) => ({
@@ -96,10 +98,9 @@ export function plotSvg(plot: Plot, results: Results): string {
       return spread ? [{ x, y: spread.median }] : [];
     }),
   }));
-  const ticks = ticksFor(
-    shown.flatMap(({ points }) => points.map(({ y }) => y)),
-    plot.scale,
-  );
+  const values = shown.flatMap(({ points }) => points.map(({ y }) => y));
+  if (values.length === 0) return undefined;
+  const ticks = ticksFor(values, plot.scale);
   const place = (value: number) => (plot.scale === 'log' ? Math.log(value) : value);
   const [bottom, top] = [place(ticks[0]!), place(ticks.at(-1)!)];
   const yOf = (value: number) => margin.top + panelSize.height * (1 - (place(value) - bottom) / (top - bottom));
@@ -149,7 +150,7 @@ export function plotSvg(plot: Plot, results: Results): string {
     const line = lines[peer];
     if (!line || !shown.some((curve) => curve.peer === peer)) return [];
     const x = legendX;
-    legendX += 58 + line.label.length * 7;
+    legendX += 60 + line.label.length * 6.6;
     return [
       element('line', {
         ...{ x1: x, x2: x + 30, y1: 54, y2: 54, stroke: line.colour, 'stroke-width': 2.2 },
@@ -173,7 +174,7 @@ export function plotSvg(plot: Plot, results: Results): string {
     element('rect', { width, height, rx: 8, fill: '#ffffff' }),
     element('rect', { x: 0.5, y: 0.5, width: width - 1, height: height - 1, rx: 8, fill: 'none', stroke: '#c9ced4' }),
     text(plot.title, margin.left, 30, { class: 'title' }),
-    text(source, width - margin.right, 30, { 'text-anchor': 'end', class: 'tick' }),
+    text(source, width - margin.right, height - 12, { 'text-anchor': 'end', class: 'tick' }),
     ...legend,
     ...directions.flatMap(panel),
     yTitle,
