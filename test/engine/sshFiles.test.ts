@@ -89,8 +89,8 @@ for (const withSsh of [true, false])
       const act = () => resolveOptions(request(text, more), ended, (line) => log.push(line));
       return withSsh ? act() : withoutSsh(act);
     };
-    const route = (text: string) => {
-      const act = () => resolveRoute(request(text), ended, () => {});
+    const route = (text: string, more?: Partial<HostRequest>) => {
+      const act = () => resolveRoute(request(text, more), ended, () => {});
       return withSsh ? act() : withoutSsh(act);
     };
 
@@ -166,6 +166,24 @@ for (const withSsh of [true, false])
       const [narrow] = await route('KexAlgorithms curve25519-sha256\nCiphers -aes128-ctr');
       assert.deepEqual(narrow!.algorithms.kex, ['curve25519-sha256']);
       assert.ok(narrow!.algorithms.cipher!.length > 2 && !narrow!.algorithms.cipher!.includes('aes128-ctr'));
+    });
+
+    it('narrow algorithms wherever somebody asked for it', async () => {
+      writeFileSync(join(folder, 'narrowing'), 'ciphers aes256-ctr\n', { mode: 0o600 });
+      const narrowed: readonly (readonly [config: string, more?: Partial<HostRequest>])[] = [
+        ['"Ciphers" aes256-ctr'],
+        [`Include ${folder}/narrowing`],
+        [`Match exec true\n  Include ${folder}/narrowing`],
+        ['Match originalhost web01\n  Ciphers=aes256-ctr\nHost *\n  Port 22'],
+        ['Port 22', { options: [['ciphers', 'aes256-ctr']] }],
+      ];
+      for (const [config, more] of narrowed) {
+        const [narrow] = await route(config, more);
+        assert.deepEqual(narrow!.algorithms.cipher, ['aes256-ctr'], config);
+        assert.equal(narrow!.algorithms.kex, undefined, config);
+      }
+      const [other] = await route('Host db*\n  Ciphers aes256-ctr');
+      assert.equal(other!.algorithms.cipher, undefined);
     });
 
     it('leave out an identity file that is not there, and say so', async () => {
