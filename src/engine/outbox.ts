@@ -10,7 +10,7 @@ export interface Outbox {
   readonly given: number;
 }
 
-/** Beyond that a turn's packets don't wait for its end, in bytes. */
+/** What a turn may bring before others have to wait, in bytes. */
 const mostBytes = 512 * 1024;
 /** Up to that a copy is cheaper than many pieces, in bytes. */
 const mostCopied = 16 * 1024;
@@ -44,8 +44,8 @@ export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
       pieces.push(piece);
       bytes += piece.length;
       given += piece.length;
-      if (bytes >= mostBytes) flush();
-      else if (!isDue) {
+      // Never at once: a packet may come in pieces.
+      if (!isDue) {
         isDue = true;
         setImmediate(flush);
       }
