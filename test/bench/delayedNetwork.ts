@@ -2,7 +2,7 @@
 // that can't be had, a proxy that delays bytes.
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, appendFileSync, constants } from 'node:fs';
+import { accessSync, appendFileSync, constants, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { freeSubnet, startNamespace } from '../support/faultyNetwork.js';
 import { knownHostsLine, publicKey, startSshd, type SshdOptions } from '../support/sshd.js';
@@ -72,6 +72,11 @@ export async function startDelayedNetwork(
     : startProxy(program, traffic, options, `a proxy that delays bytes (${why})`);
 }
 
+/** It decides on much where the way is long. */
+function congestionControl(): string {
+  return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+}
+
 async function startCable(program: string, traffic: Traffic, options: SshdOptions): Promise<DelayedNetwork> {
   const undo: (() => Promise<unknown>)[] = [];
   const close = async () => {
@@ -107,7 +112,7 @@ async function startCable(program: string, traffic: Traffic, options: SshdOption
       spawnSync(command, args, { stdio: 'ignore' });
     };
     return {
-      kind: 'two network namespaces and a cable that delays packets',
+      kind: `two network namespaces and a cable that delays packets, TCP with ${congestionControl()}`,
       place: {
         sshd,
         address: other,
