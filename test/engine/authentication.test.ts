@@ -23,7 +23,7 @@ import {
 } from '../support/fakeAgent.js';
 import { startForgedServer, type ForgedServer } from '../support/forgedServer.js';
 import { run } from '../support/openSsh.js';
-import { freePort, keygen, publicKey, startSshd, type Sshd } from '../support/sshd.js';
+import { freePort, keygen, lockKey, publicKey, startSshd, type Sshd } from '../support/sshd.js';
 
 const putty = join(import.meta.dirname, '../support/putty');
 
@@ -202,7 +202,7 @@ describe('authentication', () => {
         ca.signUser(`${path}.pub`, { principals: [server.user] });
         const engine = await comesUp(configOf(server, [`IdentityFile ${path}`]));
         assert.deepEqual(offeredIn(engine), [path, `${path}-cert.pub`]);
-        execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'open sesame', '-f', path]);
+        lockKey(path, 'open sesame');
         const asked = await comesUp(configOf(server, [`IdentityFile ${path}`]), () => ({ kind: 'secret', secret: 'open sesame' })); // prettier-ignore
         assert.equal(asksOf(asked).length, 1);
       });
@@ -579,7 +579,7 @@ describe('authentication', () => {
     keygen(open);
     const keys = readFileSync(sshd.authorizedKeysPath);
     allow(publicKey(`${path}.pub`), publicKey(`${open}.pub`));
-    execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', path]);
+    lockKey(path, 'right');
     const engine = await comesUp(configOf(sshd, [`IdentityFile ${open}`, `IdentityFile ${path}`]));
     writeFileSync(sshd.authorizedKeysPath, `${publicKey(`${path}.pub`)}\n`);
     try {

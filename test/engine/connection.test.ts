@@ -22,7 +22,7 @@ import { createEngine } from '../../src/engine/reconciler.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startHandMadeServer, string, type HandMadeServer } from '../support/handMadeServer.js';
-import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
+import { freePort, keygen, lockKey, startSshd, type Sshd } from '../support/sshd.js';
 import { echo, exchange, startTarget, type Target } from '../support/targets.js';
 
 type Options = readonly (readonly [string, string])[];
@@ -349,7 +349,7 @@ describe('a connection', () => {
     it('asking again after a wrong passphrase, and says so after the third', async () => {
       const path = file('locked');
       keygen(path);
-      execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', path]);
+      lockKey(path, 'right');
       appendFileSync(sshd.authorizedKeysPath, readFileSync(`${path}.pub`));
       const right = await comesUp(reach(['IdentityFile', path]), (ask) => ({
         kind: 'secret',
@@ -371,7 +371,7 @@ describe('a connection', () => {
     it('without asking for the passphrase of a key that the server does not take', async () => {
       const path = file('stranger');
       keygen(path);
-      execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', path]);
+      lockKey(path, 'right');
       const { failure, text, engine } = await fails(reach(['IdentityFile', path]));
       assert.equal(failure.kind, 'authFailed');
       assert.match(text, new RegExp(`did not let ${sshd.user} in.*stranger.*accepts: publickey`));
@@ -459,7 +459,7 @@ describe('a connection', () => {
     it('in the background with the passphrase of before, without asking again', async () => {
       const path = file('kept');
       keygen(path);
-      execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', path]);
+      lockKey(path, 'right');
       appendFileSync(sshd.authorizedKeysPath, readFileSync(`${path}.pub`));
       const engine = await comesUp(reach(['IdentityFile', path]), () => ({ kind: 'secret', secret: 'right' }));
       sshd.killSessions();

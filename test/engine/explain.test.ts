@@ -9,7 +9,7 @@ import { printSpec } from '../../src/core/forwardSpec.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
-import { freePort, keygen, startSshd, type Sshd } from '../support/sshd.js';
+import { freePort, keygen, lockKey, startSshd, type Sshd } from '../support/sshd.js';
 
 describe('explain', () => {
   const held = heldResources();
@@ -99,7 +99,7 @@ describe('explain', () => {
   it('tells keys whose passphrase would be asked for, and files that are not there', async () => {
     const locked = join(outer.folder, 'locked');
     keygen(locked);
-    execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'hunter2hunter2', '-f', locked]);
+    lockKey(locked, 'hunter2hunter2');
     appendFileSync(outer.authorizedKeysPath, readFileSync(`${locked}.pub`));
     const missing = join(outer.folder, 'missing');
     const config = outer.configPath('web01', [`IdentityFile ${missing}`, `IdentityFile ${locked}`]);

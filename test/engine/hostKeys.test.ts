@@ -45,7 +45,7 @@ describe('the key of a host', () => {
       servers.set(name, await startSshd({ config }));
     }
     keygen(file('other'));
-    execFileSync('ssh-keygen', ['-q', '-t', 'rsa', '-N', '', '-f', file('otherRsa')]);
+    keygen(file('otherRsa'), '-t', 'rsa');
   });
   afterEach(async () => {
     for (const engine of engines.splice(0)) await engine.close();

@@ -1,6 +1,5 @@
 // Which secret goes to whom, what is remembered of it, and what happens when nobody is there.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +13,7 @@ import { createEngine } from '../../src/engine/reconciler.js';
 import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startForgedServer, type ForgedServer } from '../support/forgedServer.js';
-import { freePort, keygen } from '../support/sshd.js';
+import { freePort, keygen, lockKey } from '../support/sshd.js';
 
 describe('a secret', () => {
   let heldBefore: string[];
@@ -193,7 +192,7 @@ describe('a secret', () => {
   it('that was wrong is not told to be right when another method lets the user in', async () => {
     const key = join(folder, 'locked');
     keygen(key);
-    execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', key]);
+    lockKey(key, 'right');
     const server = await forged((context) => {
       if (context.method === 'publickey' || (context.method === 'password' && context.password === 'right'))
         context.accept();
@@ -208,7 +207,7 @@ describe('a secret', () => {
   it('that is left empty for a key leads on to the next method', async () => {
     const key = join(folder, 'locked');
     keygen(key);
-    execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', key]);
+    lockKey(key, 'right');
     const server = await forged((context) => {
       if (context.method === 'password') context.accept();
       else if (context.method === 'publickey') context.accept();

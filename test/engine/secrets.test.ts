@@ -1,6 +1,5 @@
 // Secrets go in everywhere, and nothing that is shown, logged, kept or copied has one of them.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +25,7 @@ import { eventually } from '../support/eventually.js';
 import { framed, identitiesAnswer, makeSecurityKey, startFakeAgent, string } from '../support/fakeAgent.js';
 import { startForgedServer } from '../support/forgedServer.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
-import { freePort, keygen, publicKey, startSshd, type Sshd } from '../support/sshd.js';
+import { freePort, keygen, lockKey, publicKey, startSshd, type Sshd } from '../support/sshd.js';
 
 /** What may stand for a secret in a text: itself, as JSON has it, in hex, and in base64 wherever in a longer text it stood. */
 function formsOf(secret: string | Buffer): string[] {
@@ -225,7 +224,7 @@ describe('a secret', function () {
       keygen(path);
       const parts = partsOf(path);
       appendFileSync(sshd.authorizedKeysPath, `${publicKey(`${path}.pub`)}\n`);
-      execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', right, '-f', path]);
+      lockKey(path, right);
       const config = configOf([`IdentityFile ${path}`, 'PreferredAuthentications publickey']);
       const good = await everythingOf(config, (_, count) => secret(count === 1 ? wrong : right));
       assert.deepEqual([good.state, good.asks], ['ready', 2]);

@@ -1,13 +1,12 @@
 // What the suites of the extension’s own view have: a server, a key with a passphrase, a page behind them, and windows to look at.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from './eventually.js';
 import { startExtensionWindows, type ExtensionWindows } from './extensionWindows.js';
-import { keygen, startSshd, type Sshd } from './sshd.js';
+import { keygen, lockKey, startSshd, type Sshd } from './sshd.js';
 import type { StatusItem, View, Workbench } from './workbench.js';
 
 const statusId = 'ssh-tunnels.ssh-tunnels';
@@ -43,7 +42,7 @@ export function useWindowBench(): WindowBench {
     bench.sshd = await startSshd();
     bench.keyPath = join(bench.sshd.folder, 'id_locked');
     keygen(bench.keyPath);
-    execFileSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', bench.passphrase, '-f', bench.keyPath]);
+    lockKey(bench.keyPath, bench.passphrase);
     appendFileSync(bench.sshd.authorizedKeysPath, readFileSync(`${bench.keyPath}.pub`));
     web = createServer((_request, response) => response.end('the page behind web01'));
     await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
