@@ -222,9 +222,13 @@ describe('a connection to a server', () => {
     targets.push(target);
     const socket = await openSocket(config(target.port), never);
     try {
-      // Columns of /proc/net/tcp: local and remote address, state, queues, and the timer: 02 is the one of keepalive.
+      // Columns of /proc/net/tcp: local and remote address, state (01: established; who had the port before may still wait),
+      // queues, and the timer: 02 is the one of keepalive.
       const hex = socket.localPort!.toString(16).toUpperCase().padStart(4, '0');
-      const line = readFileSync('/proc/net/tcp', 'utf8').split('\n').find((one) => new RegExp(`^ *\\d+: [0-9A-F]+:${hex} `).test(one)); // prettier-ignore
+      const established = new RegExp(`^ *\\d+: [0-9A-F]+:${hex} [0-9A-F:]+ 01 `);
+      const line = readFileSync('/proc/net/tcp', 'utf8')
+        .split('\n')
+        .find((one) => established.test(one));
       assert.match(line ?? '', / 02:[0-9A-F]+ /);
     } finally {
       socket.destroy();
