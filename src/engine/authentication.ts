@@ -80,6 +80,8 @@ export function createAuthentication(context: AuthenticationContext): Authentica
       const isKey = !['none', 'password', 'keyboard-interactive'].includes(last);
       return isKey && (keys.hasMore() || others.some((name) => offered.includes(name)));
     };
+    // As ssh does: while the server says what it takes.
+    if (config.preferredAuthentications.includes('publickey')) keys.prepare();
     try {
       let answer = await auth.none();
       while (answer.kind !== 'success') {
@@ -171,6 +173,7 @@ function createAgentUse(
   notes: Failure[],
 ): AgentUse {
   let agent: Agent | undefined;
+  let isClosed = false;
   return {
     async keys() {
       const { identityAgent } = config;
@@ -178,6 +181,7 @@ function createAgentUse(
       try {
         return await atLeisure(async () => {
           agent = await openAgent(identityAgent, { user: config.tokens['u'] ?? '', ended, binding });
+          if (isClosed) agent.close();
           return usableKeys(await agent.keys());
         });
       } catch (error) {
@@ -196,7 +200,10 @@ function createAgentUse(
         throw new FailureError({ kind: 'signatureRefused', key: comment });
       }
     },
-    close: () => agent?.close(),
+    close() {
+      isClosed = true;
+      agent?.close();
+    },
   };
 }
 
@@ -276,6 +283,8 @@ interface Offer {
 }
 
 interface Keys {
+  /** Finds them, so that the first one is at hand when it is wanted. */
+  prepare(): void;
   next: Method;
   /** The last one was right: it is not offered again, nor is any certificate of it. */
   took(): void;
@@ -363,9 +372,16 @@ function createKeys(
     }
   };
 
+  let finding: Promise<readonly Identity[]> | undefined;
+  const find = () =>
+    (finding ??= agent
+      .keys()
+      .then((held) => sources(config, held, notes))
+      .then((found) => orderedIdentities(found, note)));
+
   const next: Method = async () => {
     if (!all) {
-      all = orderedIdentities(await sources(config, await agent.keys(), notes), note);
+      all = await find();
       left = all;
       untried = [...all];
     }
@@ -413,6 +429,8 @@ function createKeys(
   };
 
   return {
+    // Where it fails, `next` says so.
+    prepare: () => void find().catch(() => {}),
     next,
     hasMore: () => untried.length > 0,
     took() {
