@@ -136,11 +136,17 @@ function hasTests(level: Level): boolean {
 function commandOf(level: Level): string[] {
   if (level === 'host') return [tsx, 'test/host/launch.ts'];
   const args = [mocha, '--reporter', 'test/support/specAndCounts.ts', `test/${level}/**/*.test.ts`];
-  if (level === 'ui') args.push('--timeout', '120000', '--parallel', '--jobs', '2');
-  // Most of its time it waits: for servers, and for what must not come.
-  if (level === 'engine') args.push('--parallel', '--jobs', String(Math.max(3, availableParallelism())));
+  args.push('--parallel', '--jobs', String(jobsOf(level)));
+  if (level === 'ui') args.push('--timeout', '120000');
   if (values.grep !== undefined) args.push('--grep', values.grep);
   return args;
+}
+
+function jobsOf(level: Exclude<Level, 'host'>): number {
+  // Most of its time the engine's level waits: for servers, and for what must not come.
+  if (level === 'engine') return Math.max(3, availableParallelism());
+  // One window keeps a processor and a half busy.
+  return level === 'ui' ? 2 : Math.max(2, availableParallelism());
 }
 
 /** A process that still runs well after its counts were written has left a handle open: a leak, which the tests are to show. */
