@@ -14,12 +14,15 @@ export interface BenchArguments {
   hasPlots: boolean;
   /** Of the build; the project's own unless told. */
   dist?: string;
+  /** The most that TCP may have under way from the server where there is a round trip; the kernel's own unless told. */
+  sendBufferMiB?: number;
   json?: string;
   markdown?: string;
   onlySelfTest: boolean;
 }
 
 const mostRounds = 100;
+const mostSendBufferMiB = 1024;
 const things = [...rowIds, 'plots'] as const;
 
 export const helpText = `npm run bench [-- options]
@@ -29,6 +32,7 @@ export const helpText = `npm run bench [-- options]
   --only ROW,ROW    these rows alone: ${things.join(', ')}
   --peers P,P       these alone: ${peerNames.join(', ')}
   --dist FOLDER     another build of ours than dist/
+  --send-buffer MIB the most that TCP may have under way from the server where there is a round trip
   --json FILE       keeps the raw values
   --markdown FILE   writes the table as Markdown
   --self-test       only tries whether a spoilt byte would be noticed`;
@@ -52,6 +56,7 @@ function parse(words: readonly string[]): Parsed {
       only: { type: 'string' },
       peers: { type: 'string', default: peerNames.join(',') },
       dist: { type: 'string' },
+      'send-buffer': { type: 'string' },
       json: { type: 'string' },
       markdown: { type: 'string' },
       'self-test': { type: 'boolean', default: false },
@@ -62,6 +67,9 @@ function parse(words: readonly string[]): Parsed {
   const rounds = Number(values.rounds ?? (values.full ? 3 : 1));
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > mostRounds)
     throw new Error(`--rounds ${values.rounds}: a number from 1 to ${mostRounds} is wanted.`);
+  const sendBufferMiB = Number(values['send-buffer'] ?? 1);
+  if (!Number.isInteger(sendBufferMiB) || sendBufferMiB < 1 || sendBufferMiB > mostSendBufferMiB)
+    throw new Error(`--send-buffer ${values['send-buffer']}: a number from 1 to ${mostSendBufferMiB} is wanted.`);
   const peers = listed('--peers', values.peers, peerNames);
   const only = values.only === undefined ? undefined : listed('--only', values.only, things);
   return {
@@ -74,6 +82,7 @@ function parse(words: readonly string[]): Parsed {
     ),
     hasPlots: only ? only.includes('plots') : values.full,
     ...(values.dist !== undefined && { dist: values.dist }),
+    ...(values['send-buffer'] !== undefined && { sendBufferMiB }),
     ...(values.json !== undefined && { json: values.json }),
     ...(values.markdown !== undefined && { markdown: values.markdown }),
     onlySelfTest: values['self-test'],

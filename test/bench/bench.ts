@@ -76,6 +76,7 @@ async function measureAll(chosen: BenchArguments, kit: Kit): Promise<number> {
   const labs = await openLabs({
     ...kit,
     sizes: sizesOf[size],
+    ...(chosen.sendBufferMiB !== undefined && { sendBufferMiB: chosen.sendBufferMiB }),
     onFlaw(peer, what) {
       const flaw = `${peer}, ${doing}: ${what}`;
       results.flaws.push(flaw);

@@ -61,14 +61,16 @@ function whyNoCable(): string | undefined {
   return spawnSync('ip', ['-V']).error ? 'iproute2 is not installed' : undefined;
 }
 
+/** `sendBufferMiB` is the most that TCP may have under way from the server; else the kernel’s own limit, mostly 4 MiB. */
 export async function startDelayedNetwork(
   program: string,
   traffic: Traffic,
   options: SshdOptions,
+  sendBufferMiB?: number,
 ): Promise<DelayedNetwork> {
   const why = whyNoCable();
   return why === undefined
-    ? startCable(program, traffic, options)
+    ? startCable(program, traffic, options, sendBufferMiB)
     : startProxy(program, traffic, options, `a proxy that delays bytes (${why})`);
 }
 
@@ -77,7 +79,12 @@ function congestionControl(): string {
   return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
 }
 
-async function startCable(program: string, traffic: Traffic, options: SshdOptions): Promise<DelayedNetwork> {
+async function startCable(
+  program: string,
+  traffic: Traffic,
+  options: SshdOptions,
+  sendBufferMiB: number | undefined,
+): Promise<DelayedNetwork> {
   const undo: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const one of undo.toReversed()) await one();
@@ -101,6 +108,14 @@ async function startCable(program: string, traffic: Traffic, options: SshdOption
       ip(where, `link set ${link} up`);
     }
     ip(inside, 'link set lo up');
+    const send = sendBufferMiB === undefined ? '' : `, up to ${sendBufferMiB} MiB in the server’s send buffer`;
+    if (sendBufferMiB !== undefined) {
+      const [command, ...args] = [...inside, 'tee', '/proc/sys/net/ipv4/tcp_wmem'];
+      execFileSync(command, args, {
+        input: `4096 16384 ${sendBufferMiB * 2 ** 20}`,
+        stdio: ['pipe', 'ignore', 'pipe'],
+      });
+    }
     const sshd = await startSshd({ ...options, machine: { address: other, command: inside } });
     undo.push(() => sshd.stop());
     const target = await traffic.serve('127.0.0.1', inside);
@@ -112,7 +127,7 @@ async function startCable(program: string, traffic: Traffic, options: SshdOption
       spawnSync(command, args, { stdio: 'ignore' });
     };
     return {
-      kind: `two network namespaces and a cable that delays packets, TCP with ${congestionControl()}`,
+      kind: `two network namespaces and a cable that delays packets, TCP with ${congestionControl()}${send}`,
       place: {
         sshd,
         address: other,

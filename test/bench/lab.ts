@@ -14,6 +14,8 @@ export interface LabOptions {
   /** The build that is measured. */
   dist: string;
   sizes: Sizes;
+  /** Of TCP, at the server of the line with a round trip. */
+  sendBufferMiB?: number;
   /** Hears what was wrong with bytes. */
   onFlaw(peer: PeerName, what: string): void;
 }
@@ -33,7 +35,7 @@ export interface Labs {
 /** Nothing is written for each channel: that would be measured, too. */
 const quietServer = { config: ['LogLevel INFO'] };
 
-export async function openLabs({ programs, folder, dist, sizes, onFlaw }: LabOptions): Promise<Labs> {
+export async function openLabs({ programs, folder, dist, sizes, sendBufferMiB, onFlaw }: LabOptions): Promise<Labs> {
   const undo: (() => Promise<unknown>)[] = [];
   const traffic = createTraffic(programs.traffic);
   const peers = createPeers(traffic, dist);
@@ -52,7 +54,7 @@ export async function openLabs({ programs, folder, dist, sizes, onFlaw }: LabOpt
   let network: DelayedNetwork | undefined;
   const delayed = async () => {
     if (network) return network;
-    network = await startDelayedNetwork(programs.wire, traffic, quietServer);
+    network = await startDelayedNetwork(programs.wire, traffic, quietServer, sendBufferMiB);
     undo.push(network.close);
     return network;
   };

@@ -90,7 +90,9 @@ function onSlowLine(direction: Direction, streams: number, roundTripMs: number, 
       await lab.run(direction, address, port, (8 * mebibyte) / streams, streams, 1);
       const before = pid === undefined ? NaN : memoryMiB(pid);
       if (pid !== undefined) forgetPeak(pid);
-      const { speed } = await bulk(lab, tunnel, direction, lab.sizes.slowMiB * (streams > 1 ? 2 : 1), streams);
+      // A connection of plain TCP is new each time, and has to find its speed first.
+      const more = (streams > 1 ? 2 : 1) * (pid === undefined ? 4 : 1);
+      const { speed } = await bulk(lab, tunnel, direction, lab.sizes.slowMiB * more, streams);
       return [speed, pid === undefined ? NaN : peakMiB(pid) - before].slice(0, ids.length);
     },
   };
