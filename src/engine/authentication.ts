@@ -181,10 +181,12 @@ function createAgentUse(
       try {
         return await atLeisure(async () => {
           agent = await openAgent(identityAgent, { user: config.tokens['u'] ?? '', ended, binding });
+          // Whoever is let in without a key needs none of its.
           if (isClosed) agent.close();
           return usableKeys(await agent.keys());
         });
       } catch (error) {
+        if (isClosed) return [];
         const failure: Failure = { kind: 'agentUnreachable', path: identityAgent, code: errorCode(error) };
         log(`The agent at ${identityAgent} can't be used (${failure.code})`);
         notes.push(failure);
