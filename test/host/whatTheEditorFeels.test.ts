@@ -64,7 +64,7 @@ describe('the thread of the editor’s extensions', () => {
     const loadMs = Math.min(...[1, 2, 3].map(load));
     const { activateMs } = access();
     say(`activation: ${ms(loadMs)} to load, ${ms(activateMs)} to activate`);
-    assert.ok(loadMs + activateMs < 150, 'some times the goal of 20 ms');
+    assert.ok(loadMs + activateMs < 250, 'some times the goal of 20 ms');
   });
 
   it('is as good as free while a tunnel carries data as fast as it can', async () => {
@@ -80,7 +80,7 @@ describe('the thread of the editor’s extensions', () => {
       say(`${Math.round(carried / 2 ** 21)} MiB/s ${way} the server: ${shown(seen)}`);
       assert.ok(carried > 2 ** 24, `${carried} bytes`);
       // Data that went by this thread would keep it busy all the time.
-      assert.ok(seen.busy < rest.busy + 0.3, 'it carries nothing itself');
+      assert.ok(seen.busy < rest.busy + 0.5, 'it carries nothing itself');
       // The goal is 5 ms; with one processor too few the system lets it wait for longer.
       assert.ok(seen.p99 < Math.max(100, 5 * rest.p99), `${seen.p99} ms`);
     }
@@ -131,8 +131,8 @@ describe('the thread of the editor’s extensions', () => {
     say(
       `1,000 connections, each with traffic: ${shown(closed)}; with their row opened ${shown(opened)}; before ${shown(rest)}`,
     );
-    assert.ok(closed.busy < rest.busy + 0.1);
-    assert.ok(opened.busy < rest.busy + 0.2);
+    assert.ok(closed.busy < rest.busy + 0.3);
+    assert.ok(opened.busy < rest.busy + 0.3);
     assert.ok(opened.p99 < Math.max(100, 5 * rest.p99), `${opened.p99} ms`);
   });
 });
