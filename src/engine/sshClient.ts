@@ -367,6 +367,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
     const outbox = createOutbox(socket, () => {
       sealerOf(internals._protocol)?.prepare();
       openerOf(internals._protocol)?.prepare();
+      resumeAll();
     });
     /**
      * The server’s Nagle keeps a small packet until we have confirmed the one before, for which our system waits 40 ms in vain
