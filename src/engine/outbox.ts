@@ -6,8 +6,10 @@ export interface Outbox {
   flush(): void;
   /** Whether it has enough to send for now; the socket says when it has drained. */
   readonly isFull: boolean;
-  /** Bytes that it was given since the beginning. */
-  readonly given: number;
+  /** Whether there is anything that this turn will send. */
+  readonly isDue: boolean;
+  /** How often it has sent. */
+  readonly sends: number;
 }
 
 /** What a turn may bring before others have to wait, in bytes. */
@@ -19,8 +21,8 @@ const mostCopied = 16 * 1024;
 export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
   let pieces: Buffer[] = [];
   let bytes = 0;
-  let given = 0;
   let isDue = false;
+  let sends = 0;
 
   const flush = () => {
     isDue = false;
@@ -30,6 +32,7 @@ export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
     pieces = [];
     bytes = 0;
     if (!socket.writable) return;
+    sends++;
     if (all.length === 1) socket.write(all[0]);
     else if (length <= mostCopied) socket.write(Buffer.concat(all, length));
     else {
@@ -43,7 +46,6 @@ export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
     write(piece) {
       pieces.push(piece);
       bytes += piece.length;
-      given += piece.length;
       // Never at once: a packet may come in pieces.
       if (!isDue) {
         isDue = true;
@@ -54,8 +56,11 @@ export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
     get isFull() {
       return bytes >= mostBytes || socket.writableNeedDrain;
     },
-    get given() {
-      return given;
+    get isDue() {
+      return isDue;
+    },
+    get sends() {
+      return sends;
     },
   };
 }

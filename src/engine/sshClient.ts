@@ -374,11 +374,12 @@ export function openSession(options: SshOptions): Promise<SshSession> {
      * where we have nothing to say. So something is said.
      */
     const acknowledge = () => {
-      if (phase !== 'ready' || acknowledging) return;
-      const { given } = outbox;
+      if (outbox.isDue || acknowledging) return;
+      const { sends } = outbox;
       acknowledging = setImmediate(() => {
         acknowledging = undefined;
-        if (phase === 'ready' && outbox.given === given) sendPayload(internals._protocol, ignoredMessage);
+        if (phase === 'ready' && !outbox.isDue && outbox.sends === sends)
+          sendPayload(internals._protocol, ignoredMessage);
       });
     };
     let acknowledging: NodeJS.Immediate | undefined;
