@@ -710,7 +710,6 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       }
       if (wantReply) internals._protocol.requestFailure();
     };
-    limitServer(internals, socket, failed);
     takeChannels(internals._protocol, channels, {
       incoming(message) {
         if (phase !== 'ready' || message.type === 'another') return false;
@@ -723,6 +722,8 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       acknowledge,
       tooMuch: () => failed(tooMuchData),
     });
+    // Around those, too.
+    limitServer(internals, socket, failed);
   });
 }
 
@@ -760,7 +761,7 @@ function limitServer({ _chanMgr, _protocol }: Internals, socket: Duplex, end: (d
   // A line that is full all the time gets rid of something now and then, too.
   socket.on('drain', () => (untaken = 0));
   const isPatient = () => {
-    untaken = socket.writableNeedDrain ? untaken + 1 : 0;
+    untaken = socket.writableLength > fewUntaken ? untaken + 1 : 0;
     return untaken <= mostUntaken;
   };
   const tooMuch = () => end(tooMuchData);
@@ -966,8 +967,9 @@ const ignoredMessage = Buffer.from([2, 0, 0, 0, 0]);
 /** Messages that are kept while keys are exchanged before clients have to wait. */
 const mostKept = 100;
 
-/** What a server may ask while it takes no answer. */
+/** What a server may ask while it takes no answer: so many bytes wait for it. */
 const mostUntaken = 10_000;
+const fewUntaken = 16 * 1024;
 
 /** What the server says between two answers: one that never stops must not fill the memory. */
 const mostNotes = 20;
