@@ -13,6 +13,8 @@ export interface ChannelSender {
   hold(resume: () => void): boolean;
   /** The least that was measured, in ms. */
   readonly roundTripMs: number | undefined;
+  /** What a packet to us may carry, in bytes of data. */
+  readonly packetBytes: number;
 }
 
 /** Whom a channel's bytes are for. */
@@ -72,6 +74,8 @@ export interface ChannelOptions {
   own: ReceiveWindow;
   /** Called once; no more is sent. */
   onClosed(): void;
+  /** Called once, when its reader has handed on all that came, too. */
+  onReleased?(): void;
 }
 
 /** More than 32-bit windows add up to nowhere (RFC 4254 section 5.2). */
@@ -80,9 +84,10 @@ const mostWindow = 2 ** 32 - 1;
 /** Nothing is gained by larger packets, in bytes. */
 const mostPacket = 256 * 1024;
 
-export function createChannel({ sender, recipient, own, onClosed, ...other }: ChannelOptions): OpenChannel {
-  const packetSize = Math.min(other.packetSize, mostPacket);
-  let { window } = other;
+export function createChannel(options: ChannelOptions): OpenChannel {
+  const { sender, recipient, own } = options;
+  const packetSize = Math.min(options.packetSize, mostPacket);
+  let { window } = options;
   let reader: ChannelReader | undefined;
   /** Came while nobody read. */
   let unread: Buffer[] = [];
@@ -116,6 +121,7 @@ export function createChannel({ sender, recipient, own, onClosed, ...other }: Ch
     hasSentClose = true;
     unsent = [];
     sender.close(recipient);
+    own.close();
   };
   const drain = () => {
     if (isClosed || !wantsDrain || unsent.length > 0) return;
@@ -123,16 +129,15 @@ export function createChannel({ sender, recipient, own, onClosed, ...other }: Ch
     reader?.drain();
   };
   const consumed = (bytes: number) => {
-    if (isClosed || hasSentClose) return;
     const more = own.consumed(bytes, performance.now(), sender.roundTripMs);
-    if (more > 0 && !hasEof) sender.windowAdjust(recipient, more);
+    if (more > 0 && !hasEof && !hasSentClose && !isClosed) sender.windowAdjust(recipient, more);
   };
   const finish = () => {
     if (isClosed) return;
     isClosed = true;
-    own.close();
     unsent = [];
-    onClosed();
+    options.onClosed();
+    own.close(() => options.onReleased?.());
     if (!reader) return;
     if (!hasEof) reader.end();
     reader.closed();
@@ -177,14 +182,15 @@ export function createChannel({ sender, recipient, own, onClosed, ...other }: Ch
     channel,
     recipient,
     onData(bytes) {
-      if (hasEof) return true;
+      // Without any it costs the server nothing, and us the keeping.
+      if (bytes.length === 0 || hasEof || hasSentClose) return true;
       if (!own.received(bytes.length)) return false;
-      if (hasSentClose) return true;
       if (reader) reader.data(bytes);
       else unread.push(bytes);
       return true;
     },
     onExtendedData(length) {
+      if (hasSentClose) return true;
       if (!own.received(length)) return false;
       consumed(length);
       return true;

@@ -4,9 +4,6 @@ import { printable } from '../core/printable.js';
 import { createChannel, type ChannelSender, type OpenChannel, type SshChannel } from './channel.js';
 import { windowBudget, type ReceiveWindow } from './windows.js';
 
-/** What a packet may carry, in bytes of data; OpenSSH's own. */
-const packetBytes = 32 * 1024;
-
 /** ssh2 counts its own from 0. */
 const firstNumber = 2 ** 29;
 
@@ -22,9 +19,9 @@ export interface Channels {
   open(ask: (own: Opening) => void): Promise<SshChannel>;
   /**
    * Takes a channel that the server opens; `confirm` sends the answer,
-   * `onClosed` is called once when it is gone. Undefined: it would take no data.
+   * `onReleased` is called once when it is gone, with all that came. Undefined: it would take no data.
    */
-  accept(theirs: Opening, confirm: (own: Opening) => void, onClosed: () => void): SshChannel | undefined;
+  accept(theirs: Opening, confirm: (own: Opening) => void, onReleased: () => void): SshChannel | undefined;
   /** What the server says of the channel with our number; false: none of these has it. */
   onConfirmation(number: number, theirs: Opening): boolean;
   onFailure(number: number, refusal: ChannelRefusal, description: string): boolean;
@@ -58,7 +55,7 @@ export function createChannels(sender: ChannelSender, onRoundTrip: (ms: number) 
     while (open.has(last) || asked.has(last));
     return last;
   };
-  const add = (number: number, theirs: Opening, own: ReceiveWindow, onClosed?: () => void): SshChannel => {
+  const add = (number: number, theirs: Opening, own: ReceiveWindow, onReleased?: () => void): SshChannel => {
     const { number: recipient, window, packetSize } = theirs;
     const added = createChannel({
       sender,
@@ -66,10 +63,8 @@ export function createChannels(sender: ChannelSender, onRoundTrip: (ms: number) 
       window,
       packetSize,
       own,
-      onClosed() {
-        open.delete(number);
-        onClosed?.();
-      },
+      onClosed: () => open.delete(number),
+      ...(onReleased && { onReleased }),
     });
     open.set(number, added);
     return added.channel;
@@ -83,14 +78,14 @@ export function createChannels(sender: ChannelSender, onRoundTrip: (ms: number) 
         const number = nextNumber();
         const own = windowBudget.open();
         asked.set(number, { opened, refused, own, since: performance.now() });
-        ask({ number, window: own.initial, packetSize: packetBytes });
+        ask({ number, window: own.initial, packetSize: sender.packetBytes });
       }),
-    accept(theirs, confirm, onClosed) {
+    accept(theirs, confirm, onReleased) {
       if (theirs.packetSize === 0) return undefined;
       const number = nextNumber();
       const own = windowBudget.open();
-      const channel = add(number, theirs, own, onClosed);
-      confirm({ number, window: own.initial, packetSize: packetBytes });
+      const channel = add(number, theirs, own, onReleased);
+      confirm({ number, window: own.initial, packetSize: sender.packetBytes });
       return channel;
     },
     onConfirmation(number, theirs) {

@@ -166,7 +166,7 @@ function fileShortage(): string | undefined {
   }
   try {
     closeSync(openSync(devNull, 'r'));
-    certain = { files: Math.floor(filesLeft() / 2), until: now + 1000 };
+    certain = { files: Math.min(Math.floor(filesLeft() / 2), mostCertain), until: now + certainMs };
     return undefined;
   } catch (error) {
     const code = errorCode(error);
@@ -181,6 +181,8 @@ function fileShortage(): string | undefined {
 let certain = { files: 0, until: 0 };
 let mostFiles: number | undefined;
 const fewFiles = 64;
+const mostCertain = 256;
+const certainMs = 50;
 
 /** Files that can be opened still; 0 for a few, and where the system does not tell. */
 function filesLeft(): number {

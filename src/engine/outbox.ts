@@ -10,6 +10,8 @@ export interface Outbox {
   readonly isDue: boolean;
   /** How often it has sent. */
   readonly sends: number;
+  /** Bytes that have left, as far as the socket knows. */
+  readonly taken: number;
 }
 
 /** What a turn may bring before others have to wait, in bytes. */
@@ -23,6 +25,7 @@ export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
   let bytes = 0;
   let isDue = false;
   let sends = 0;
+  let sent = 0;
 
   const flush = () => {
     isDue = false;
@@ -33,6 +36,7 @@ export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
     bytes = 0;
     if (!socket.writable) return;
     sends++;
+    sent += length;
     if (all.length === 1) socket.write(all[0]);
     else if (length <= mostCopied) socket.write(Buffer.concat(all, length));
     else {
@@ -61,6 +65,9 @@ export function createOutbox(socket: Duplex, onFlushed: () => void): Outbox {
     },
     get sends() {
       return sends;
+    },
+    get taken() {
+      return sent - socket.writableLength;
     },
   };
 }

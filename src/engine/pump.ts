@@ -5,6 +5,11 @@ import type { SshChannel } from './channel.js';
 /** How long a client may still talk to a channel that is gone, in milliseconds, before its connection is closed. */
 const lingerMs = 1000;
 
+/** Up to that a copy is cheaper than several pieces, in bytes. */
+const mostCopied = 16 * 1024;
+const smallBytes = 1024;
+const mostSmall = 256;
+
 export interface Joined {
   /** Resets the client, so that it can't take what it got for the whole, and closes the channel. */
   cut(): void;
@@ -35,14 +40,22 @@ export function join(socket: Socket, channel: SshChannel, onClosed: () => void):
   // From the server. What one read of the connection brings is one write.
   let pieces: Buffer[] = [];
   let bytes = 0;
+  /** How many of the last pieces are small. */
+  let small = 0;
   const writing: number[] = [];
   const onWritten = () => channel.consumed(writing.shift()!);
+  const merge = (count: number) => {
+    pieces.push(Buffer.concat(pieces.splice(-count)));
+    small = 0;
+  };
   const flush = () => {
     if (bytes === 0) return;
+    if (bytes <= mostCopied && pieces.length > 1) merge(pieces.length);
     const all = pieces;
     writing.push(bytes);
     pieces = [];
     bytes = 0;
+    small = 0;
     if (all.length === 1) socket.write(all[0]!, onWritten);
     else {
       socket.cork();
@@ -52,13 +65,17 @@ export function join(socket: Socket, channel: SshChannel, onClosed: () => void):
       socket.uncork();
     }
   };
+  socket.on('drain', flush);
   channel.read({
     data(piece) {
       // Nobody hears it, but its end is still to come.
       if (socketClosed) return channel.consumed(piece.length);
-      if (bytes === 0) process.nextTick(flush);
+      if (bytes === 0 && !socket.writableNeedDrain) process.nextTick(flush);
       pieces.push(piece);
       bytes += piece.length;
+      small = piece.length < smallBytes ? small + 1 : 0;
+      // Each costs more to keep than it has bytes.
+      if (small === mostSmall) merge(small);
     },
     end() {
       remoteEnded = true;

@@ -4,8 +4,8 @@ import type { OnReadOpts, Socket } from 'node:net';
 /** As much as the system has, mostly, in bytes. */
 const bufferBytes = 256 * 1024;
 
-/** Sockets whose listeners are done with what they are given when they return. */
-const lenders = new WeakSet<object>();
+/** Whether a socket's listeners are done with what they are given when they return. */
+const areLent = new WeakMap<object, () => boolean>();
 
 export interface ReadBuffer {
   /** Of the socket's options. */
@@ -22,7 +22,7 @@ export function createReadBuffer(): ReadBuffer {
       buffer: Buffer.allocUnsafeSlow(bufferBytes),
       callback(length, buffer) {
         const read = (buffer as Buffer).subarray(0, length);
-        socket!.emit('data', lenders.has(socket!) ? read : Buffer.from(read));
+        socket!.emit('data', areLent.get(socket!)?.() ? read : Buffer.from(read));
         return true;
       },
     },
@@ -30,8 +30,7 @@ export function createReadBuffer(): ReadBuffer {
   };
 }
 
-/** The listeners of the socket's `data` keep nothing of it from now on, or do so again. */
-export function lendReads(socket: object, isLent: boolean): void {
-  if (isLent) lenders.add(socket);
-  else lenders.delete(socket);
+/** The listeners of the socket's `data` keep nothing of what they get while it is so; asked at each read. */
+export function lendReads(socket: object, areReadsLent: () => boolean): void {
+  areLent.set(socket, areReadsLent);
 }

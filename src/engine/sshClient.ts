@@ -216,6 +216,7 @@ interface Internals {
 
 /** What a server may send at any time, and costs memory. */
 interface ServerMessages {
+  DISCONNECT: (protocol: unknown, reason: number, description: string) => void;
   CHANNEL_OPEN_CONFIRMATION: (protocol: unknown, info: OpenMessage & { recipient: number }) => void;
   CHANNEL_OPEN_FAILURE: (protocol: unknown, id: number, reason: number, description: string) => void;
   CHANNEL_WINDOW_ADJUST: (protocol: unknown, id: number, bytes: number) => void;
@@ -374,7 +375,7 @@ export function openSession(options: SshOptions): Promise<SshSession> {
      * where we have nothing to say. So something is said.
      */
     const acknowledge = () => {
-      if (outbox.isDue || acknowledging) return;
+      if (outbox.isDue || acknowledging || isFull()) return;
       const { sends } = outbox;
       acknowledging = setImmediate(() => {
         acknowledging = undefined;
@@ -408,7 +409,6 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       rekeying.keyed([cs.cipher, sc.cipher]);
       const opener = openerOf(internals._protocol);
       if (opener) opener.onData = onData;
-      lendReads(socket, opener !== undefined);
       resumeAll();
       if (phase !== 'handshake') return;
       phase = 'authentication';
@@ -573,6 +573,9 @@ export function openSession(options: SshOptions): Promise<SshSession> {
         get roundTripMs() {
           return leastRoundTripMs;
         },
+        get packetBytes() {
+          return openerOf(internals._protocol) ? largePacketBytes : packetBytes;
+        },
       },
       (ms) => (leastRoundTripMs = Math.min(leastRoundTripMs ?? ms, ms)),
     );
@@ -723,7 +726,14 @@ export function openSession(options: SshOptions): Promise<SshSession> {
       tooMuch: () => failed(tooMuchData),
     });
     // Around those, too.
-    limitServer(internals, socket, failed);
+    const { DISCONNECT: onDisconnect } = internals._protocol._handlers;
+    // ssh2 leaves it to the server then to close.
+    internals._protocol._handlers.DISCONNECT = (protocol, reason, description) => {
+      onDisconnect(protocol, reason, description);
+      end({ reason: 'closed' });
+    };
+    limitServer(internals, { waiting: () => socket.writableLength, taken: () => outbox.taken }, failed);
+    lendReads(socket, () => internals._protocol._kexinit === undefined && openerOf(internals._protocol) !== undefined);
   });
 }
 
@@ -738,7 +748,11 @@ function outgoingOf(socket: Socket): Outgoing {
  * Has the connection ended with a server that sends more than the window which it was given (RFC 4254 section 5.2) and a
  * tenth, which OpenSSH takes, too, or that asks on and on and does not take the answers.
  */
-function limitServer({ _chanMgr, _protocol }: Internals, socket: Duplex, end: (detail: string) => void): void {
+function limitServer(
+  { _chanMgr, _protocol }: Internals,
+  line: { /** bytes */ waiting(): number; taken(): number },
+  end: (detail: string) => void,
+): void {
   const handlers = _protocol._handlers;
   const { CHANNEL_DATA, CHANNEL_EXTENDED_DATA, CHANNEL_OPEN, CHANNEL_REQUEST, GLOBAL_REQUEST } = handlers;
   /** What channels have had beyond their windows since they last kept to them. */
@@ -747,7 +761,7 @@ function limitServer({ _chanMgr, _protocol }: Internals, socket: Duplex, end: (d
     const { incoming } = (_chanMgr.get(id) ?? {}) as Partial<ChannelInternals>;
     if (incoming === undefined) return true;
     if (length <= incoming.window) {
-      beyond.delete(incoming);
+      if (length > 0) beyond.delete(incoming);
       return true;
     }
     const excess = (beyond.get(incoming) ?? 0) + length - incoming.window;
@@ -758,10 +772,14 @@ function limitServer({ _chanMgr, _protocol }: Internals, socket: Duplex, end: (d
     return true;
   };
   let untaken = 0;
-  // A line that is full all the time gets rid of something now and then, too.
-  socket.on('drain', () => (untaken = 0));
+  let takenBefore = 0;
+  // A line that is full all the time gets rid of something, too.
   const isPatient = () => {
-    untaken = socket.writableLength > fewUntaken ? untaken + 1 : 0;
+    const isDeaf = line.waiting() > fewUntaken || (_protocol._queue?.length ?? 0) >= mostKept;
+    if (!isDeaf || line.taken() - takenBefore > mostUntaken * answerBytes) {
+      untaken = 0;
+      takenBefore = line.taken();
+    } else untaken++;
     return untaken <= mostUntaken;
   };
   const tooMuch = () => end(tooMuchData);
@@ -838,7 +856,7 @@ function takeChannels(
     CHANNEL_CLOSE(_, id) {
       const channel = channels.get(id);
       if (channel) channel.onClose();
-      else theirs.CHANNEL_CLOSE(protocol, id);
+      else if (!channels.onFailure(id, 'other', 'the server closed it')) theirs.CHANNEL_CLOSE(protocol, id);
       on.acknowledge();
     },
     CHANNEL_REQUEST(_, id, type, wantReply, data) {
@@ -970,6 +988,8 @@ const mostKept = 100;
 /** What a server may ask while it takes no answer: so many bytes wait for it. */
 const mostUntaken = 10_000;
 const fewUntaken = 16 * 1024;
+/** Of an answer, at most. */
+const answerBytes = 64;
 
 /** What the server says between two answers: one that never stops must not fill the memory. */
 const mostNotes = 20;
@@ -1026,6 +1046,11 @@ const commandBytes = 256 * 1024;
 /** What ssh2 tells the server of a channel, and counts with. */
 const windowBytes = 2 * 1024 * 1024;
 const packetBytes = 32 * 1024;
+/**
+ * Half as many packets for many streams. Still larger ones gain more, and keep the others on a slow line waiting: a server
+ * may have one of each stream on its way. ssh2's own ciphers take 35,000 bytes.
+ */
+const largePacketBytes = 64 * 1024;
 
 /** What is read of ssh2's channel and not in its types. */
 interface ChannelInternals {

@@ -3,8 +3,7 @@
 
 /** OpenSSH's own. */
 const usualBytes = 2 * 1024 * 1024;
-/** Two packets. */
-const leastBytes = 64 * 1024;
+const leastBytes = 128 * 1024;
 /** Enough for 2.5 Gbit/s over 100 ms. */
 const mostBytes = 32 * 1024 * 1024;
 
@@ -21,24 +20,28 @@ export interface ReceiveWindow {
    * least that was measured; undefined: not yet. `now` is of performance.now().
    */
   consumed(bytes: number, now: number, roundTripMs: number | undefined): number;
-  /** Gives back what it has of the budget. */
-  close(): void;
+  /** No more comes: what it has of the budget is given back when nothing of it is held, and `onReleased` called. */
+  close(onReleased?: () => void): void;
 }
 
 export interface WindowBudget {
-  /** A channel's window: smaller when there are many, so that the next ones find something left. */
+  /** A channel's window: smaller when there are many, most of which never carry much. */
   open(): ReceiveWindow;
 }
 
-/** `totalBytes` is what all windows may add up to; each has 64 KiB in any case. */
+/**
+ * `totalBytes` is what all windows may have beyond OpenSSH's own, which each of them may come to; and what they begin with
+ * together.
+ */
 export function createWindowBudget(totalBytes = 256 * 1024 * 1024): WindowBudget {
   let left = totalBytes;
+  let windows = 0;
   return {
     open() {
-      const initial = Math.floor(Math.max(leastBytes, Math.min(usualBytes, left / 64)));
-      left -= initial;
+      windows++;
+      const initial = Math.floor(Math.max(leastBytes, Math.min(usualBytes, totalBytes / windows)));
       /** Of the budget. */
-      let reserved = initial;
+      let reserved = 0;
       /** What it is, or will be when so much has been handed on: one that shrinks takes nothing back. */
       let limit = initial;
       /** What the server may still send. */
@@ -48,11 +51,16 @@ export function createWindowBudget(totalBytes = 256 * 1024 * 1024): WindowBudget
       let excess = 0;
       let used = 0;
       let since: number | undefined;
+      let isClosed = false;
+      let isReleased = false;
+      let released: (() => void) | undefined;
 
       const reserve = (bytes: number) => {
         left += reserved - bytes;
         reserved = bytes;
       };
+      /** Those that are idle keep what they have: so nobody takes more than a part of what is left. */
+      const isToBeHad = (wanted: number) => wanted <= usualBytes || wanted - Math.max(limit, usualBytes) <= left / 8;
       /** As TCP's: a reader that uses up half of a window in a round trip is kept waiting by it, or soon will be. */
       const fit = (now: number, roundTripMs: number) => {
         since ??= now;
@@ -60,10 +68,17 @@ export function createWindowBudget(totalBytes = 256 * 1024 * 1024): WindowBudget
         if (ms < Math.max(paceMs, roundTripMs)) return;
         const aRoundTrip = (used / ms) * roundTripMs;
         const wanted = Math.min(limit * 2, mostBytes);
-        if (aRoundTrip >= limit / 2 && wanted - reserved <= left) limit = wanted;
+        if (aRoundTrip >= limit / 2 && isToBeHad(wanted)) limit = wanted;
         else if (aRoundTrip < limit / 8) limit = Math.max(limit / 2, initial);
         used = 0;
         since = now;
+      };
+      const settle = () => {
+        if (isReleased || held > 0) return;
+        isReleased = true;
+        reserve(0);
+        windows--;
+        released?.();
       };
 
       return {
@@ -72,7 +87,8 @@ export function createWindowBudget(totalBytes = 256 * 1024 * 1024): WindowBudget
           held += bytes;
           allowed -= bytes;
           if (allowed >= 0) {
-            excess = 0;
+            // What has no bytes shows nothing.
+            if (bytes > 0) excess = 0;
             return true;
           }
           excess -= allowed;
@@ -81,16 +97,23 @@ export function createWindowBudget(totalBytes = 256 * 1024 * 1024): WindowBudget
         },
         consumed(bytes, now, roundTripMs) {
           held -= bytes;
+          if (isClosed) {
+            if (bytes > 0) settle();
+            return 0;
+          }
           used += bytes;
           if (roundTripMs !== undefined) fit(now, roundTripMs);
           const more = limit - allowed - held;
           const isWorthIt = more >= limit / 8;
           if (isWorthIt) allowed += more;
-          if (reserved !== limit || limit !== initial) reserve(Math.max(limit, allowed + held));
+          reserve(Math.max(0, Math.max(limit, allowed + held) - usualBytes));
           return isWorthIt ? more : 0;
         },
-        close() {
-          reserve(0);
+        close(onReleased) {
+          isClosed = true;
+          if (isReleased) return onReleased?.();
+          released = onReleased ?? released;
+          settle();
         },
       };
     },

@@ -6,7 +6,12 @@ import { createWindowBudget } from '../../src/engine/windows.js';
 const recipient = 7;
 
 /** A channel beside a server that notes what it is sent, and may be slow to take it. */
-function start({ window = 1_000_000, packetSize = 32_768 } = {}) {
+function start({
+  window = 1_000_000,
+  packetSize = 32_768,
+  own = createWindowBudget().open(),
+  onReleased = () => {},
+} = {}) {
   const sent: Buffer[] = [];
   const said: string[] = [];
   const resumes = new Set<() => void>();
@@ -27,12 +32,14 @@ function start({ window = 1_000_000, packetSize = 32_768 } = {}) {
         return state.isFull;
       },
       roundTripMs: undefined,
+      packetBytes: 32_768,
     },
     recipient,
     window,
     packetSize,
-    own: createWindowBudget().open(),
+    own,
     onClosed: () => state.closed++,
+    onReleased,
   });
   const empty = () => {
     state.isFull = false;
@@ -216,6 +223,38 @@ describe('a channel', () => {
     closed.channel.close();
     assert.equal(closed.open.onData(Buffer.alloc(300_000)), true);
     assert.deepEqual(heard, []);
+  });
+
+  it('keeps nothing of packets without a byte', () => {
+    const { open } = start();
+    for (let count = 0; count < 3; count++) open.onData(Buffer.alloc(0));
+    assert.deepEqual(listen(open).heard, []);
+    open.onData(Buffer.alloc(0));
+    assert.deepEqual(listen(open).heard, []);
+  });
+
+  it('gives its window back when all that came was handed on, though it was closed before', () => {
+    let released = 0;
+    const budget = createWindowBudget();
+    const { open, channel } = start({ own: budget.open(), onReleased: () => released++ });
+    listen(open);
+    open.onData(Buffer.alloc(1000));
+    open.onClose();
+    assert.equal(released, 0);
+    channel.consumed(400);
+    assert.equal(released, 0);
+    channel.consumed(600);
+    assert.equal(released, 1);
+  });
+
+  it('gives its window back once, also when both sides close it one after the other', () => {
+    let released = 0;
+    const { open, channel } = start({ onReleased: () => released++ });
+    channel.close();
+    assert.equal(released, 0);
+    open.onClose();
+    open.onLost();
+    assert.equal(released, 1);
   });
 
   it('counts data of another type, and drops it', () => {
