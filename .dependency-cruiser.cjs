@@ -24,8 +24,20 @@ module.exports = {
     {
       name: 'ssh2-through-sshClient-alone',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/engine/sshClient\\.ts$' },
+      from: { path: '^src/', pathNot: '^src/engine/(sshClient|ssh2Inside)\\.ts$' },
       to: { path: '(^|node_modules/)(@types/)?ssh2' },
+    },
+    {
+      name: 'inside-of-ssh2-through-ssh2Inside-alone',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/engine/ssh2Inside\\.ts$' },
+      to: { path: '(^|node_modules/)ssh2/lib/protocol' },
+    },
+    {
+      name: 'ssh2Inside-through-sshClient-alone',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/engine/sshClient\\.ts$' },
+      to: { path: '^src/engine/ssh2Inside\\.ts$' },
     },
     {
       name: 'ui-talks-to-core-and-vscode',

@@ -1,5 +1,10 @@
 import tseslint from 'typescript-eslint';
 
+const restricted = [
+  { selector: 'TSEnumDeclaration', message: 'Use a union of string literals.' },
+  { selector: 'ExportDefaultDeclaration', message: 'Use a named export.' },
+];
+
 export default tseslint.config(
   { ignores: ['dist/', 'out/', 'node_modules/', 'test/support/vscodeHost/', '**/*.cjs'] },
   ...tseslint.configs.recommendedTypeChecked,
@@ -16,11 +21,7 @@ export default tseslint.config(
       // The methods of our ports are closures: none uses `this`.
       '@typescript-eslint/unbound-method': 'off',
       eqeqeq: 'error',
-      'no-restricted-syntax': [
-        'error',
-        { selector: 'TSEnumDeclaration', message: 'Use a union of string literals.' },
-        { selector: 'ExportDefaultDeclaration', message: 'Use a named export.' },
-      ],
+      'no-restricted-syntax': ['error', ...restricted],
     },
   },
   {
@@ -40,6 +41,22 @@ export default tseslint.config(
         'error',
         { object: 'Date', property: 'now' },
         { object: 'Math', property: 'random' },
+      ],
+    },
+  },
+  {
+    // What ssh2 keeps to itself has a plain name there.
+    files: ['src/**'],
+    ignores: ['src/engine/ssh2Inside.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...restricted,
+        {
+          selector:
+            'MemberExpression[property.name=/^_/], MemberExpression[property.value=/^_/], ObjectPattern > Property[key.name=/^_/]',
+          message: 'Private: give it a plain name in ssh2Inside.ts.',
+        },
       ],
     },
   },

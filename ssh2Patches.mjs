@@ -1,5 +1,5 @@
 // What ssh2 lacks, as changes of its text: its key exchanges are closures that nothing else can reach. The logic is in
-// src/engine/keyExchange.ts and ssh2Packets.ts, which sshClient.ts puts into the `hooks` that the patched kex.js exports.
+// src/engine/keyExchange.ts and ssh2Inside.ts, which puts both into the `hooks` that the patched kex.js exports.
 // Applied by esbuild.mjs to the bundles and by test/support/patchedSsh2.mjs where the sources run unbundled.
 import { readFileSync } from 'node:fs';
 
@@ -16,7 +16,7 @@ const hooks = {};`,
   },
   {
     file: 'kex.js',
-    why: 'sshClient.ts fills it in, and sees by it that ssh2 is patched',
+    why: 'ssh2Inside.ts fills it in, and sees by it that ssh2 is patched',
     from: `module.exports = {
   KexInit,`,
     to: `module.exports = {

@@ -4,9 +4,6 @@ import { printable } from '../core/printable.js';
 import { createChannel, type ChannelSender, type OpenChannel, type SshChannel } from './channel.js';
 import { windowBudget, type ReceiveWindow } from './windows.js';
 
-/** ssh2 counts its own from 0. */
-const firstNumber = 2 ** 29;
-
 /** What is told of a channel when it opens (RFC 4254 section 5.1), by whom it is told: `number` is that one's own. */
 export interface Opening {
   number: number;
@@ -43,15 +40,22 @@ interface Asked {
   since: number;
 }
 
-/** `onRoundTrip` hears how long the server took to open a channel, in ms. */
-export function createChannels(sender: ChannelSender, onRoundTrip: (ms: number) => void): Channels {
+/**
+ * `onRoundTrip` hears how long the server took to open a channel, in ms. Channels have numbers from `firstNumber` to twice as
+ * much.
+ */
+export function createChannels(
+  sender: ChannelSender,
+  onRoundTrip: (ms: number) => void,
+  firstNumber: number,
+): Channels {
   const open = new Map<number, OpenChannel>();
   const asked = new Map<number, Asked>();
   let last = firstNumber;
   let hasEnded = false;
 
   const nextNumber = () => {
-    do last = last === 2 ** 30 ? firstNumber : last + 1;
+    do last = last === 2 * firstNumber ? firstNumber : last + 1;
     while (open.has(last) || asked.has(last));
     return last;
   };

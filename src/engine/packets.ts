@@ -12,8 +12,8 @@ export interface PacketKeys {
 
 /** What ssh2 asks of a cipher, and more. */
 export interface Sealer {
-  /** Of the next packet; ssh2’s key exchange reads and sets it. */
-  outSeqno: number;
+  /** Of the next packet; a key exchange may set it. */
+  sequence: number;
   /** A packet with room at 5 for the payload; its length and its padding are written already. */
   allocPacket(payloadLength: number): Buffer;
   /** Writes a packet of allocPacket, whose bytes are free again when it returns. */
@@ -30,8 +30,8 @@ export type OnPayload = (payload: Buffer) => number | false | undefined;
 
 /** What ssh2 asks of a decipher, and more. */
 export interface Opener {
-  /** Of the next packet; ssh2’s key exchange reads and sets it. */
-  inSeqno: number;
+  /** Of the next packet; a key exchange may set it. */
+  sequence: number;
   /**
    * Takes channel data past ssh2: `data` is its own from then on. False: it goes to `onPayload` as all others do, and so does
    * what comes while keys are exchanged.
@@ -47,8 +47,8 @@ export interface Opener {
   prepare(): void;
   /** Nothing is handed on any more. */
   free(): void;
-  /** ssh2’s key exchange puts its own in its place. */
-  _onPayload: OnPayload;
+  /** A key exchange puts its own in its place. */
+  onPayload: OnPayload;
 }
 
 const blockBytes = 16;
@@ -144,7 +144,7 @@ export function createSealer(keys: PacketKeys, write: (bytes: Buffer) => void): 
     const sealed = cipher.update(body);
     cipher.final();
     const tag = cipher.getAuthTag();
-    sealer.outSeqno = (sealer.outSeqno + 1) >>> 0;
+    sealer.sequence = (sealer.sequence + 1) >>> 0;
     const isCopied = length <= mostCopied;
     const packet = Buffer.allocUnsafe(isCopied ? lengthBytes + length + tagBytes : lengthBytes);
     writeUint32(packet, length, 0);
@@ -158,7 +158,7 @@ export function createSealer(keys: PacketKeys, write: (bytes: Buffer) => void): 
     write(tag);
   };
   const sealer: Sealer = {
-    outSeqno: keys.sequence,
+    sequence: keys.sequence,
     allocPacket(payloadLength) {
       const length = bodyLength(payloadLength);
       const packet = Buffer.allocUnsafe(lengthBytes + length);
@@ -233,12 +233,12 @@ export function createOpener(keys: PacketKeys, onPayload: OnPayload): Opener {
     }
     const padding = body[0]!;
     if (padding < fewestPadding || padding >= body.length) fail('Bad packet padding');
-    opener.inSeqno = (opener.inSeqno + 1) >>> 0;
+    opener.sequence = (opener.sequence + 1) >>> 0;
     return body;
   };
   const isTaken = (body: Buffer, end: number): boolean => {
     // While keys are exchanged there is no such thing as channel data, and ssh2 is to say so.
-    if (!opener.onData || opener._onPayload !== onPayload || body[1] !== channelData) return false;
+    if (!opener.onData || opener.onPayload !== onPayload || body[1] !== channelData) return false;
     // Any that is not exactly so long is malformed.
     if (readUint32(body, 6) !== end - 1 - dataHeader) return false;
     return opener.onData(readUint32(body, 2), body.subarray(1 + dataHeader, end));
@@ -246,7 +246,7 @@ export function createOpener(keys: PacketKeys, onPayload: OnPayload): Opener {
   /** What the payload’s taker returned. */
   const handOn = (body: Buffer): number | false | undefined => {
     const end = body.length - body[0]!;
-    return isTaken(body, end) ? undefined : opener._onPayload(body.subarray(1, end));
+    return isTaken(body, end) ? undefined : opener.onPayload(body.subarray(1, end));
   };
   /** Takes bytes until there are so many of the packet; returns how many it took. */
   const carryUpTo = (wanted: number, data: Buffer, at: number, end: number): number => {
@@ -263,9 +263,9 @@ export function createOpener(keys: PacketKeys, onPayload: OnPayload): Opener {
   };
 
   const opener: Opener = {
-    inSeqno: keys.sequence,
+    sequence: keys.sequence,
     onData: undefined,
-    _onPayload: onPayload,
+    onPayload,
     decrypt(data, start, end) {
       if (failure) throw failure;
       let at = start;

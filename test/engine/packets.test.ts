@@ -240,7 +240,7 @@ for (const name of names)
         assert.throws(() => opener.decrypt(stream, 0, stream.length), /^Error: Bad packet/, `bit ${bit}`);
         assert.throws(() => opener.decrypt(packet, 0, packet.length), /^Error: Bad packet/, `after bit ${bit}`);
         assert.deepEqual(handedOn, [1]);
-        assert.equal(opener.inSeqno, keys.sequence + 1);
+        assert.equal(opener.sequence, keys.sequence + 1);
       }
     });
 
@@ -328,7 +328,7 @@ for (const name of names)
               assert.equal(mine.length, other.length);
               assert.ok(mine.subarray(0, same).equals(other.subarray(0, same)));
             }
-            assert.equal(ours.outSeqno, theirs.outSeqno);
+            assert.equal(ours.sequence, theirs.outSeqno);
             const opened = { ours: [] as Buffer[], theirs: [] as Buffer[] };
             const opener = createOpener(keys, (payload) => void opened.ours.push(payload));
             opener.onData = (recipient, data) => opened.ours.push(channelData(recipient, data)) > 0;
@@ -347,7 +347,7 @@ for (const name of names)
                 shared.fill(0xff);
                 at += read;
               }
-            assert.equal(opener.inSeqno, decipher.inSeqno);
+            assert.equal(opener.sequence, decipher.inSeqno);
             for (const found of [opened.ours, opened.theirs]) {
               assert.equal(found.length, sent.length);
               for (const [index, payload] of sent.entries()) assert.ok(found[index]!.equals(payload));
@@ -442,7 +442,7 @@ for (const name of names)
           if (takes) note('data')(channelData(recipient, data));
           return takes;
         };
-        if (exchanging) opener._onPayload = note('exchange');
+        if (exchanging) opener.onPayload = note('exchange');
         const [packet] = sealedPackets(keys, (sealer) => seal(sealer, payload)) as [Buffer];
         opener.decrypt(packet, 0, packet.length);
         assert.deepEqual(seen, [{ to, bytes: payload.toString('latin1') }]);
@@ -542,7 +542,7 @@ describe('a sealer of packets', () => {
       const [packet] = sealedPackets(keys, (sealer) => {
         assert.throws(() => sealer.sealData(1, Buffer.alloc(100), start, end), RangeError);
         sealer.sealData(1, Buffer.from('right'), 0, 5);
-        assert.equal(sealer.outSeqno, keys.sequence + 1);
+        assert.equal(sealer.sequence, keys.sequence + 1);
       }) as [Buffer];
       opener.decrypt(packet, 0, packet.length);
       assert.deepEqual(payloads, [channelData(1, Buffer.from('right'))]);
@@ -562,12 +562,12 @@ describe('a sealer of packets', () => {
   it('counts packets as ssh2’s key exchange expects, from what it sets, and begins anew behind 2^32', () => {
     const sealer = createSealer({ ...keys, sequence: 2 ** 32 - 2 }, () => {});
     seal(sealer, Buffer.of(1));
-    assert.equal(sealer.outSeqno, 2 ** 32 - 1);
+    assert.equal(sealer.sequence, 2 ** 32 - 1);
     sealer.sealData(1, Buffer.of(1), 0, 1);
-    assert.equal(sealer.outSeqno, 0);
-    sealer.outSeqno = 50;
+    assert.equal(sealer.sequence, 0);
+    sealer.sequence = 50;
     seal(sealer, Buffer.of(1));
-    assert.equal(sealer.outSeqno, 51);
+    assert.equal(sealer.sequence, 51);
   });
 
   it('writes nothing any more when it is free, not even a packet that was begun', () => {
@@ -580,7 +580,7 @@ describe('a sealer of packets', () => {
     sealer.encrypt(begun);
     sealer.sealData(1, Buffer.alloc(10), 0, 10);
     assert.deepEqual(written, []);
-    assert.equal(sealer.outSeqno, keys.sequence);
+    assert.equal(sealer.sequence, keys.sequence);
   });
 
   it('keeps its keys to itself: ssh2’s may be overwritten', () => {
@@ -626,7 +626,7 @@ describe('an opener of packets', () => {
 
   it('has counted a packet when it hands it on, and begins anew behind 2^32', () => {
     const counts: number[] = [];
-    const opener = createOpener({ ...keys, sequence: 2 ** 32 - 2 }, () => void counts.push(opener.inSeqno));
+    const opener = createOpener({ ...keys, sequence: 2 ** 32 - 2 }, () => void counts.push(opener.sequence));
     const stream = three();
     opener.decrypt(stream, 0, stream.length);
     assert.deepEqual(counts, [2 ** 32 - 1, 0, 1]);

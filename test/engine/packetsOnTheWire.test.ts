@@ -6,7 +6,7 @@ import { hooks } from 'ssh2/lib/protocol/kex.js';
 import { channelStream } from '../../src/engine/channelStream.js';
 import { dialHost } from '../../src/engine/dial.js';
 import type { SessionEnd } from '../../src/engine/sshClient.js';
-import { packetHooks } from '../../src/engine/ssh2Packets.js';
+import { packetHooks } from '../../src/engine/ssh2Inside.js';
 import { heldBeyond, heldResources, planned } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startSshd, type Sshd } from '../support/sshd.js';

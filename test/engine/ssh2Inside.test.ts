@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { PacketKeys } from '../../src/engine/packets.js';
-import { packetHooks } from '../../src/engine/ssh2Packets.js';
+import { packetHooks } from '../../src/engine/ssh2Inside.js';
 import { cipherConfig, decipherConfig } from '../support/ssh2Crypto.js';
 
 const keys: PacketKeys = { name: 'aes-256-gcm', key: Buffer.alloc(32, 1), iv: Buffer.alloc(12, 2), sequence: 9 };
@@ -24,6 +24,19 @@ describe('the bridge from ssh2 to packets of our own', () => {
       assert.deepEqual(payloads, ['hello']);
       assert.deepEqual([sealer.outSeqno, opener.inSeqno], [10, 10]);
     });
+
+  it('makes them with the names by which ssh2’s key exchange sets what is next', () => {
+    const payloads: string[] = [];
+    const opener = packetHooks.decipher(decipherConfig(keys, () => undefined))!;
+    const sealer = packetHooks.cipher(cipherConfig(keys, (bytes) => void opener.decrypt(bytes, 0, bytes.length)))!;
+    sealer.outSeqno = opener.inSeqno = 0;
+    opener._onPayload = (payload) => void payloads.push(payload.toString());
+    const packet = sealer.allocPacket(5);
+    packet.write('hello', 5);
+    sealer.encrypt(packet);
+    assert.deepEqual(payloads, ['hello']);
+    assert.deepEqual([sealer.sequence, opener.sequence], [1, 1]);
+  });
 
   const strange = {
     info: [undefined, null, {}, { sslName: 'chacha20' }, { sslName: 'aes-128-ctr' }, { sslName: 'constructor' }],
@@ -72,7 +85,7 @@ describe('the bridge from ssh2 to packets of our own', () => {
         const crypto = require('node:crypto');
         const right = { ...crypto };
         crypto.${lie};
-        const { packetHooks } = require('./src/engine/ssh2Packets.ts');
+        const { packetHooks } = require('./src/engine/ssh2Inside.ts');
         const { cipherConfig, decipherConfig } = require('./test/support/ssh2Crypto.ts');
         const keys = { name: 'aes-128-gcm', key: Buffer.alloc(16), iv: Buffer.alloc(12), sequence: 0 };
         for (let time = 0; time < 2; time++)
@@ -81,7 +94,7 @@ describe('the bridge from ssh2 to packets of our own', () => {
             packetHooks.decipher(decipherConfig(keys, () => undefined)) !== undefined,
           ].join() + ' ');`;
       const root = join(__dirname, '../..');
-      const args = ['--import', 'tsx', '-e', script];
+      const args = ['--import', 'tsx', '--import', './test/support/patchedSsh2.mjs', '-e', script];
       const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
       const isRight = title === 'that is right';
       assert.equal(stdout, `${isRight},${isRight} `.repeat(2), stderr);
