@@ -184,7 +184,7 @@ describe('a session with an evil server', () => {
       await askedFor(session);
       session.send(message(1, uint32(11), string('goodbye'), string('')));
     });
-    const { session, ended } = await join(await reach(server.port));
+    const { session, ended } = await join(throughLine(await reach(server.port), { isDeaf: false }));
     const asked = assert.rejects(session.openTcp(target, origin), FailureError);
     assert.deepEqual(await withinTime(5000, ended), { reason: 'closed' });
     await asked;
@@ -246,7 +246,7 @@ describe('a session with an evil server', () => {
     });
 });
 
-/** A connection that takes nothing more while it is deaf, and goes on to give. */
+/** A connection that takes nothing more while it is deaf, and goes on to give; also when it was told that no more comes. */
 function throughLine(socket: Socket, line: { isDeaf: boolean }): Duplex {
   const through: Duplex = new Duplex({
     read: () => void socket.resume(),
