@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { reset } from '../../src/engine/pump.js';
+import { Duplex } from 'node:stream';
+import type { ChannelReader, SshChannel } from '../../src/engine/channel.js';
+import { join, reset } from '../../src/engine/pump.js';
 import { eventually } from '../support/eventually.js';
 
 describe('a socket that is reset', () => {
@@ -64,4 +66,42 @@ describe('a socket that is reset', () => {
       for (const client of clients) client.destroy();
       await new Promise((done) => server.close(done));
     });
+});
+
+describe('a client that stops reading', () => {
+  it('has tiny pieces wait for it as few large ones, and gets all of them in their order', async () => {
+    const taken: Buffer[] = [];
+    let take: (() => void) | undefined;
+    // It takes the first piece when it is told to, and then all others.
+    const client = new Duplex({
+      read() {},
+      write(piece: Buffer, _, done) {
+        taken.push(piece);
+        if (take) done();
+        else take = done;
+      },
+    });
+    let reader: ChannelReader | undefined;
+    let consumed = 0;
+    const channel: SshChannel = {
+      read: (its) => (reader = its),
+      unread() {},
+      consumed: (bytes) => (consumed += bytes),
+      write: () => true,
+      end() {},
+      close() {},
+      isClosed: false,
+    };
+    join(client as Socket, channel, () => {});
+    const sent = Buffer.from(Array.from({ length: 100_000 }, (_, at) => at % 251));
+    reader!.data(Buffer.alloc(client.writableHighWaterMark));
+    await eventually(() => assert.ok(take));
+    for (let at = 0; at < sent.length; at++) reader!.data(sent.subarray(at, at + 1));
+    take!();
+    await eventually(() => assert.equal(consumed, client.writableHighWaterMark + sent.length));
+    const [, ...pieces] = taken;
+    assert.ok(Buffer.concat(pieces).equals(sent));
+    assert.ok(pieces.length < 1000, `${pieces.length}`);
+    client.destroy();
+  });
 });
