@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { ChannelReader, SshChannel } from '../../src/engine/channel.js';
 import { join, reset } from '../../src/engine/pump.js';
 import { eventually } from '../support/eventually.js';
@@ -96,7 +97,11 @@ describe('a client that stops reading', () => {
     const sent = Buffer.from(Array.from({ length: 100_000 }, (_, at) => at % 251));
     reader!.data(Buffer.alloc(client.writableHighWaterMark));
     await eventually(() => assert.ok(take));
-    for (let at = 0; at < sent.length; at++) reader!.data(sent.subarray(at, at + 1));
+    for (let at = 0; at < sent.length; at++) {
+      reader!.data(sent.subarray(at, at + 1));
+      // As by many reads of the connection.
+      if (at % 50 === 0) await turn();
+    }
     take!();
     await eventually(() => assert.equal(consumed, client.writableHighWaterMark + sent.length));
     const [, ...pieces] = taken;
