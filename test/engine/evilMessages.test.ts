@@ -112,6 +112,28 @@ describe('a session with an evil server', () => {
     assert.deepEqual(await ended, { reason: 'reset', detail: 'the server asked on and did not take the answers' });
   });
 
+  it('says nothing more to one that takes nothing, however often it is allowed to', async () => {
+    const line = { isDeaf: false };
+    let isOver = false;
+    const server = await start(async (session) => {
+      const id = await askedFor(session);
+      session.send(confirmed(id));
+      line.isDeaf = true;
+      for (let sent = 0; sent < 5000; sent++) {
+        await session.sendInTurn(message(93, uint32(id), uint32(1)));
+        // Each is read by itself.
+        await setImmediate();
+        await setImmediate();
+      }
+      isOver = true;
+    });
+    const socket = throughLine(await reach(server.port), line);
+    const { session } = await join(socket);
+    stall(await session.openTcp(target, origin));
+    while (!isOver) await setImmediate();
+    assert.ok(socket.writableLength < socket.writableHighWaterMark + 1000, `${socket.writableLength}`);
+  });
+
   it('ends when it asks on and on and never answers that new keys are to be exchanged', async () => {
     let keysAsked = () => 0;
     const server = await start(async (session) => {
