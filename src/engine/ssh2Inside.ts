@@ -414,6 +414,8 @@ function takeChannels(protocol: Protocol, channels: Channels, on: TakenChannels)
       const { recipient, sender: number, window, packetSize } = message;
       if (!channels.onConfirmation(recipient, { number, window, packetSize }))
         theirs.CHANNEL_OPEN_CONFIRMATION(protocol, message);
+      // A target may speak first.
+      on.acknowledge();
     },
     CHANNEL_OPEN_FAILURE(_, id, reason, description) {
       if (!channels.onFailure(id, refusalOf(reason), description))
