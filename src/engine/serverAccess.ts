@@ -15,6 +15,8 @@ const limitMs = 2_000;
 const patienceMs = 4_000;
 /** How long one that is near may take to tell of a connection, and to hand a word on. */
 const wordMs = 1_000;
+/** How long a word that was not heard in time may still come, over a line that stands still. */
+const lateWordMs = 10_000;
 const wordLength = 16;
 
 /** Addresses of the loopback network that nobody asks for: a listener on 127.0.0.1 does not have them, one on all interfaces does. */
@@ -108,12 +110,25 @@ export function createServerAccess(
     stream.on('readable', look);
   };
 
+  /** Hands on who waits, unless a word of ours may still come by one of them. */
+  const handOn = (knocks: Knocks) => {
+    if (knocks.sent > 0) return;
+    const isFound = knocks.finders === 0;
+    if (isFound && ports.get(ownPort) === knocks) ports.delete(ownPort);
+    for (const one of [...knocks.waiting]) if (isFound || one.isDue) one.settle();
+  };
+
   const knock = async (at: string, knocks: Knocks): Promise<Answer> => {
     if (isOver) return 'unclear';
     const word = randomBytes(wordLength).toString('hex');
     const heard = new Promise<object>((resolve) => knocks.words.set(word, resolve));
     const arrived = new Promise<true>((resolve) => (knocks.arrived = () => resolve(true)));
     const since = Date.now();
+    let isSent = false;
+    const forget = () => {
+      knocks.words.delete(word);
+      handOn(knocks);
+    };
     try {
       const channel = await session.openTcp({ host: at, port: ownPort }, { address: '127.0.0.1', port: 0 });
       const patience = wordMs + 3 * (Date.now() - since);
@@ -127,13 +142,17 @@ export function createServerAccess(
       channel.write(Buffer.from(word, 'hex'));
       const by = await within(session, patience, heard);
       channel.close();
-      knocks.sent--;
+      const isHeard = by ? Promise.resolve() : within(session, lateWordMs, heard);
+      isSent = true;
+      void isHeard.then(() => {
+        knocks.sent--;
+        forget();
+      });
       return by === self ? 'ours' : 'other';
     } catch (error) {
       return isNobodyThere(failureOf(error)) ? 'refused' : 'unclear';
     } finally {
-      knocks.words.delete(word);
-      if (knocks.sent === 0) for (const one of [...knocks.waiting]) if (one.isDue) one.settle();
+      if (!isSent) forget();
     }
   };
 
@@ -143,9 +162,8 @@ export function createServerAccess(
       knocks.turn = answer;
       found.set(at, await answer);
     }
-    if (--knocks.finders > 0) return;
-    ports.delete(ownPort);
-    for (const one of [...knocks.waiting]) one.settle();
+    knocks.finders--;
+    handOn(knocks);
   };
 
   return {
