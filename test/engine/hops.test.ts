@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { dialUnasked } from '../support/dialUnasked.js';
 import { once } from 'node:events';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type AddressInfo, type Server as NetServer } from 'node:net';
@@ -534,18 +535,8 @@ describe('connections behind the same jump host', function () {
   });
 
   it('tell who watches of each phase, by host', async () => {
-    const { host } = planned('db01', [], { configFile: both() });
     const phases: [string, DialPhase][] = [];
-    const { session } = await dialHost(
-      host,
-      { abort: new AbortController(), cancelled: false },
-      {
-        ask: () => Promise.reject(new Error('nobody is asked')),
-        memory: { secrets: new Map(), acceptedKeys: new Set() },
-        log: () => {},
-        watch: (host, phase) => phases.push([host, phase]),
-      },
-    );
+    const session = await dialUnasked('db01', both(), (host, phase) => phases.push([host, phase]));
     await session.close();
     const each: DialPhase[] = ['connect', 'handshake', 'hostKey', 'authentication', 'ready'];
     assert.deepEqual(phases, [

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
+import { dialUnasked } from '../support/dialUnasked.js';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Transform } from 'node:stream';
 import { hooks } from 'ssh2/lib/protocol/kex.js';
 import { channelStream } from '../../src/engine/channelStream.js';
-import { dialHost } from '../../src/engine/dial.js';
 import type { SessionEnd } from '../../src/engine/sshClient.js';
 import { packetHooks } from '../../src/engine/ssh2Inside.js';
-import { heldBeyond, heldResources, planned } from '../support/engineProbe.js';
+import { heldBeyond, heldResources } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startSshd, type Sshd } from '../support/sshd.js';
 import { bytes, digest, echo, startTarget, type Target } from '../support/targets.js';
@@ -57,16 +57,7 @@ describe('packets of our own, to a real sshd', function () {
     return sshd;
   }
   async function dial(sshd: Sshd, ...lines: string[]) {
-    const { host } = planned('db01', [], { configFile: sshd.configPath('db01', lines) });
-    const { session } = await dialHost(
-      host,
-      { abort: new AbortController(), cancelled: false },
-      {
-        ask: () => Promise.reject(new Error('nobody is asked')),
-        memory: { secrets: new Map(), acceptedKeys: new Set() },
-        log: () => {},
-      },
-    );
+    const session = await dialUnasked('db01', sshd.configPath('db01', lines));
     undo.push(() => session.close());
     const ends: (SessionEnd | undefined)[] = [];
     session.onEnd((end) => ends.push(end));

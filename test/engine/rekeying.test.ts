@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
+import { dialUnasked } from '../support/dialUnasked.js';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hooks } from 'ssh2/lib/protocol/kex.js';
-import { dialHost } from '../../src/engine/dial.js';
 import { createRekeying, type Rekeying, type RekeyingOptions } from '../../src/engine/rekeying.js';
 import { channelStream, type ChannelStream } from '../../src/engine/channelStream.js';
 import type { SessionEnd, SshSession } from '../../src/engine/sshClient.js';
-import { heldBeyond, heldResources, planned } from '../support/engineProbe.js';
+import { heldBeyond, heldResources } from '../support/engineProbe.js';
 import { startDropbear, whyNoDropbear } from '../support/dropbear.js';
 import { eventually } from '../support/eventually.js';
 import { startSshd, type SshServer } from '../support/sshd.js';
@@ -44,16 +44,7 @@ describe('new keys', function () {
   async function dial(...blocks: string[]) {
     const configFile = join(running[0]!.folder, 'config_of_all');
     writeFileSync(configFile, blocks.join('\n'), { mode: 0o600 });
-    const { host } = planned('db01', [], { configFile });
-    const { session } = await dialHost(
-      host,
-      { abort: new AbortController(), cancelled: false },
-      {
-        ask: () => Promise.reject(new Error('nobody is asked')),
-        memory: { secrets: new Map(), acceptedKeys: new Set() },
-        log: () => {},
-      },
-    );
+    const session = await dialUnasked('db01', configFile);
     sessions.push(session);
     const ends: (SessionEnd | undefined)[] = [];
     session.onEnd((end) => ends.push(end));

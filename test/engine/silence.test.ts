@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
+import { dialUnasked } from '../support/dialUnasked.js';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dialHost } from '../../src/engine/dial.js';
 import { channelStream, type ChannelStream } from '../../src/engine/channelStream.js';
 import type { SessionEnd, SshSession } from '../../src/engine/sshClient.js';
-import { heldBeyond, heldResources, planned } from '../support/engineProbe.js';
+import { heldBeyond, heldResources } from '../support/engineProbe.js';
 import { eventually } from '../support/eventually.js';
 import { startFaultyProxy, type FaultyProxy } from '../support/faultyProxy.js';
 import { knownHostsLine, publicKey, startSshd, type Sshd } from '../support/sshd.js';
@@ -104,16 +104,7 @@ describe('a session', function () {
   async function dial(...blocks: string[]): Promise<Dialled> {
     const configFile = join(hosts.db01.folder, `config_${files++}`);
     writeFileSync(configFile, blocks.join('\n'), { mode: 0o600 });
-    const { host } = planned(/^Host (\S+)/.exec(blocks[0]!)![1]!, [], { configFile });
-    const { session } = await dialHost(
-      host,
-      { abort: new AbortController(), cancelled: false },
-      {
-        ask: () => Promise.reject(new Error('nobody is asked')),
-        memory: { secrets: new Map(), acceptedKeys: new Set() },
-        log: () => {},
-      },
-    );
+    const session = await dialUnasked(/^Host (\S+)/.exec(blocks[0]!)![1]!, configFile);
     sessions.push(session);
     let isOver = false;
     const ended = new Promise<{ end: SessionEnd | undefined; at: number }>((resolve) => {
