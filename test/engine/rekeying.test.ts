@@ -105,7 +105,7 @@ describe('new keys', function () {
   ])
     it(`are exchanged ${title}`, async () => {
       const sshd = await start(...server);
-      await carries(await dial(block('db01', sshd, 'RekeyLimit 16')), megabyte, 20);
+      await carries(await dial(block('db01', sshd, 'RekeyLimit 16')), 3 * megabyte, 20);
       assert.ok(exchanges(sshd) > 6, String(exchanges(sshd)));
     });
 
