@@ -23,7 +23,7 @@ import { createPresentation } from './ui/presentation.js';
 import { createPresets, watchPresets } from './ui/presets.js';
 import { createRestoring, tunnelsKey } from './ui/restore.js';
 import { createSecrets } from './ui/secrets.js';
-import { sshConfigFile, waits } from './ui/settings.js';
+import { hostDefaults, noticeLevel, sshConfigFile, waits } from './ui/settings.js';
 import { createStatusBar } from './ui/statusBar.js';
 import { createStopping } from './ui/stopping.js';
 import { createTree } from './ui/tree.js';
@@ -42,23 +42,30 @@ export interface TestAccess {
 }
 
 /** The settings that every plan is made with. */
-const inPlan = [settings.sshConfigFile, settings.parkSeconds, settings.idleMinutes];
+const inPlan = [
+  settings.sshConfigFile,
+  settings.parkSeconds,
+  settings.idleMinutes,
+  settings.keepaliveSeconds,
+  settings.identityFile,
+];
 
 let close: (() => Promise<void>) | undefined;
 
 export function activate(context: vscode.ExtensionContext): TestAccess | undefined {
   const began = performance.now();
   const configFile = () => sshConfigFile(homedir());
+  const defaults = () => hostDefaults(homedir());
   const engine = startWorkerEngine(context.asAbsolutePath('dist/worker.js'), {
     sharedFolder: join(context.globalStorageUri.fsPath, 'shared'),
   });
 
-  const session = createSession(engine, configFile, waits);
+  const session = createSession(engine, configFile, waits, defaults);
   const log = createLog(session);
   const messages = createMessages();
   const turns = createTurns();
   const secrets = createSecrets(context, session, log);
-  const notifications = createNotifications(session, messages);
+  const notifications = createNotifications(session, messages, noticeLevel);
   const presetSettings = watchPresets();
   const networkConsents = createNetworkConsents(context);
   const presets = createPresets(context, session, presetSettings, notifications, networkConsents, messages);
@@ -96,6 +103,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
       session,
       engine,
       configFile,
+      defaults,
       configList,
       explanations,
       diagnostics,

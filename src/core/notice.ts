@@ -32,6 +32,36 @@ export type Remedy =
   /** Tell the makers. */
   | { kind: 'report'; tunnels: readonly string[] };
 
+/** Which notices appear: all of them, those of what is not as wanted, or none but those that wait for an answer. */
+export type NoticeLevel = 'all' | 'problems' | 'none';
+
+export function readNoticeLevel(value: unknown): NoticeLevel {
+  return value === 'problems' || value === 'none' ? value : 'all';
+}
+
+export type Severity = 'error' | 'warning' | 'information';
+
+export function severityOf(notice: Notice): Severity {
+  switch (notice.kind) {
+    case 'restarted':
+      return 'warning';
+    case 'ready':
+      return notice.partly ? 'warning' : 'information';
+    case 'failed':
+      return isQuestion(notice) ? 'warning' : 'error';
+  }
+}
+
+/** Whether it appears: what waits for an answer always does. */
+export function isShown(notice: Notice, level: NoticeLevel): boolean {
+  if (isQuestion(notice) || level === 'all') return true;
+  return level === 'problems' && severityOf(notice) !== 'information';
+}
+
+function isQuestion({ remedies }: Notice): boolean {
+  return remedies.some(({ kind }) => kind === 'answer');
+}
+
 /** What the notices to come depend on, by the tunnels' ids. */
 export interface Watched {
   /** The user started them and has heard nothing of them. */

@@ -16,6 +16,16 @@ export interface HostRequest {
   options: readonly (readonly [keyword: string, value: string])[];
   /** A workspace asks for it and nobody else: no program of a `Match exec` is run for it. */
   fromWorkspace?: true;
+  /** Where ssh_config sets no ServerAliveInterval, in seconds; 0: silence alone does not end it. Absent: 15. */
+  keepaliveSeconds?: number;
+}
+
+/** What the settings say of every host, where nothing nearer does. */
+export interface HostDefaults {
+  /** Tried as with `ssh -i`. */
+  identityFile?: string;
+  /** See HostRequest. */
+  keepaliveSeconds?: number;
 }
 
 export interface PlannedForward {
@@ -74,6 +84,11 @@ export function readWaits(parkSeconds: unknown, idleMinutes: unknown): Waits {
   };
 }
 
+/** The seconds that stand in a setting: 0 to 3600; undefined for anything else. */
+export function readKeepalive(seconds: unknown): number | undefined {
+  return isWhole(seconds, 0, 3600) ? seconds : undefined;
+}
+
 function isWhole(value: unknown, least: number, most: number): value is number {
   return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 }
@@ -85,7 +100,12 @@ export interface Plan {
 }
 
 /** Plans the wanted tunnels; those that are stopped or lost are left out. */
-export function planTunnels(wanted: Wanted, configFile: string | undefined, waits?: Waits): Plan {
+export function planTunnels(
+  wanted: Wanted,
+  configFile: string | undefined,
+  waits?: Waits,
+  defaults: HostDefaults = {},
+): Plan {
   const running = wanted.tunnels.filter(isPlanned);
   const connections = new Set(running.map(connectionOf));
   return {
@@ -94,7 +114,7 @@ export function planTunnels(wanted: Wanted, configFile: string | undefined, wait
       const retry = countOf(wanted.connectionRetries, id);
       return {
         id,
-        host: requestFor(tunnels, tunnels[0]!.destination, configFile),
+        host: requestFor(tunnels, tunnels[0]!.destination, configFile, defaults),
         forwards: tunnels.map(({ id, spec, run, wish, onDemand }) => ({
           id,
           spec,
@@ -117,9 +137,17 @@ export function requestFor(
   tunnels: readonly Pick<Tunnel, 'fromWorkspace'>[],
   destination: Destination,
   configFile: string | undefined,
+  { identityFile, keepaliveSeconds }: HostDefaults = {},
 ): HostRequest {
   const isForeign = tunnels.length > 0 && tunnels.every(({ fromWorkspace }) => fromWorkspace);
-  return { destination, options: [], ...(configFile && { configFile }), ...(isForeign && { fromWorkspace: true }) };
+  const namesKey = destination.options?.some(([keyword]) => keyword === 'IdentityFile');
+  return {
+    destination,
+    options: identityFile !== undefined && !namesKey ? [['IdentityFile', identityFile]] : [],
+    ...(configFile && { configFile }),
+    ...(isForeign && { fromWorkspace: true }),
+    ...(keepaliveSeconds !== undefined && { keepaliveSeconds }),
+  };
 }
 
 /** Whether the engine has to do with it. */

@@ -13,6 +13,7 @@ import {
   isWanted,
   planTunnels,
   type ConnectionId,
+  type HostDefaults,
   type Waits,
 } from './plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type ConnectionSeen, type Snapshot } from './snapshot.js';
@@ -199,11 +200,12 @@ export interface Session {
   onChange(listener: (state: SessionState, event: EngineEvent | undefined) => void): () => void;
 }
 
-/** `configFile` and `waits` are read each time a plan is made: the settings may change. */
+/** `configFile`, `waits` and `defaults` are read each time a plan is made: the settings may change. */
 export function createSession(
   engine: Engine,
   configFile: () => string | undefined,
   waits: () => Waits | undefined = () => undefined,
+  defaults: () => HostDefaults = () => ({}),
 ): Session {
   let state: SessionState = { wanted: nothingWanted, snapshot: emptySnapshot };
   const listeners = new Set<(state: SessionState, event: EngineEvent | undefined) => void>();
@@ -214,7 +216,7 @@ export function createSession(
   /** The whole plan each time; it is the state's own, which a listener may have changed once more. */
   const want = (next: SessionState, event?: EngineEvent) => {
     become(next, event);
-    engine.apply(planTunnels(state.wanted, configFile(), waits()));
+    engine.apply(planTunnels(state.wanted, configFile(), waits(), defaults()));
   };
   engine.onEvent((event) => {
     const snapshot = reduce(state.snapshot, event);

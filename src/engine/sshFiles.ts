@@ -295,13 +295,18 @@ async function sshDefaults(abort: AbortSignal): Promise<Algorithms | undefined> 
 
 async function resolveHost(request: HostRequest, abort: AbortSignal, log: Log): Promise<HostConfig> {
   const { host } = request.destination;
+  const { keepaliveSeconds } = request;
   const { options: resolved, builtIn, setsAliveInterval } = await resolveOptions(request, abort, log);
   const options = setsAliveInterval ? resolved : new Map([...resolved].filter(([keyword]) => keyword !== 'serveraliveinterval')); // prettier-ignore
   if (wantsPassedSocket(options))
     throw new FailureError({ kind: 'notSupportedYet', what: `ProxyUseFdpass, which ssh_config sets for ${host},` });
   try {
     const config = hostConfig(host, options, localUser());
-    return { ...config, algorithms: askedAlgorithms(config.algorithms, builtIn ?? config.algorithms) };
+    return {
+      ...config,
+      ...(!setsAliveInterval && keepaliveSeconds !== undefined && { serverAliveInterval: keepaliveSeconds }),
+      algorithms: askedAlgorithms(config.algorithms, builtIn ?? config.algorithms),
+    };
   } catch (error) {
     throw sshConfigFailure((error as Error).message);
   }
@@ -335,7 +340,7 @@ export async function resolveWay(
   abort: AbortSignal,
   log: Log,
 ): Promise<readonly { request: HostRequest; config: HostConfig }[]> {
-  const { configFile, fromWorkspace } = request;
+  const { configFile, fromWorkspace, keepaliveSeconds } = request;
   const batch = request.options.filter(([keyword, value]) => /^batchmode$/i.test(keyword) && /^(yes|true|on)$/i.test(value)); // prettier-ignore
   const route = [{ request, config: await resolveHost(request, abort, log) }];
   const followed: string[] = [];
@@ -351,7 +356,7 @@ export async function resolveWay(
       followed.push(hop);
     }
     const options = [...batch, ...(before === '' ? [] : [['ProxyJump', before] as const])];
-    const hopRequest = { destination, options, ...(configFile !== undefined && { configFile }), ...(fromWorkspace && { fromWorkspace }) }; // prettier-ignore
+    const hopRequest = { destination, options, ...(configFile !== undefined && { configFile }), ...(fromWorkspace && { fromWorkspace }), ...(keepaliveSeconds !== undefined && { keepaliveSeconds }) }; // prettier-ignore
     route.unshift({ request: hopRequest, config: await resolveHost(hopRequest, abort, log) });
   }
 }

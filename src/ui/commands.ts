@@ -3,7 +3,7 @@ import { noConfigForwards, originOf, type Origin } from '../core/configForward.j
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec, type ForwardSpec } from '../core/forwardSpec.js';
-import { connectionOf, isWanted, requestFor, type HostRequest } from '../core/plan.js';
+import { connectionOf, isWanted, requestFor, type HostDefaults, type HostRequest } from '../core/plan.js';
 import type { ForwardRow, PresetRow } from '../core/present.js';
 import {
   removeTunnels,
@@ -39,7 +39,7 @@ import type { Presets, PresetSettings } from './presets.js';
 import { rowFlags } from './rowFlags.js';
 import { createRowPicker, isOneOf } from './rowPicker.js';
 import type { Secrets } from './secrets.js';
-import { findsServerPorts, openPresetsFile } from './settings.js';
+import { defaultBind, findsServerPorts, openPresetsFile } from './settings.js';
 import { askSshCommand, commandNotes, commandTitle, readSshCommand } from './sshCommandBox.js';
 import { readHow, type Stopping } from './stopping.js';
 import type { Tree } from './tree.js';
@@ -49,6 +49,7 @@ export interface CommandParts {
   session: Session;
   engine: Pick<Engine, 'hosts' | 'serverPorts' | 'disconnect'>;
   configFile: () => string | undefined;
+  defaults: () => HostDefaults;
   configList: ConfigList;
   explanations: Pick<Explanations, 'show'>;
   diagnostics: Pick<DiagnosticsCopier, 'copy'>;
@@ -73,6 +74,7 @@ export function registerCommands({
   session,
   engine,
   configFile,
+  defaults,
   configList,
   explanations,
   diagnostics,
@@ -89,13 +91,14 @@ export function registerCommands({
 }: CommandParts): vscode.Disposable {
   const requestOf = (destination: Destination): HostRequest => {
     const own = session.state.wanted.tunnels.filter((tunnel) => connectionOf(tunnel) === printDestination(destination));
-    return requestFor(own, destination, configFile());
+    return requestFor(own, destination, configFile(), defaults());
   };
   const wizardHosts: WizardHosts = {
     configured: () => engine.hosts(configFile()),
     recent: () => context.globalState.get<readonly string[]>(recentKey, []),
     ports: async (destination, calledOff) =>
       findsServerPorts() ? engine.serverPorts(requestOf(destination), calledOff) : [],
+    defaultBind,
   };
   const rememberHosts = async (tunnels: readonly NewTunnel[]): Promise<void> => {
     const names = [...new Set(tunnels.map(connectionOf))];
@@ -187,7 +190,9 @@ export function registerCommands({
       const [old] = await picker.tunnels('Edit Tunnel', given, selected, isDown);
       if (!old) return;
       const answers = { host: printDestination(old.destination), forward: printSpec(old.spec) };
-      const tunnels = await turns.take(() => askForward(wizardHosts, answers, old.destination));
+      // What it listens on is known: without a bind address as it was.
+      const hosts: WizardHosts = { ...wizardHosts, defaultBind: () => 'localhost' };
+      const tunnels = await turns.take(() => askForward(hosts, answers, old.destination));
       const [first, ...more] = tunnels ?? [];
       if (!first) return;
       // A keybinding or an old notification may be about one that runs.

@@ -42,9 +42,14 @@ export const focusTunnelsView = `${views.tunnels}.focus`;
 
 export const settings = {
   presets: 'sshTunnels.presets',
+  autoStart: 'sshTunnels.autoStart',
   sshConfigFile: 'sshTunnels.sshConfigFile',
+  identityFile: 'sshTunnels.identityFile',
+  defaultBind: 'sshTunnels.defaultBind',
   findServerPorts: 'sshTunnels.findServerPorts',
   restoreTunnels: 'sshTunnels.restoreTunnels',
+  notifications: 'sshTunnels.notifications',
+  keepaliveSeconds: 'sshTunnels.keepaliveSeconds',
   parkSeconds: 'sshTunnels.parkSeconds',
   idleMinutes: 'sshTunnels.idleMinutes',
 } as const;

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { withDefaultBind, type DefaultBind } from '../core/defaultBind.js';
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Failure } from '../core/failure.js';
 import { parseAnswer } from '../core/forwardSpec.js';
@@ -29,6 +30,8 @@ export interface WizardHosts {
   recent(): readonly string[];
   /** What listens on a server; rejects where that can't be known, or it is called off. */
   ports(destination: Destination, calledOff: AbortSignal): Promise<readonly ServerPort[]>;
+  /** Where a forward listens that is typed without a bind address. */
+  defaultBind(): DefaultBind;
 }
 
 const title = 'Forward Port';
@@ -52,7 +55,7 @@ export async function askForward(
       if (answer.tunnels.length > 0) return answer.tunnels;
       destination = answer.destination;
     }
-    const tunnels = await askTunnels(destination, answers, hosts.ports);
+    const tunnels = await askTunnels(destination, answers, hosts);
     if (tunnels !== back) return tunnels;
     destination = undefined;
   }
@@ -60,7 +63,7 @@ export async function askForward(
 
 /** Asks for a host alone; undefined when it was closed. */
 export async function askDestination(
-  hosts: Omit<WizardHosts, 'ports'>,
+  hosts: Pick<WizardHosts, 'configured' | 'recent'>,
   title: string,
 ): Promise<Destination | undefined> {
   const answer = await askHost(hosts, { host: '', forward: '' }, title);
@@ -84,7 +87,7 @@ type HostItem = vscode.QuickPickItem & { answer?: HostAnswer };
 
 /** `alone`: the title where it is no step of the two. */
 function askHost(
-  hosts: Omit<WizardHosts, 'ports'>,
+  hosts: Pick<WizardHosts, 'configured' | 'recent'>,
   answers: WizardAnswers,
   alone?: string,
 ): Promise<HostAnswer | undefined> {
@@ -219,14 +222,14 @@ type ForwardItem = vscode.QuickPickItem & {
 function askTunnels(
   destination: Destination,
   answers: WizardAnswers,
-  findPorts: WizardHosts['ports'],
+  hosts: Pick<WizardHosts, 'ports' | 'defaultBind'>,
 ): Promise<readonly NewTunnel[] | typeof back | undefined> {
   const pick = vscode.window.createQuickPick<ForwardItem>();
   const through = printDestination(destination);
   let found: readonly ForwardItem[] = [];
   /** Whether the list stands as it is for what is typed. */
   let isFollowed = false;
-  const read = () => readTunnels(pasted.of(pick.value), destination, pasted.note(pick.value));
+  const read = () => readTunnels(pasted.of(pick.value), destination, hosts.defaultBind(), pasted.note(pick.value));
   const show = () => {
     answers.forward = pick.value;
     if (pick.value.trim() === '') {
@@ -250,11 +253,12 @@ function askTunnels(
   pick.busy = true;
   show();
   const search = new AbortController();
-  void findPorts(destination, search.signal)
+  void hosts
+    .ports(destination, search.signal)
     .then(
       (ports) => {
         if (search.signal.aborted) return;
-        found = foundItems(ports, destination);
+        found = foundItems(ports, destination, hosts.defaultBind());
         show();
       },
       // It is an offer; whatever is in its way shows when the tunnel starts.
@@ -298,16 +302,20 @@ function askTunnels(
 }
 
 /** What listens on the server, to be had at the same port here. */
-function foundItems(ports: readonly ServerPort[], destination: Destination): ForwardItem[] {
+function foundItems(ports: readonly ServerPort[], destination: Destination, bind: DefaultBind): ForwardItem[] {
   const items = ports.flatMap((port): ForwardItem[] => {
-    const spec = forwardOf(port);
-    if (!spec) return [];
+    const own = forwardOf(port);
+    if (!own) return [];
+    const spec = withDefaultBind(own, bind);
+    // Where it listens is told by the setting, and seen nowhere else.
+    const detail = bind === 'localhost' ? undefined : effectOf({ destination, spec }).effect;
     const program = port.program?.replaceAll('$(', '$ (');
     const name = port.kind === 'tcp' ? String(port.port) : port.path;
     return [
       {
         label: program === undefined ? name : `${name} — ${program}`,
         description: serverPortText(port, spec, destination.host),
+        ...(detail !== undefined && { detail }),
         iconPath: new vscode.ThemeIcon('plug'),
         tunnels: [{ destination, spec }],
       },
@@ -324,7 +332,7 @@ interface ReadTunnels {
   items: readonly ForwardItem[];
 }
 
-function readTunnels(text: string, destination: Destination, linesNote?: string): ReadTunnels {
+function readTunnels(text: string, destination: Destination, bind: DefaultBind, linesNote?: string): ReadTunnels {
   const item = (icon: string, label: string): ForwardItem => ({
     label,
     iconPath: new vscode.ThemeIcon(icon),
@@ -333,7 +341,7 @@ function readTunnels(text: string, destination: Destination, linesNote?: string)
   if (!isSshCommand(text)) {
     const result = parseAnswer(text, process.env);
     if (!result.ok) return { items: [item('error', problemText(result.failure))] };
-    const tunnel = { destination, spec: result.spec };
+    const tunnel = { destination, spec: withDefaultBind(result.spec, bind) };
     const { effect, access, isOpen } = effectOf(tunnel);
     // With the text itself as its label it stays above every other row that the list finds for that text.
     const row = {

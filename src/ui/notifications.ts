@@ -1,5 +1,14 @@
 import * as vscode from 'vscode';
-import { decideNotices, nothingWatched, type Notice, type Remedy, type Watched } from '../core/notice.js';
+import {
+  decideNotices,
+  isShown,
+  nothingWatched,
+  severityOf,
+  type Notice,
+  type NoticeLevel,
+  type Remedy,
+  type Watched,
+} from '../core/notice.js';
 import { isWanted } from '../core/plan.js';
 import { browserUrl, clientAddress } from '../core/present.js';
 import { tunnelState } from '../core/snapshot.js';
@@ -17,7 +26,8 @@ interface Button {
   press(): Thenable<unknown>;
 }
 
-export function createNotifications(session: Session, messages: Messages): Notifications {
+/** `level`: what of it appears, as the settings have it at the moment. */
+export function createNotifications(session: Session, messages: Messages, level: () => NoticeLevel): Notifications {
   let watched: Watched = nothingWatched;
   let before = session.state;
 
@@ -116,7 +126,7 @@ export function createNotifications(session: Session, messages: Messages): Notif
     const { notices, ...next } = decideNotices(before, state, watched, event);
     before = state;
     watched = next;
-    for (const notice of notices) void show(notice);
+    for (const notice of notices) if (isShown(notice, level())) void show(notice);
   });
   return {
     expect(tunnels) {
@@ -124,15 +134,4 @@ export function createNotifications(session: Session, messages: Messages): Notif
     },
     dispose: stop,
   };
-}
-
-function severityOf(notice: Notice): 'error' | 'warning' | 'information' {
-  switch (notice.kind) {
-    case 'restarted':
-      return 'warning';
-    case 'ready':
-      return notice.partly ? 'warning' : 'information';
-    case 'failed':
-      return notice.remedies.some(({ kind }) => kind === 'answer') ? 'warning' : 'error';
-  }
 }

@@ -18,6 +18,7 @@ import {
   openPresetsFile,
   readPresets,
   scopeForNew,
+  startsPresets,
   writePreset,
   type ReadPresets,
 } from './settings.js';
@@ -158,6 +159,7 @@ export function createPresets(
     start,
     allowed: () => presetSettings.current.presets.filter((preset) => isAllowed(preset) && hasConsent(preset)),
     async startAutomatic(scopes) {
+      if (!startsPresets()) return;
       const automatic = presetSettings.current.presets.filter(
         (preset) => preset.autoStart && isAllowed(preset) && (scopes === 'all' || preset.scope.kind !== 'user'),
       );

@@ -1,14 +1,49 @@
 import * as vscode from 'vscode';
-import { readWaits, type Waits } from '../core/plan.js';
+import { readDefaultBind, type DefaultBind } from '../core/defaultBind.js';
+import { readNoticeLevel, type NoticeLevel } from '../core/notice.js';
+import { readKeepalive, readWaits, type HostDefaults, type Waits } from '../core/plan.js';
 import { parsePresets, withPreset, type Preset, type PresetProblem, type StoredPreset } from '../core/preset.js';
 import type { PresetScope } from '../core/preset.js';
 import { settings } from './contributions.js';
 
 /** The ssh_config file that the user chose, with `home` for a leading `~`; undefined: ssh's own. */
 export function sshConfigFile(home: string): string | undefined {
-  const text = vscode.workspace.getConfiguration().get<unknown>(settings.sshConfigFile);
+  return readPath(settings.sshConfigFile, home);
+}
+
+/** What holds for every host where ssh_config, or what was typed, says nothing else. */
+export function hostDefaults(home: string): HostDefaults {
+  const identityFile = readPath(settings.identityFile, home);
+  const keepaliveSeconds = readKeepalive(valueOf(settings.keepaliveSeconds));
+  return {
+    ...(identityFile !== undefined && { identityFile }),
+    ...(keepaliveSeconds !== undefined && { keepaliveSeconds }),
+  };
+}
+
+function readPath(setting: string, home: string): string | undefined {
+  const text = valueOf(setting);
   if (typeof text !== 'string' || text.trim() === '') return undefined;
   return text.trim().replace(/^~(?=[\\/]|$)/, () => home);
+}
+
+function valueOf(setting: string): unknown {
+  return vscode.workspace.getConfiguration().get<unknown>(setting);
+}
+
+/** Which notices appear as notifications. */
+export function noticeLevel(): NoticeLevel {
+  return readNoticeLevel(valueOf(settings.notifications));
+}
+
+/** Where that listens which is typed into Forward Port without a bind address. */
+export function defaultBind(): DefaultBind {
+  return readDefaultBind(valueOf(settings.defaultBind));
+}
+
+/** Whether presets with autoStart start by themselves. */
+export function startsPresets(): boolean {
+  return valueOf(settings.autoStart) !== false;
 }
 
 /** Whether Forward Port may run a command on the server to find what listens there. */

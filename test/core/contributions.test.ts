@@ -173,8 +173,10 @@ describe('contributions', () => {
       assert.ok(description ?? markdownDescription, name);
   });
 
-  it('restricts the setting that can run programs to trusted workspaces', () => {
-    assert.deepEqual(manifest.capabilities.untrustedWorkspaces.restrictedConfigurations, [settings.sshConfigFile]);
+  it('restricts the settings that can run programs, name keys or open ports to trusted workspaces', () => {
+    const { restrictedConfigurations } = manifest.capabilities.untrustedWorkspaces;
+    const { autoStart, sshConfigFile, identityFile, defaultBind } = settings;
+    assert.deepEqual(restrictedConfigurations, [autoStart, sshConfigFile, identityFile, defaultBind]);
   });
 
   it('names icons that exist', () => {
