@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Access, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
-import { decideNotices, nothingWatched, type Notice, type Watched } from '../../src/core/notice.js';
+import {
+  decideNotices,
+  isShown,
+  nothingWatched,
+  readNoticeLevel,
+  type Notice,
+  type Watched,
+} from '../../src/core/notice.js';
 import {
   nothingWanted,
   renameTunnel,
@@ -567,4 +574,25 @@ describe('what a notice offers', () => {
       [],
     );
   });
+});
+
+describe('the notification level', () => {
+  const base = { tunnels: [dbId], text: 'x', remedies: [] };
+  const notices: Record<string, Notice> = {
+    ready: { ...base, kind: 'ready', partly: false },
+    partly: { ...base, kind: 'ready', partly: true },
+    failed: { ...base, kind: 'failed' },
+    restarted: { ...base, kind: 'restarted' },
+    question: { ...base, kind: 'failed', remedies: [{ kind: 'answer', tunnels: [dbId] }] },
+  };
+  const shown = (value: unknown) =>
+    Object.keys(notices).filter((name) => isShown(notices[name]!, readNoticeLevel(value)));
+
+  it('shows all, problems, or questions alone', () => {
+    assert.deepEqual(shown('all'), Object.keys(notices));
+    assert.deepEqual(shown('problems'), ['partly', 'failed', 'restarted', 'question']);
+    assert.deepEqual(shown('none'), ['question']);
+  });
+
+  it('is all for what is none of its values', () => assert.deepEqual(shown(7), shown('all')));
 });

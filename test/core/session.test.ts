@@ -6,6 +6,7 @@ import {
   defaultWaits,
   isWanted,
   planTunnels,
+  readKeepalive,
   readWaits,
   type Plan,
   type PlannedForward,
@@ -203,6 +204,30 @@ describe('planTunnels', () => {
       planTunnels(all, '/etc/my_config').connections.map(({ host }) => host.configFile),
       ['/etc/my_config', '/etc/my_config'],
     ));
+
+  it('says of every host what the settings say, but no key where it has its own', () => {
+    const own = newTunnel({ host: 'web03', options: [['IdentityFile', '~/.ssh/work']] }, '-D 1081');
+    const defaults = { identityFile: '/keys/mine', keepaliveSeconds: 0 };
+    assert.deepEqual(
+      planTunnels(wantTunnels(all, [own]), undefined, undefined, defaults).connections.map(({ host }) => [
+        host.options,
+        host.keepaliveSeconds,
+      ]),
+      [
+        [[['IdentityFile', '/keys/mine']], 0],
+        [[['IdentityFile', '/keys/mine']], 0],
+        [[], 0],
+      ],
+    );
+  });
+
+  it('reads seconds of silence from 0 to an hour, and nothing else', () =>
+    assert.deepEqual([0, 15, 3600, 3601, -1, 1.5, '15', null, undefined].map(readKeepalive), [
+      0,
+      15,
+      3600,
+      ...Array<undefined>(6).fill(undefined),
+    ]));
 
   it('says that a workspace asks for a host only where nobody else does', () => {
     const theirs = [db, proxy].map((tunnel) => ({ ...tunnel, fromWorkspace: true as const }));

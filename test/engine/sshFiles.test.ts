@@ -100,6 +100,14 @@ for (const withSsh of [true, false])
       { title: 'the one of the user', text: 'ServerAliveInterval 7', seconds: 7 },
       { title: 'none where the user wants none', text: 'Host web*\n  ServerAliveInterval 0', seconds: 0 },
       { title: 'ours where only another host has none', text: 'Host db*\n  ServerAliveInterval 0', seconds: 15 },
+      {
+        title: 'that of the settings where ssh_config has none',
+        text: '',
+        more: { keepaliveSeconds: 40 },
+        seconds: 40,
+      },
+      { title: 'none where the settings turn it off', text: 'Host db*\n  ServerAliveInterval 9', more: { keepaliveSeconds: 0 }, seconds: 0 }, // prettier-ignore
+      { title: 'the one of the user, whatever the settings say', text: 'ServerAliveInterval 7', more: { keepaliveSeconds: 40 }, seconds: 7 }, // prettier-ignore
       { title: 'none by its older name', text: 'ProtocolKeepAlives 0', seconds: 0 },
       { title: 'none on the command line', text: '', more: { options: [['ServerAliveInterval', '0']] as const }, seconds: 0 }, // prettier-ignore
       { title: 'none where a program has its say', text: 'Match exec true\n  ServerAliveInterval 0', seconds: 0 },
