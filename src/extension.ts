@@ -3,6 +3,7 @@ import { homedir, hostname, release, userInfo } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Engine } from './core/engine.js';
+import { placeOf, usePlace, type Surroundings } from './core/machine.js';
 import type { Presented } from './core/present.js';
 import { createSession } from './core/session.js';
 import { createTurns } from './core/turns.js';
@@ -54,6 +55,7 @@ let close: (() => Promise<void>) | undefined;
 
 export function activate(context: vscode.ExtensionContext): TestAccess | undefined {
   const began = performance.now();
+  usePlace(placeOf(surroundings(context)));
   const configFile = () => sshConfigFile(homedir());
   const defaults = () => hostDefaults(homedir());
   const engine = startWorkerEngine(context.asAbsolutePath('dist/worker.js'), {
@@ -136,6 +138,16 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
         activateMs: performance.now() - began,
       }
     : undefined;
+}
+
+function surroundings({ extension }: vscode.ExtensionContext): Surroundings {
+  return {
+    remoteName: vscode.env.remoteName,
+    extension: extension.extensionKind === vscode.ExtensionKind.UI ? 'ui' : 'workspace',
+    shownIn: vscode.env.uiKind === vscode.UIKind.Web ? 'web' : 'desktop',
+    hostName: hostname(),
+    wslName: process.env['WSL_DISTRO_NAME'],
+  };
 }
 
 function machine({ extension }: vscode.ExtensionContext): Parameters<typeof createDiagnostics>[6] {

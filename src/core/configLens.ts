@@ -3,6 +3,7 @@ import { configTunnel } from './configForward.js';
 import type { ConfigDocument, DocumentForward } from './configDocument.js';
 import { stateText } from './present.js';
 import type { ForwardSpec } from './forwardSpec.js';
+import { machineName } from './machine.js';
 import { tunnelId, type SessionState, type Tunnel } from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
 import { accessText, askedAccess, effectText } from './wording.js';
@@ -44,7 +45,7 @@ export function configLenses({ forwards }: ConfigDocument, session: SessionState
 export function forwardHover({ spec, hosts, gatewayPorts, cleared }: DocumentForward, session: SessionState): string[] {
   const host = hosts.length === 1 ? hosts[0]! : 'the host';
   const isRemote = spec.kind === 'remote';
-  const who = accessText(askedAccess(spec), isRemote ? host : 'this machine', spec.listen.kind);
+  const who = accessText(askedAccess(spec), isRemote ? host : machineName(), spec.listen.kind);
   const unless = isRemote && spec.listen.kind === 'tcp' ? '; its GatewayPorts (sshd_config) may say otherwise' : '';
   return [
     effectText(spec, host),

@@ -5,12 +5,14 @@ import { configTunnel, type ConfigForward, type ConfigForwards, type Origin } fr
 import { printDestination } from './destination.js';
 import type { BoundAddress, Client } from './engine.js';
 import { innermost, type Failure } from './failure.js';
+import { machineName, placeNote, placeText } from './machine.js';
 import { connectionOf, isPlanned, isWanted, type ConnectionId, type Waits } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetTunnels } from './preset.js';
 import { printable } from './printable.js';
 import { portHolder, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type ConnectionSeen, type TunnelState } from './snapshot.js';
+import { t } from './translate.js';
 import {
   accessText,
   boundText,
@@ -150,6 +152,8 @@ export interface StatusLine {
   text: string;
   /** Bind address, target and state of each tunnel, for the tooltip's table. */
   table: readonly (readonly [listen: string, target: string, state: string])[];
+  /** Below the table, in a remote window: on which machine all this is. */
+  note?: string;
   /** A tunnel that the user wants is down for good. */
   isError: boolean;
   accessibleText: string;
@@ -347,13 +351,20 @@ type Ready = TunnelState & { kind: 'ready' };
 
 function listenedText(tunnel: Tunnel, state: Ready): string[] {
   const { spec } = tunnel;
-  const machine = spec.kind === 'remote' ? tunnel.destination.host : 'this machine';
+  const machine = spec.kind === 'remote' ? tunnel.destination.host : machineName();
   const instead = otherPortText(tunnel, state);
   return [
     `Listens on ${machine}: ${state.bound.map(interfaceText).join(', ')}`,
     ...(instead === undefined ? [] : [instead]),
     `Who can connect: ${accessText(state.access, machine, spec.listen.kind)}`,
+    ...(spec.kind === 'remote' ? [] : placeNotes()),
   ];
+}
+
+/** What a remote window makes of a tunnel’s address; nothing in a plain one. */
+function placeNotes(): string[] {
+  const note = placeNote();
+  return note === undefined ? [] : [note];
 }
 
 function interfaceText(bound: BoundAddress): string {
@@ -673,6 +684,7 @@ function statusLine(session: SessionState, states: ReadonlyMap<string, TunnelSta
   const { tunnels } = session.wanted;
   const count = (wanted: Status) => [...states.values()].filter(({ kind }) => kind === wanted).length;
   const [connecting, retrying, failed] = [count('connecting'), count('retrying'), count('failed')];
+  const note = placeNote();
   const alarming = tunnels.some((tunnel) => {
     const state = states.get(tunnel.id)!;
     return state.kind === 'failed' && !isTakenElsewhere(tunnel, state.failure, session);
@@ -689,6 +701,7 @@ function statusLine(session: SessionState, states: ReadonlyMap<string, TunnelSta
         stateText(tunnel, state),
       ] as const;
     }),
+    ...(note !== undefined && { note }),
     isError: alarming,
     accessibleText: [
       `SSH tunnels: ${ready} ready`,
@@ -710,10 +723,12 @@ export function readyText(tunnel: Tunnel, state: Ready): string {
       : `${bound} → ${targetText(tunnel.spec)} (via ${host})`;
   const instead = otherPortText(tunnel, state);
   const isOpen = state.access === 'network' && state.asked === 'network';
+  const place = tunnel.spec.kind === 'remote' ? undefined : placeText();
   return [
     `${name}${where} ${becameText(state)}.`,
     ...(instead === undefined ? [] : [instead]),
     ...(isOpen ? ['Open to the network.'] : []),
+    ...(place === undefined ? [] : [t('It listens on {machine}.', { machine: machineName() })]),
   ].join(' ');
 }
 

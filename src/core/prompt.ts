@@ -1,6 +1,7 @@
 // The words of the questions that only a person can answer: a host's key, a secret, the first start of a workspace's preset.
 import { printDestination } from './destination.js';
 import type { Ask, HostKeyHint } from './engine.js';
+import { machineName } from './machine.js';
 import { scopeText } from './present.js';
 import type { Preset } from './preset.js';
 import { printable } from './printable.js';
@@ -135,12 +136,12 @@ export function waitingText(ask: Ask & { kind: 'passphrase' | 'password' | 'inte
 /** Asked once before a forward is opened to the network. */
 export function networkPrompt({ spec, connection, addresses }: NetworkAsk): Prompt {
   const isRemote = spec.kind === 'remote';
-  const machine = isRemote ? connection : 'this machine';
+  const machine = isRemote ? connection : machineName();
   const { listen } = spec;
   const place = listen.kind === 'unix' ? listen.path : listen.port === 0 ? 'a free port' : `port ${listen.port}`;
   const binds = addresses.length > 0 ? `It will listen on ${addresses.join(' and ')}. ` : '';
   const [through, login] = isRemote
-    ? ['this machine', '']
+    ? [machineName(), '']
     : [connection, ` They need no login: it is yours on ${connection} that is used.`];
   const isProxy = spec.kind === 'dynamic' || spec.target.kind === 'socks';
   const use = isProxy
@@ -192,7 +193,7 @@ export function stopPrompt(tunnelNames: readonly string[], count: number): StopP
 export function consentPrompt({ name, scope, destination, forwards, autoStart }: Preset): Prompt {
   const host = printDestination(destination);
   const opens = forwards.map((spec) => {
-    const access = accessText(askedAccess(spec), spec.kind === 'remote' ? host : 'this machine', spec.listen.kind);
+    const access = accessText(askedAccess(spec), spec.kind === 'remote' ? host : machineName(), spec.listen.kind);
     return `• ${effectText(spec, host)}\n   Who can connect: ${access}`;
   });
   return {

@@ -5,6 +5,7 @@ import type { AlgorithmUse, CommandProblem, DestinationProblem, Failure, SpecPro
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
 import { knownHostsCommand } from './knownHosts.js';
+import { machineName } from './machine.js';
 import { printable, unseen } from './printable.js';
 import type { ServerPort } from './serverPort.js';
 import { quoteShell } from './shellWords.js';
@@ -182,7 +183,7 @@ export function failureText(failure: Failure, holder?: string): string {
         return `${withPort(failure)} takes no connection now (“${failure.said}”). Try again later.`;
       return `${withPort(failure)} does not speak SSH (it said “${failure.said}”). Check the port.`;
     case 'handshakeFailed':
-      return `${failure.host} and this machine could not agree on a secure connection: ${closed(failure.detail)}`;
+      return `${failure.host} and ${machineName()} could not agree on a secure connection: ${closed(failure.detail)}`;
     case 'noCommonAlgorithm':
       return noCommonText(failure);
     case 'nothingToOffer':
@@ -198,9 +199,9 @@ export function failureText(failure: Failure, holder?: string): string {
     case 'hostKeyTooShort':
       return `The host key of ${failure.host} is an RSA key of ${failure.bits} bits, ${failure.isAsked ? `and RequiredRSASize in ssh_config asks for at least ${failure.least}` : `which is not safe: at least ${failure.least} are needed`}. Ask who runs the server for a new one.`;
     case 'hostCertificateExpired':
-      return `The certificate of ${failure.host} expired on ${dateText(failure.until)}. Ask who runs the server to renew it; if it should still be valid, check the clock of this machine.`;
+      return `The certificate of ${failure.host} expired on ${dateText(failure.until)}. Ask who runs the server to renew it; if it should still be valid, check the clock of ${machineName()}.`;
     case 'hostCertificateEarly':
-      return `The certificate of ${failure.host} is not valid before ${dateText(failure.from)}. Check the clock of this machine, or ask who runs the server.`;
+      return `The certificate of ${failure.host} is not valid before ${dateText(failure.from)}. Check the clock of ${machineName()}, or ask who runs the server.`;
     case 'hostCertificateForOthers':
       return failure.principals.length === 0
         ? `The certificate of ${failure.host} names no host, so it is for none. Ask who runs the server for one that names ${failure.host}.`
@@ -254,15 +255,15 @@ export function failureText(failure: Failure, holder?: string): string {
     case 'connectionLost':
       return lostText(failure);
     case 'portInUse':
-      return `${hostPort(failure.address, failure.port)} is already in use on this machine${byOwner(failure, holder)}. ${stopOwner(failure, holder)}, or choose another port.`;
+      return `${hostPort(failure.address, failure.port)} is already in use on ${machineName()}${byOwner(failure, holder)}. ${stopOwner(failure, holder)}, or choose another port.`;
     case 'remoteHalf':
       return `${hostPort(failure.address, failure.port)} on ${failure.host} is in use by something else. Stop it there, or choose another port.`;
     case 'portForbidden':
       return failure.port < 1024
         ? `${hostPort(failure.address, failure.port)} can’t be listened on: ports below 1024 are for administrators here. Choose a port above 1023.`
-        : `${hostPort(failure.address, failure.port)} can’t be listened on: this machine keeps it for something else. Choose another port.`;
+        : `${hostPort(failure.address, failure.port)} can’t be listened on: ${machineName()} keeps it for something else. Choose another port.`;
     case 'addressUnavailable':
-      return `${failure.address} is not an address of this machine, so nothing can listen there. Choose localhost or one of its addresses.`;
+      return `${failure.address} is not an address of ${machineName()}, so nothing can listen there. Choose localhost or one of its addresses.`;
     case 'listenFailed':
       return `${hostPort(failure.address, failure.port)} can’t be listened on (${failure.code}). Choose another port.`;
     case 'socketInUse':
@@ -516,7 +517,7 @@ const unreachedByCode: Readonly<Record<string, Unreached>> = {
   EPERM: 'denied',
 };
 
-/** `viewer` is the machine that tried: a server's name, or `this machine`. */
+/** `viewer` is the machine that tried: a server's name, or ours, see machineName. */
 function unreachedText(target: string, viewer: string, why: Unreached, detail: string): string {
   const isPath = target.includes('/');
   const name = target.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
@@ -537,7 +538,7 @@ function unreachedText(target: string, viewer: string, why: Unreached, detail: s
       return `${target} does not exist on ${viewer}. Check the path, and that the service runs.`;
     case 'denied':
       return isPath
-        ? `${target} on ${viewer} may not be opened by ${viewer === here ? 'you' : 'your user there'}. Ask who runs the service.`
+        ? `${target} on ${viewer} may not be opened by ${viewer === machineName() ? 'you' : 'your user there'}. Ask who runs the service.`
         : `${target} may not be connected to from ${viewer} (${detail}). Ask who runs the firewall there.`;
     case 'silent':
       return isPath
@@ -547,9 +548,6 @@ function unreachedText(target: string, viewer: string, why: Unreached, detail: s
       return `${target} can’t be reached from ${viewer} (${detail}). Check the address.`;
   }
 }
-
-/** How the sentences call the machine that the user sits at. */
-const here = 'this machine';
 
 type PortInUse = Failure & { kind: 'portInUse' };
 
@@ -602,7 +600,7 @@ function remoteText(
 }
 
 function targetFailedText({ target, code }: Failure & { kind: 'targetFailed' }): string {
-  return unreachedText(target, here, unreachedByCode[code] ?? 'other', code);
+  return unreachedText(target, machineName(), unreachedByCode[code] ?? 'other', code);
 }
 
 const algorithmNames: Readonly<Record<AlgorithmUse, string>> = {
@@ -626,7 +624,7 @@ const weakButPossible =
 
 function noCommonText({ host, use, ours, theirs }: Failure & { kind: 'noCommonAlgorithm' }): string {
   const option = algorithmOptions[use];
-  const lists = `${host} and this machine have no ${algorithmNames[use]} in common. The server has ${theirs.join(', ') || 'none'}; this machine offers ${ours.join(', ')}.`;
+  const lists = `${host} and ${machineName()} have no ${algorithmNames[use]} in common. The server has ${theirs.join(', ') || 'none'}; ${machineName()} offers ${ours.join(', ')}.`;
   if (theirs.length === 0 || !theirs.every((name) => outdated.test(name)))
     return `${lists} Check ${option} in ssh_config, or ask who runs the server to allow one of these.`;
   const askable = theirs.find((name) => weakButPossible.test(name));
@@ -762,7 +760,7 @@ function isWildcard(bound: BoundAddress): boolean {
 /** What a forward will do, for the line below an input: `127.0.0.1:5000 on this machine → db:5432, as web01 sees it`. */
 export function effectText(spec: ForwardSpec, host: string): string {
   const isRemote = spec.kind === 'remote';
-  const [listener, viewer] = isRemote ? [host, 'this machine'] : ['this machine', host];
+  const [listener, viewer] = isRemote ? [host, machineName()] : [machineName(), host];
   const end =
     spec.kind === 'dynamic' || spec.target.kind === 'socks'
       ? `SOCKS proxy, as ${viewer} sees the network`

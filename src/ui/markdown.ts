@@ -10,10 +10,17 @@ export function paragraphs(lines: readonly string[]): vscode.MarkdownString {
   return markdown;
 }
 
-/** A tooltip that is a table; cells as in `paragraphs`. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): vscode.MarkdownString {
+/** A tooltip that is a table, with a line below it; cells as in `paragraphs`. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  below?: string,
+): vscode.MarkdownString {
   const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |\n`;
-  return new vscode.MarkdownString(line(head) + `|${' --- |'.repeat(head.length)}\n` + rows.map(line).join(''));
+  const markdown = new vscode.MarkdownString(
+    line(head) + `|${' --- |'.repeat(head.length)}\n` + rows.map(line).join(''),
+  );
+  return below === undefined ? markdown : markdown.appendMarkdown('\n\n').appendText(below);
 }
 
 function cell(text: string): string {

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { printDestination, printOptions, type Destination } from '../core/destination.js';
 import type { Failure } from '../core/failure.js';
+import { machineName } from '../core/machine.js';
 import type { NewTunnel } from '../core/session.js';
 import { parseSshCommand, type SshCommand, type SshCommandResult } from '../core/sshCommand.js';
 import {
@@ -28,7 +29,7 @@ export function readSshCommand(text: string): SshCommandResult {
 export function effectOf({ destination, spec }: NewTunnel): { effect: string; access: string; isOpen: boolean } {
   const { host } = destination;
   const access = askedAccess(spec);
-  const who = accessText(access, spec.kind === 'remote' ? host : 'this machine', spec.listen.kind);
+  const who = accessText(access, spec.kind === 'remote' ? host : machineName(), spec.listen.kind);
   return {
     effect: effectText(spec, host),
     access: `${who.charAt(0).toUpperCase()}${who.slice(1)} can connect`,

@@ -11,7 +11,7 @@ export function createStatusBar(presentation: Presentation): vscode.Disposable {
   const show = (line: StatusLine | undefined) => {
     if (!line) return item.hide();
     item.text = line.text;
-    item.tooltip = table(['Listen', 'Target', 'State'], line.table);
+    item.tooltip = table(['Listen', 'Target', 'State'], line.table, line.note);
     item.backgroundColor = line.isError ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
     item.accessibilityInformation = { label: line.accessibleText };
     item.show();

@@ -8,6 +8,7 @@ import type {
   Row,
   Status,
 } from '../core/present.js';
+import { placeText } from '../core/machine.js';
 import type { Session } from '../core/session.js';
 import type { BelowForward, ClientChange, ClientLists } from './clientLists.js';
 import type { ConfigList } from './configList.js';
@@ -76,6 +77,7 @@ export function createTree(
     treeDataProvider: provider,
     canSelectMany: true,
   });
+  view.description = placeText();
 
   const flagsOf = (row: TreeRow) =>
     row.kind === 'forward' || row.kind === 'configForward' ? rowFlags(row, session.state) : [];
