@@ -109,7 +109,7 @@ describe('every kind of forward in a window', () => {
       await eventually(async () =>
         assert.match(
           await quickInput.verdict(),
-          /^arrow-right · -D 1080 · Only this machine can connect\. · .*SOCKS proxy, as web01 sees/,
+          /^arrow-right · -D 1080 · Only the machine that runs VS Code can connect\. · .*SOCKS proxy, as web01 sees/,
         ),
       );
       await quickInput.type('-L auto:/var/run/docker.sock');
@@ -126,8 +126,8 @@ describe('every kind of forward in a window', () => {
 
     it('asks first, and opens nothing when the question is left', async () => {
       const { message, detail, buttons } = await window.modal();
-      assert.equal(message, `Open port ${port} on this machine to the network?`);
-      assert.match(detail, /Everyone on the network who reaches this machine[^]*You are asked once/);
+      assert.equal(message, `Open port ${port} on the machine that runs VS Code to the network?`);
+      assert.match(detail, /Everyone on the network who reaches the machine that runs VS Code[^]*You are asked once/);
       assert.deepEqual(buttons, ['Cancel', 'Edit…', 'Open to the Network']);
       await window.screenshot('network-asked');
       await window.pressModal('Cancel');
@@ -144,7 +144,10 @@ describe('every kind of forward in a window', () => {
       await forwardPort(window, 'web01', `-L ${await freePort()}:localhost:${webPort}`);
       await window.toast('is ready.');
       await inBothThemes(window, 'network-row');
-      assert.match(await tunnels.tooltip(label), /Who can connect: everyone on the network who reaches this machine/);
+      assert.match(
+        await tunnels.tooltip(label),
+        /Who can connect: everyone on the network who reaches the machine that runs VS Code/,
+      );
       await tunnels.pressMenu(label, 'Restart');
       await window.toast(`(via web01) is ready. Open to the network.`);
       assert.equal(await fetchPage(port), 'the page behind web01');
@@ -155,7 +158,7 @@ describe('every kind of forward in a window', () => {
   it('takes the consent to a preset, which says who can connect, for this one', async () => {
     await tunnels.pressInline('Shared page', 'Start Preset');
     const { detail } = await window.modal();
-    assert.match(detail, /Who can connect: everyone on the network who reaches this machine/);
+    assert.match(detail, /Who can connect: everyone on the network who reaches the machine that runs VS Code/);
     await window.screenshot('network-preset');
     await window.pressModal('Start');
     await window.toast('is ready. Open to the network.');
@@ -209,7 +212,7 @@ describe('every kind of forward in a window', () => {
     it('offers the next free port when one is in use, and shows which it is', async () => {
       const port = await occupy('127.0.0.1');
       await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${webPort}`);
-      const toast = await window.toast('is already in use on this machine');
+      const toast = await window.toast('is already in use on the machine that runs VS Code');
       assert.match(toast.text, new RegExp(`by .* \\(pid ${process.pid}\\)`));
       assert.deepEqual(toast.buttons, ['Use Next Free Port', 'Edit', 'Retry']);
       await window.screenshot('port-in-use');
@@ -232,7 +235,7 @@ describe('every kind of forward in a window', () => {
       await window.quickInput.step('Rename Tunnel');
       await window.quickInput.accept('Shop page');
       await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${service.port}`);
-      const toast = await window.toast('is already in use on this machine by the tunnel “Shop page”');
+      const toast = await window.toast('is already in use on the machine that runs VS Code by the tunnel “Shop page”');
       assert.deepEqual(toast.buttons, ['Stop “Shop page”', 'Use Next Free Port', 'Edit']);
       await window.screenshot('port-in-use-by-us');
       await window.pressToast('is already in use', 'Stop “Shop page”');

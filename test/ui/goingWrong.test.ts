@@ -190,7 +190,7 @@ describe('the extension in a window', () => {
       assert.match(
         detail,
         new RegExp(
-          `connects to web01[^]*localhost:${port} on this machine → localhost:\\d+, as web01 sees it[^]*only this machine`,
+          `connects to web01[^]*localhost:${port} on the machine that runs VS Code → localhost:\\d+, as web01 sees it[^]*only the machine that runs VS Code`,
         ),
       );
       assert.deepEqual(buttons, ['Cancel', 'Start']);

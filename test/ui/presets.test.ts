@@ -97,7 +97,7 @@ describe('the extension in a window', () => {
 
     it('shows in the row alone that a port is in use: it may be up in another window', async () => {
       await eventually(async () => assert.match((await rows())[1] ?? '', /^Taken · failed/));
-      assert.match((await tunnels.rows())[1]!.accessibleLabel, /is already in use on this machine/);
+      assert.match((await tunnels.rows())[1]!.accessibleLabel, /is already in use on the machine that runs VS Code/);
       await window.toast('“Theirs” wants to start');
       assert.equal((await window.toasts()).length, 1);
       await tunnels.pressInline('Taken', 'Start');

@@ -70,13 +70,16 @@ describe('ssh commands in a window', () => {
       rest.slice(0, 3).map(({ label, detail }) => [label, detail]),
       [
         [
-          `localhost:${local} on this machine → localhost:${webPort}, as web01 sees it`,
-          'Only this machine can connect.',
+          `localhost:${local} on the machine that runs VS Code → localhost:${webPort}, as web01 sees it`,
+          'Only the machine that runs VS Code can connect.',
         ],
-        [`localhost:${remote} on web01 → localhost:${webPort}, as this machine sees it`, 'Only web01 can connect.'],
         [
-          `localhost:${proxy} on this machine → SOCKS proxy, as web01 sees the network`,
-          'Only this machine can connect.',
+          `localhost:${remote} on web01 → localhost:${webPort}, as the machine that runs VS Code sees it`,
+          'Only web01 can connect.',
+        ],
+        [
+          `localhost:${proxy} on the machine that runs VS Code → SOCKS proxy, as web01 sees the network`,
+          'Only the machine that runs VS Code can connect.',
         ],
       ],
     );
@@ -119,12 +122,12 @@ describe('ssh commands in a window', () => {
         (await quickInput.items()).map(({ icon, label }) => [icon, label]),
         [
           ['arrow-right', 'Open a tunnel through alice@machine'],
-          ['', 'localhost:5000 on this machine → db:5432, as machine sees it'],
+          ['', 'localhost:5000 on the machine that runs VS Code → db:5432, as machine sees it'],
           ['info', 'Ignored: -N, -v'],
         ],
       ),
     );
-    assert.equal((await quickInput.items())[1]!.detail, 'Only this machine can connect.');
+    assert.equal((await quickInput.items())[1]!.detail, 'Only the machine that runs VS Code can connect.');
     await window.screenshot('forward-port-command-2');
     await quickInput.dismiss();
   });
@@ -152,7 +155,9 @@ describe('ssh commands in a window', () => {
     );
     await window.screenshot('command-line-completion');
     await quickInput.type(`-L ${added}:localhost:${webPort}`);
-    await eventually(async () => assert.match((await quickInput.items())[0]!.detail, /^localhost:\d+ on this machine/));
+    await eventually(async () =>
+      assert.match((await quickInput.items())[0]!.detail, /^localhost:\d+ on the machine that runs VS Code/),
+    );
     await window.screenshot('command-line-add');
     await quickInput.accept();
     await eventually(async () => assert.deepEqual(await states(), ['ready', 'ready', 'ready', 'ready']));

@@ -72,7 +72,7 @@ describe('the forwards of ssh_config in a window', () => {
       [1, 2, 3, 3],
     );
     const tooltip = await tunnels.tooltip(page);
-    assert.match(tooltip, /on this machine → localhost:\d+, as web01 sees it/);
+    assert.match(tooltip, /on the machine that runs VS Code → localhost:\d+, as web01 sees it/);
     assert.match(tooltip, /Line 2 of .*config_web01/);
     assert.deepEqual(await tunnels.inlineActions(page), ['Start', 'Go to Definition']);
     assert.deepEqual(await tunnels.menu('web01'), [
@@ -122,8 +122,8 @@ describe('the forwards of ssh_config in a window', () => {
       const hover = window.page.locator('.monaco-hover:not(.hidden)').first();
       await hover.waitFor({ timeout: 3000 });
       const text = (await hover.innerText()).replaceAll('\u00a0', ' ');
-      assert.match(text, /on this machine → localhost:\d+, as web01 sees it/);
-      assert.match(text, /Who can connect: only this machine/);
+      assert.match(text, /on the machine that runs VS Code → localhost:\d+, as web01 sees it/);
+      assert.match(text, /Who can connect: only the machine that runs VS Code/);
     });
     await window.screenshot('ssh-config-hover');
   });

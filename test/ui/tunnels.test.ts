@@ -119,14 +119,16 @@ describe('the extension in a window', () => {
       await eventually(async () =>
         assert.match(
           await quickInput.verdict(),
-          /^arrow-right · 5432 · .* · localhost:5432 on this machine → localhost:5432, as web01 sees it$/,
+          /^arrow-right · 5432 · .* · localhost:5432 on the machine that runs VS Code → localhost:5432, as web01 sees it$/,
         ),
       );
       await quickInput.type(`-L 127.0.0.1:${port}:localhost:${bench.webPort}`);
       await eventually(async () =>
         assert.match(
           await quickInput.verdict(),
-          new RegExp(`127\\.0\\.0\\.1:${port} on this machine → localhost:${bench.webPort}, as web01 sees it`),
+          new RegExp(
+            `127\\.0\\.0\\.1:${port} on the machine that runs VS Code → localhost:${bench.webPort}, as web01 sees it`,
+          ),
         ),
       );
       await window.screenshot('forward-port-effect');
