@@ -39,6 +39,8 @@ interface Character {
   text: string;
   /** Place in what the user wrote, although ${VAR} has been expanded. */
   at: number;
+  /** It stands for itself, whatever it means in the grammar. */
+  isData?: true;
 }
 interface Field {
   text: string;
@@ -113,6 +115,15 @@ export function parseConfigForward(kind: ForwardKind, text: string, env: Environ
 
 /** Parses a forward with its option, as presets hold it: `-L 5432:db:5432`, `-L5432:db:5432`, `-L auto:db:5432`. */
 export function parseSpec(text: string, env: Environment = {}): SpecResult {
+  return parseOption(text, env, false);
+}
+
+/** The same, but what a variable stands for is data: no mark in it parts fields, opens a bracket or escapes anything. */
+export function parseFilledSpec(text: string, values: Environment): SpecResult {
+  return parseOption(text, values, true);
+}
+
+function parseOption(text: string, env: Environment, isData: boolean): SpecResult {
   return attempt(text, () => {
     const option = /^\s*(-\S)\s*/.exec(text);
     if (!option) throw new SpecError(0, text.trim() === '' ? { kind: 'empty' } : { kind: 'option', option: '' });
@@ -121,7 +132,7 @@ export function parseSpec(text: string, env: Environment = {}): SpecResult {
     const end = trimmedEnd(text);
     return parseArgument(
       kind,
-      expand(text.slice(0, end), env).filter(({ at }) => at >= option[0].length),
+      expand(text.slice(0, end), env, isData).filter(({ at }) => at >= option[0].length),
       end,
       true,
     );
@@ -229,7 +240,7 @@ function printName(name: string): string {
   return name.includes('/') ? name.replace(/[:\\[\]/]|(?<=\$)\{/g, '\\$&') : printPath(name);
 }
 
-function expand(text: string, env: Environment): Character[] {
+function expand(text: string, env: Environment, isData = false): Character[] {
   const characters: Character[] = [];
   for (let at = 0; at < text.length;) {
     if (text.startsWith('${', at)) {
@@ -237,7 +248,7 @@ function expand(text: string, env: Environment): Character[] {
       if (!name) throw new SpecError(at, { kind: 'variableSyntax' });
       const value = name[1] === '' ? undefined : env[name[1]!];
       if (typeof value !== 'string') throw new SpecError(at, { kind: 'variable', name: name[1]! });
-      for (const character of value) characters.push({ text: character, at });
+      for (const character of value) characters.push({ text: character, at, ...(isData && { isData }) });
       at += name[0].length;
     } else {
       characters.push({ text: text[at]!, at });
@@ -261,18 +272,18 @@ function splitFields(characters: readonly Character[], end: number): Field[] {
     const { at } = characters[next]!;
     const taken: Character[] = [];
     let isPath = false;
-    if (characters[next]!.text === '[') {
-      const close = characters.findIndex(({ text }, index) => index > next && text === ']');
+    if (isMark(characters[next]!, '[')) {
+      const close = characters.findIndex((character, index) => index > next && isMark(character, ']'));
       if (close < 0) throw new SpecError(at, { kind: 'bracket' });
       taken.push(...characters.slice(next + 1, close));
       isPath = taken.some(({ text }) => text === '/');
       const after = characters[close + 1];
-      if (after && after.text !== ':') throw new SpecError(after.at, { kind: 'bracketTail' });
+      if (after && !isMark(after, ':')) throw new SpecError(after.at, { kind: 'bracketTail' });
       next = close + 2;
     } else {
-      for (; next < characters.length && characters[next]!.text !== ':'; next++) {
+      for (; next < characters.length && !isMark(characters[next]!, ':'); next++) {
         if (characters[next]!.text === '/') isPath = true;
-        if (characters[next]!.text === '\\' && ++next === characters.length)
+        if (isMark(characters[next]!, '\\') && ++next === characters.length)
           throw new SpecError(end - 1, { kind: 'backslash' });
         taken.push(characters[next]!);
       }
@@ -292,6 +303,10 @@ function splitFields(characters: readonly Character[], end: number): Field[] {
   return fields;
 }
 
+function isMark({ text, isData }: Character, mark: string): boolean {
+  return text === mark && !isData;
+}
+
 function findUnseen(text: string, characters: readonly Character[]): Field['unseen'] {
   const [character] = unseen.exec(text) ?? [];
   if (character === undefined) return undefined;
@@ -306,7 +321,7 @@ function isPipe(text: string): boolean {
 }
 
 function parseArgument(kind: ForwardKind, written: readonly Character[], end: number, auto: boolean): ForwardSpec {
-  const start = written.findIndex(({ text }) => !/[ \t-\r]/.test(text));
+  const start = written.findIndex(({ text, isData }) => isData || !/[ \t-\r]/.test(text));
   if (start < 0) throw new SpecError(end, { kind: 'empty' });
   const fields = splitFields(written.slice(start), end);
   if (fields.length > 4) throw new SpecError(fields[4]!.at, { kind: 'tooManyFields' });

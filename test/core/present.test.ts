@@ -1074,6 +1074,7 @@ describe('the rows of presets', () => {
   it('tell of what is wrong in the settings, with the place', () => {
     const problem: PresetProblem = {
       place: 'presets[2].forwards[0]',
+      path: [2, 'forwards', 0],
       message: 'target port missing',
       scope: { kind: 'folder', folder: 'api' },
     };

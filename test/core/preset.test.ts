@@ -139,9 +139,9 @@ describe('parsePresets', () => {
       ],
     ],
     [
-      'a variable: presets know none',
+      'a variable that is not known',
       [{ ...stored, forwards: ['-L 1:${HOME}/x'] }],
-      ['presets[0].forwards[0]: presets know no variables; write what ${HOME} stands for'],
+      ['presets[0].forwards[0]: ${HOME} is not known here; for the environment’s write ${env:HOME}'],
     ],
     [
       'a word for connect that is none',
@@ -172,8 +172,14 @@ describe('parsePresets', () => {
     assert.deepEqual(parsePresets([5, stored, { ...stored, name: 'Bad', forwards: ['-L 1:a'] }], scope), {
       presets: [{ ...preset, scope }],
       problems: [
-        { place: 'presets[0]', message: 'an object expected, not 5', scope },
-        { place: 'presets[2].forwards[0]', message: 'target port missing', scope },
+        { place: 'presets[0]', path: [0], message: 'an object expected, not 5', scope },
+        {
+          place: 'presets[2].forwards[0]',
+          path: [2, 'forwards', 0],
+          at: 6,
+          message: 'target port missing',
+          scope,
+        },
       ],
     });
   });
