@@ -5,7 +5,7 @@ import { connectionOf } from '../core/plan.js';
 import { presetFingerprint, presetTunnels, printPreset, type Preset, type PresetScope } from '../core/preset.js';
 import { scopeText } from '../core/present.js';
 import { consentPrompt, networkConsentKey } from '../core/prompt.js';
-import { startTunnels, tunnelId, type Session, type Tunnel } from '../core/session.js';
+import { startTunnels, tunnelId, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
 import { findPreset, type PresetKey } from '../core/subject.js';
 import { askedAccess, failureText } from '../core/wording.js';
 import { commands, settings } from './contributions.js';
@@ -53,6 +53,11 @@ export function watchPresets(): PresetSettings {
 export interface Presets {
   /** Starts one for the user, who is asked first where a consent is missing. */
   start(preset: PresetKey): Promise<void>;
+  /**
+   * Asks the user where a consent is missing, and gives the preset's tunnels for somebody else to start; undefined: they may
+   * not. `workspaceUntrusted` is said by whoever asks.
+   */
+  agree(preset: Preset): Promise<readonly NewTunnel[] | undefined>;
   /** Those that may start without a question. */
   allowed(): readonly Preset[];
   /** Starts those with autoStart; where a consent is missing, offers to. */
@@ -109,12 +114,16 @@ export function createPresets(
       if (pressed === manage) await vscode.commands.executeCommand(commands.manageTrust);
       return;
     }
-    if (!hasConsent(preset)) {
-      if (!(await askConsent(preset))) return;
-      await giveConsent(preset);
-      await networkConsents.give(shownAsOpen(preset));
-    }
-    run(preset, true);
+    if (await isAgreed(preset)) run(preset, true);
+  };
+
+  /** The user is asked where a consent is missing. */
+  const isAgreed = async (preset: Preset): Promise<boolean> => {
+    if (hasConsent(preset)) return true;
+    if (!(await askConsent(preset))) return false;
+    await giveConsent(preset);
+    await networkConsents.give(shownAsOpen(preset));
+    return true;
   };
 
   const sayNotSaved = async (text: string, scope: PresetScope): Promise<void> => {
@@ -157,6 +166,7 @@ export function createPresets(
 
   return {
     start,
+    agree: async (preset) => (isAllowed(preset) && (await isAgreed(preset)) ? presetTunnels(preset) : undefined),
     allowed: () => presetSettings.current.presets.filter((preset) => isAllowed(preset) && hasConsent(preset)),
     async startAutomatic(scopes) {
       if (!startsPresets()) return;
