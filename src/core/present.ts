@@ -8,7 +8,7 @@ import { innermost, type Failure } from './failure.js';
 import { machineName, placeNote, placeText } from './machine.js';
 import { connectionOf, isPlanned, isWanted, type ConnectionId, type Waits } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
-import { presetTunnels } from './preset.js';
+import { presetHost, presetTunnels } from './preset.js';
 import { printable } from './printable.js';
 import { portHolder, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type ConnectionSeen, type TunnelState } from './snapshot.js';
@@ -102,6 +102,8 @@ export interface ProblemRow {
   label: string;
   tooltip: readonly string[];
   scope: PresetScope;
+  /** The place below the setting: `[2, 'forwards', 0]`. */
+  path: PresetProblem['path'];
 }
 
 export interface PresetGroupRow {
@@ -519,8 +521,11 @@ function presetRow(
   const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel)) ?? notRunning);
   const { status, isPartly, isIdle, isElsewhere, text } = together(own);
   const locked = preset.scope.kind !== 'user' && !trusted ? failureText({ kind: 'workspaceUntrusted' }) : undefined;
-  const host = printDestination(preset.destination);
-  const count = preset.forwards.length === 1 ? targetText(preset.forwards[0]!) : `${preset.forwards.length} forwards`;
+  const host = presetHost(preset);
+  // Variables that are not filled are shown as they stand there.
+  const forwards = preset.isUnfilled ? (preset.written?.forwards ?? []) : [];
+  const number = preset.forwards.length + forwards.length;
+  const count = number === 1 ? (forwards[0] ?? targetText(preset.forwards[0]!)) : `${number} forwards`;
   return {
     kind: 'preset',
     preset,
@@ -537,12 +542,23 @@ function presetRow(
     tooltip: [
       ...(preset.description !== undefined ? [preset.description] : []),
       ...preset.forwards.map((spec) => effectText(spec, host)),
+      ...forwards.map((text) => t('{forward}, through {host}', { forward: text, host })),
+      ...askedText(preset),
       ...presetOnDemandText(preset, session, waits),
-      `From ${scopeText(preset.scope)}${preset.autoStart ? ', starts with the window' : ''}`,
+      `From ${scopeText(preset.scope)}${preset.autoStart && !preset.isUnfilled ? ', starts with the window' : ''}`,
       ...(locked ? [locked] : []),
     ],
     ...(locked !== undefined && { locked }),
   };
+}
+
+/** What is asked before it starts, and why it doesn't start by itself. */
+function askedText({ questions, isUnfilled, autoStart }: Preset): string[] {
+  if (!questions) return [];
+  const names = questions.map(({ id }) => id).join(', ');
+  return isUnfilled && autoStart
+    ? [t('Asks when it is started: {names}. It doesn’t start with the window until that is answered once.', { names })]
+    : [t('Asks when it is started: {names}', { names })];
 }
 
 /** Its tunnels go on as they were started, whatever it says by now. */
@@ -570,11 +586,12 @@ function together(own: readonly TunnelState[]): {
   const kinds = own.map(({ kind }) => kind);
   // One that runs in part can be started: that completes it.
   const status =
-    (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) => kinds.includes(kind)) ?? 'ready';
+    (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) => kinds.includes(kind)) ??
+    (own.length > 0 ? 'ready' : 'stopped');
   const ready = kinds.filter((kind) => kind === 'ready').length;
   const readyOf = ready > 0 ? [`${ready} of ${own.length} ready`] : [];
-  const isIdle = own.every((state) => state.kind === 'ready' && state.isIdle);
-  const isElsewhere = own.every((state) => 'isElsewhere' in state);
+  const isIdle = own.length > 0 && own.every((state) => state.kind === 'ready' && state.isIdle);
+  const isElsewhere = own.length > 0 && own.every((state) => 'isElsewhere' in state);
   const elsewhere = isElsewhere ? ' in another window' : '';
   return {
     status,
@@ -655,12 +672,13 @@ function originText({ file, line }: Origin): string {
   return `Line ${line} of ${printable(file)}`;
 }
 
-function problemRow({ place, message, scope }: PresetProblem): ProblemRow {
+function problemRow({ place, message, scope, path }: PresetProblem): ProblemRow {
   return {
     kind: 'problem',
     label: `${place}: ${message}`,
     tooltip: [`${place}: ${message}`, `In ${scopeText(scope)}`],
     scope,
+    path,
   };
 }
 

@@ -16,7 +16,11 @@ const subject = v.variant('kind', [
   v.object({ kind: v.literal('client'), forward: v.string(), id: v.number() }),
   v.object({ kind: v.literal('presets') }),
   v.object({ kind: v.literal('preset'), preset: v.object({ name: v.string(), scope: presetScope }) }),
-  v.object({ kind: v.literal('problem'), scope: presetScope }),
+  v.object({
+    kind: v.literal('problem'),
+    scope: presetScope,
+    path: v.optional(v.array(v.union([v.string(), v.number()]))),
+  }),
   v.object({ kind: v.literal('sshConfig') }),
   v.object({ kind: v.literal('configHost'), host: v.string() }),
   v.object({ kind: v.literal('configForward'), id: v.string() }),

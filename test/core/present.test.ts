@@ -4,7 +4,7 @@ import { noConfigForwards, type ConfigForward, type ConfigForwards } from '../..
 import type { Access, Ask, BoundAddress, Client, ElsewhereState, EngineEvent } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import { defaultWaits } from '../../src/core/plan.js';
-import type { Preset, PresetProblem } from '../../src/core/preset.js';
+import { parsePresets, type Preset, type PresetProblem } from '../../src/core/preset.js';
 import {
   browserUrl,
   clientAddress,
@@ -1085,8 +1085,27 @@ describe('the rows of presets', () => {
         label: 'presets[2].forwards[0]: target port missing',
         tooltip: ['presets[2].forwards[0]: target port missing', 'In the settings of the folder api'],
         scope: problem.scope,
+        path: problem.path,
       },
     ]);
+  });
+
+  it('show a preset as it is written until it has its answers, and why it does not start by itself', () => {
+    const stored = { name: 'DB', host: 'bob@${input:server}', forwards: ['-L 5432:${input:db}:5432'], autoStart: true };
+    const { presets } = parsePresets([stored], { kind: 'user' });
+    const [row] = rows(nothingWanted, [], presets);
+    assert.deepEqual(row, {
+      kind: 'preset',
+      preset: presets[0],
+      label: 'DB',
+      description: '-L 5432:${input:db}:5432 via bob@${input:server}',
+      status: 'stopped',
+      tooltip: [
+        '-L 5432:${input:db}:5432, through bob@${input:server}',
+        'Asks when it is started: server, db. It doesn’t start with the window until that is answered once.',
+        'From your user settings',
+      ],
+    });
   });
 
   it('name their settings', () => {
