@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Frame, Page } from 'playwright-core';
+import { eventually } from './eventually.js';
+
+const source = readFileSync(createRequire(__filename).resolve('axe-core/axe.min.js'), 'utf8');
+
+interface Violation {
+  readonly id: string;
+  readonly impact: 'minor' | 'moderate' | 'serious' | 'critical' | null;
+  readonly help: string;
+  readonly nodes: readonly { readonly target: readonly unknown[]; readonly failureSummary?: string }[];
+}
+
+/**
+ * What axe-core finds serious or critical in a page or a webview's frame, one line for each; `within` is a selector of what is
+ * looked at, all unless given.
+ */
+export async function axeFindings(where: Page | Frame, within = 'html'): Promise<string[]> {
+  // A webview's policy stops a script tag; what the browser's own debugger evaluates passes.
+  await where.evaluate(`${source};0`);
+  const options = { resultTypes: ['violations'], iframes: false };
+  const question = `axe.run(${JSON.stringify(within)}, ${JSON.stringify(options)}).then(({ violations }) => violations)`;
+  const violations = await where.evaluate<Violation[]>(question);
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, impact, help, nodes }) =>
+      nodes.map(
+        ({ target, failureSummary }) => `${impact}: ${id}: ${help}: ${target.join(' ')}: ${failureSummary ?? ''}`,
+      ),
+    );
+}
+
+/** The frame of the webview on the screen that holds `selector`. */
+export function webviewFrame(page: Page, selector = 'body *'): Promise<Frame> {
+  return eventually(async () => {
+    for (const frame of page.frames().filter((one) => one.name() === 'active-frame')) {
+      if (await frame.locator(selector).first().isVisible()) return frame;
+    }
+    throw new Error(`no webview shows ${selector}`);
+  });
+}
