@@ -33,6 +33,13 @@ export interface Engine {
   serverPorts(host: HostRequest, calledOff?: AbortSignal): Promise<readonly ServerPort[]>;
   /** Who is connected through a forward now, the oldest first; nobody for an id that isn't there. */
   clients(forward: ForwardId): Promise<readonly Client[]>;
+  /**
+   * Whether the target of a forward answers, by a connection through it that carries no byte and is closed at once: the
+   * failure if it doesn’t. A connection on demand is dialled for it. Of a forward without one target on the server’s side
+   * (-R, -D) there is nothing to try. Rejects with a FailureError where the forward isn’t there, or its connection is down,
+   * and with `cancelled` when it is called off.
+   */
+  probe(forward: ForwardId, calledOff?: AbortSignal): Promise<Failure | undefined>;
   /** Resets one client of a forward; one that has gone is ignored. */
   disconnect(forward: ForwardId, client: number): void;
   /** Ends every listener, channel and connection; resolves when they are closed. */

@@ -40,6 +40,8 @@ export interface Connection {
   /** Who is connected through a forward; undefined when it is not one of this connection's. */
   clients(forward: string): readonly Client[] | undefined;
   disconnect(forward: string, client: number): void;
+  /** See Engine.probe; undefined when it is not a forward of this connection that listens. */
+  probe(forward: string, gone: AbortSignal): Promise<Failure | undefined> | undefined;
   close(): Promise<void>;
 }
 
@@ -447,6 +449,7 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
     disconnect(forward, client) {
       for (const { clients } of running(forward)) clients.disconnect(client);
     },
+    probe: (forward, gone) => forwards.get(forward)?.probe(gone),
     async close() {
       const old = current();
       become({ kind: 'closed' });

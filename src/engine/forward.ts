@@ -53,6 +53,8 @@ export interface Listening {
   detach(): void;
   /** Tries at once what it waits to try again. */
   retry?(): void;
+  /** Whether the target answers, see Engine.probe; absent where that is not on the server's side. */
+  probe?(gone: AbortSignal): Promise<Failure | undefined>;
   /** Listens no more; resolves when the port is free. Called again when a `listen` that was under way has ended. */
   stop(): Promise<void>;
 }
@@ -79,6 +81,8 @@ export interface Forward {
   detach(): void;
   /** A person does not want to wait for its next try to listen. */
   retry(): void;
+  /** Whether the target answers, see Engine.probe. */
+  probe(gone: AbortSignal): Promise<Failure | undefined>;
   /** Listens no more, and calls back when the last client has left. */
   drain(then: () => void): Promise<void>;
   /** Listens no more, resets the clients, and resolves when the port is free. */
@@ -149,6 +153,7 @@ export function openForward(planned: PlannedForward, session: SshSession | undef
       clients.cutJoined();
     },
     retry: () => listening.retry?.(),
+    probe: async (gone) => listening.probe?.(gone),
     async drain(then) {
       await stop();
       clients.whenGone(then);

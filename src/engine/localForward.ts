@@ -1,6 +1,7 @@
 // ssh -L and -D: listens on this machine and opens a channel for each connection.
 import type { Socket } from 'node:net';
 import type { Access } from '../core/engine.js';
+import { FailureError } from '../core/failure.js';
 import { printEndpoint, type Endpoint, type Listen } from '../core/forwardSpec.js';
 import { proxyReply, type ProxyRequest } from '../core/socks.js';
 import { expandPath } from '../core/sshConfig.js';
@@ -75,10 +76,7 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
         // While the server connects, the client's first bytes are read already.
         if (!request) socket.read(0);
         const origin = { address: socket.remoteAddress ?? '127.0.0.1', port: socket.remotePort ?? 0 };
-        const channel =
-          target.kind === 'tcp'
-            ? await session.openTcp(target, origin)
-            : await session.openUnix(expandServerPath(target.path, context.config().tokens));
+        const channel = await openChannel(session, target, origin);
         if (socket.destroyed || context.session() !== session) {
           channel.close();
           continue;
@@ -99,6 +97,11 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
       return;
     }
   };
+
+  const openChannel = (session: SshSession, target: Endpoint, origin: { address: string; port: number }) =>
+    target.kind === 'tcp'
+      ? session.openTcp(target, origin)
+      : session.openUnix(expandServerPath(target.path, context.config().tokens));
 
   const open = async (at: Listen): Promise<{ opened: Listener; access: Access }> => {
     const handlers = { onSocket, log: context.log };
@@ -135,6 +138,22 @@ export const openLocalForward: ListeningOpener = ({ id, spec, run, wish }, clien
     listen: listenHere,
     listenHere,
     detach() {},
+    async probe(gone) {
+      if (spec.kind !== 'local') return undefined;
+      const session = context.session() ?? (await context.nextSession({ since: performance.now(), gone }));
+      if (!session) throw new FailureError({ kind: 'cancelled' });
+      try {
+        const channel = await openChannel(session, spec.target, { address: '127.0.0.1', port: 0 });
+        channel.close();
+        clients.report(undefined);
+        return undefined;
+      } catch (error) {
+        if (context.session() !== session) throw error;
+        const failure = refusalOf(error, printEndpoint(spec.target), host);
+        clients.report(failure);
+        return failure;
+      }
+    },
     async stop() {
       await listener?.close();
     },

@@ -156,6 +156,13 @@ export function createEngine({ watch = watchMachine }: { watch?: typeof watchMac
       const found = [...connections.values()].map((connection) => connection.clients(forward)).find((list) => list);
       return Promise.resolve(found ?? []);
     },
+    async probe(forward, calledOff = new AbortController().signal) {
+      for (const connection of connections.values()) {
+        const probing = connection.probe(forward, calledOff);
+        if (probing) return probing;
+      }
+      throw new FailureError({ kind: 'cancelled' });
+    },
     disconnect(forward, client) {
       for (const connection of connections.values()) connection.disconnect(forward, client);
     },

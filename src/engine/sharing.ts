@@ -3,12 +3,14 @@
 import { rmSync } from 'node:fs';
 import type { Ask, BoundAddress, ElsewhereState, Engine, EngineEvent } from '../core/engine.js';
 import { FailureError, failureOf, innermost, unanswered, type Failure } from '../core/failure.js';
+import { printEndpoint } from '../core/forwardSpec.js';
 import { forwardIdentity, parseOwnerWord, printOwnerWord } from '../core/ownerWord.js';
 import type { ConnectionId, ForwardId, Plan, PlannedConnection, PlannedForward } from '../core/plan.js';
 import { connectionSeen, emptySnapshot, reduce, tunnelState, type TunnelState } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
 import { openLease, type Lease } from './lease.js';
 import { openLeaseRoom, type LeaseRoom } from './leaseRoom.js';
+import { probeElsewhere } from './probeElsewhere.js';
 
 /** A forward that this window wants and may share. */
 interface Claim {
@@ -381,6 +383,21 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
     onEvent(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    async probe(id, calledOff) {
+      const claim = claims.get(id);
+      if (claim?.stand.kind !== 'elsewhere') return inner.probe(id, calledOff);
+      const { spec } = claim.forward;
+      const readyElsewhere = () =>
+        claim.stand.kind === 'elsewhere' && claim.stand.state.kind === 'ready' ? claim.stand.state : undefined;
+      const [bound] = readyElsewhere()?.bound ?? [];
+      if (!bound) throw new FailureError({ kind: 'cancelled' });
+      if (spec.kind !== 'local') return undefined;
+      if (await probeElsewhere(bound, () => readyElsewhere()?.isIdle === true, calledOff)) return undefined;
+      const { host } = claim.connection.host.destination;
+      const target = printEndpoint(spec.target);
+      const detail = 'reset in the window that runs the tunnel';
+      return readyElsewhere()?.refused ?? { kind: 'channelRefused', target, host, refusal: 'other', detail };
     },
     async close() {
       closing = true;

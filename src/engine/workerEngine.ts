@@ -126,6 +126,7 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
     clients: async (forward) => (worker ? ask('clients', forward).catch(() => []) : []),
     explain: (host, calledOff) => ask('explain', host, calledOff),
     serverPorts: (host, calledOff) => ask('serverPorts', host, calledOff),
+    probe: (forward, calledOff) => ask('probe', forward, calledOff),
     disconnect(forward, client) {
       if (worker) send({ kind: 'disconnect', forward, client });
     },

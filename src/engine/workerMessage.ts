@@ -32,7 +32,7 @@ export type FromWorker =
   | { kind: 'closed' };
 
 /** The methods of the engine that are answered. */
-export type Answered = 'hosts' | 'configForwards' | 'clients' | 'explain' | 'serverPorts';
+export type Answered = 'hosts' | 'configForwards' | 'clients' | 'explain' | 'serverPorts' | 'probe';
 
 /** A call of one of them; what calls it off is told by a message of its own. */
 export type Question = {

@@ -502,6 +502,7 @@ function createFakeEngine() {
     configForwards: () => Promise.resolve({ forwards: [], problems: [], files: [] }),
     explain: () => Promise.resolve({ host: '', hosts: [], forwards: [] }),
     serverPorts: () => Promise.resolve([]),
+    probe: () => Promise.resolve(undefined),
     clients: () => Promise.resolve([]),
     disconnect: () => {},
     close: () => Promise.resolve(),

@@ -59,6 +59,7 @@ export async function forkWindow(folder: string): Promise<DistantWindow> {
     configForwards: unused,
     explain: unused,
     serverPorts: unused,
+    probe: unused,
     clients: unused,
     disconnect: unused,
   };
