@@ -185,13 +185,20 @@ const storedPreset = v.strictObject(
     afterOpen: v.optional(v.picklist(afterOpens, oneOf(afterOpens))),
     terminalVariables: v.optional(v.boolean(neededFlag)),
     inputs: v.optional(
-      v.record(
-        v.pipe(
-          v.string(),
-          v.regex(/^[\w.-]+$/, () => t('a name of letters, digits, -, _ and . expected')),
+      v.pipe(
+        v.unknown(),
+        v.check(
+          (inputs) => !Array.isArray(inputs),
+          () => neededObject({ received: 'Array' }),
         ),
-        presetInput,
-        neededObject,
+        v.record(
+          v.pipe(
+            v.string(),
+            v.regex(/^[\w.-]+$/, () => t('a name of letters, digits, -, _ and . expected')),
+          ),
+          presetInput,
+          neededObject,
+        ),
       ),
     ),
   },

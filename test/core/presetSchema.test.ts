@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type AnySchema } from 'ajv';
-import { parsePresets } from '../../src/core/preset.js';
+import { afterOpens, parsePresets, presetColors } from '../../src/core/preset.js';
 
 interface Manifest {
   contributes: { configuration: { properties: Record<string, AnySchema> } };
@@ -11,8 +11,13 @@ interface Manifest {
 interface Snippets {
   defaultSnippets: { body: unknown }[];
 }
+interface Words {
+  enum: readonly string[];
+}
 interface Schema {
-  items: Snippets & { properties: { host: Snippets; forwards: Snippets & { items: Snippets } } };
+  items: Snippets & {
+    properties: { host: Snippets; forwards: Snippets & { items: Snippets }; color: Words; afterOpen: Words };
+  };
 }
 
 describe('the schema of sshTunnels.presets in package.json', () => {
@@ -22,6 +27,8 @@ describe('the schema of sshTunnels.presets in package.json', () => {
     manifest.contributes.configuration.properties['sshTunnels.presets']!,
   );
   const good = { name: 'DB', host: 'alice@web01:2222', forwards: ['-L 5432:db:5432'] };
+
+  const world = { folders: [], env: { HOST: 'web02' } };
 
   const accepted: unknown[] = [
     [],
@@ -37,12 +44,24 @@ describe('the schema of sshTunnels.presets in package.json', () => {
     [{ ...good, forwards: ['-D 1080', '-D [::1]:auto', '-D /tmp/my proxy.sock'] }],
     [{ ...good, forwards: ['-L auto:db:5432', '-L 127.0.0.1:auto:db:5432', '-L 2375:/var/run/docker.sock'] }],
     [{ ...good, forwards: ['-L /tmp/a.sock:/var/run/b.sock', '-L/tmp/a.sock:db:80'] }],
+    [{ ...good, group: 'Staging', icon: 'database', color: 'blue', afterOpen: 'simpleBrowser' }],
+    [{ ...good, afterOpen: 'nothing', terminalVariables: true, inputs: {} }],
+    [{ ...good, host: '${input:who}@${env:HOST}:${input:port}', inputs: { who: { description: 'Who?' }, port: {} } }],
+    [{ ...good, inputs: { 'a-1.b_c': { default: 'x', options: ['x', 'y'] } } }],
+    [{ ...good, host: '-J ${env:HOST} -i "${env:HOST}/a b" ${input:host}' }],
+    [{ ...good, forwards: ['-L ${input:port}:${env:HOST}:5432', '-D ${input:port}', '-L 5432:${input:target}:5432'] }],
   ];
   for (const value of accepted)
     it(`takes what the parser takes: ${JSON.stringify(value)}`, () => {
-      assert.deepEqual(parsePresets(value, { kind: 'user' }).problems, []);
+      assert.deepEqual(parsePresets(value, { kind: 'user' }, world).problems, []);
       assert.ok(validate(value), JSON.stringify(validate.errors));
     });
+
+  it('knows the same words for colours and for what comes after', () => {
+    const { properties } = (manifest.contributes.configuration.properties['sshTunnels.presets'] as Schema).items;
+    assert.deepEqual(properties.color.enum, presetColors);
+    assert.deepEqual(properties.afterOpen.enum, afterOpens);
+  });
 
   it('proposes only what the parser takes', () => {
     const schema = manifest.contributes.configuration.properties['sshTunnels.presets'] as Schema;
@@ -87,6 +106,20 @@ describe('the schema of sshTunnels.presets in package.json', () => {
     [{ ...good, connect: true }],
     [{ ...good, connect: 'onDemand', forwards: ['-L 5432:db:5432', ' -R 8080:localhost:3000'] }],
     [{ ...good, description: 1 }],
+    [{ ...good, group: ' ' }],
+    [{ ...good, group: null }],
+    [{ ...good, icon: '$(database)' }],
+    [{ ...good, icon: '' }],
+    [{ ...good, color: 'charts.red' }],
+    [{ ...good, afterOpen: true }],
+    [{ ...good, terminalVariables: 'yes' }],
+    [{ ...good, inputs: [] }],
+    [{ ...good, inputs: { 'a b': {} } }],
+    [{ ...good, inputs: { a: 'x' } }],
+    [{ ...good, inputs: { a: { prompt: 'x' } } }],
+    [{ ...good, inputs: { a: { options: [1] } } }],
+    [{ ...good, forwards: ['-L ${input:all}'] }],
+    [{ ...good, forwards: ['${input:all}'] }],
   ];
   for (const value of refused)
     it(`refuses what the parser refuses: ${JSON.stringify(value)}`, () => {
