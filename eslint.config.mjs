@@ -6,7 +6,7 @@ const restricted = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist/', 'out/', 'node_modules/', 'test/support/vscodeHost/', '**/*.cjs'] },
+  { ignores: ['dist/', 'out/', 'node_modules/', 'test/support/vscodeHost*/', '**/*.cjs'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -6,7 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { launchBrowser } from './browser';
 import { eventually } from './eventually';
-import { installVsix, repositoryRoot, startVsCode, type VsCode, type VsCodeOptions } from './vscodeServer';
+import {
+  installVsix,
+  repositoryRoot,
+  startVsCode,
+  type Edition,
+  type VsCode,
+  type VsCodeOptions,
+} from './vscodeServer';
 import { openWorkbench, type Workbench } from './workbench';
 
 export interface WindowOptions extends Pick<VsCodeOptions, 'trust' | 'colorTheme'> {
@@ -32,7 +39,8 @@ export interface ExtensionWindows {
 /** Made once for all suites of a process. */
 let vsix: string | undefined;
 
-export async function startExtensionWindows(): Promise<ExtensionWindows> {
+/** `edition`: of VS Code, the newest unless given. */
+export async function startExtensionWindows(edition: Edition = 'newest'): Promise<ExtensionWindows> {
   const browser = await launchBrowser();
   const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-ui-'));
   const extensionsDir = join(tmp, 'extensions');
@@ -47,6 +55,7 @@ export async function startExtensionWindows(): Promise<ExtensionWindows> {
       mkdirSync(join(folder, '.vscode'), { recursive: true });
       if (folderSettings) writeFileSync(join(folder, '.vscode/settings.json'), JSON.stringify(folderSettings));
       vscode = await startVsCode({
+        edition,
         tmp: join(tmp, name),
         extensionsDir,
         settings: { ...settings },

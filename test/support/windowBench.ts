@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { eventually } from './eventually.js';
 import { startExtensionWindows, type ExtensionWindows } from './extensionWindows.js';
 import { keygen, lockKey, startSshd, type Sshd } from './sshd.js';
+import type { Edition } from './vscodeServer.js';
 import type { StatusItem, View, Workbench } from './workbench.js';
 
 const statusId = 'ssh-tunnels.ssh-tunnels';
@@ -31,14 +32,14 @@ export interface WindowBench {
   status(): Promise<StatusItem | undefined>;
 }
 
-/** Has the suite that calls it start all this, and close it; takes a picture of what fails. */
-export function useWindowBench(): WindowBench {
+/** Has the suite that calls it start all this, and close it; takes a picture of what fails. `edition`: of VS Code. */
+export function useWindowBench(edition: Edition = 'newest'): WindowBench {
   const bench = { passphrase: 'correct horse', statusId } as WindowBench;
   let web: Server;
   let window: Workbench;
   let tunnels: View;
   before(async () => {
-    bench.windows = await startExtensionWindows();
+    bench.windows = await startExtensionWindows(edition);
     bench.sshd = await startSshd();
     bench.keyPath = join(bench.sshd.folder, 'id_locked');
     keygen(bench.keyPath);
