@@ -106,9 +106,28 @@ export interface ProblemRow {
   path: PresetProblem['path'];
 }
 
+/** Presets with the same `group`, whatever settings file they stand in. */
 export interface PresetGroupRow {
+  kind: 'presetGroup';
+  name: string;
+  label: string;
+  description: string;
+  /** The worst of its presets', as a preset's is of its tunnels'. */
+  status: Status;
+  isElsewhere?: true;
+  /** One of them can be started, or stopped. */
+  canStart?: true;
+  canStop?: true;
+  tooltip: readonly string[];
+  /** Why none of them can be started, in words. */
+  locked?: string;
+  /** At least one. */
+  rows: readonly PresetRow[];
+}
+
+export interface PresetsRow {
   kind: 'presets';
-  rows: readonly (PresetRow | ProblemRow)[];
+  rows: readonly (PresetRow | PresetGroupRow | ProblemRow)[];
 }
 
 /** A forward that stands in ssh_config; its state is that of the tunnel with its id, and `stopped` while there is none. */
@@ -146,8 +165,9 @@ export interface ConfigGroupRow {
   rows: readonly (ConfigHostRow | ConfigProblemRow)[];
 }
 
-export type GroupRow = ConnectionRow | PresetGroupRow | ConfigGroupRow;
-export type Row = GroupRow | ForwardRow | PresetRow | ProblemRow | ConfigHostRow | ConfigForwardRow | ConfigProblemRow;
+export type GroupRow = ConnectionRow | PresetsRow | ConfigGroupRow;
+export type Row =
+  GroupRow | ForwardRow | PresetRow | PresetGroupRow | ProblemRow | ConfigHostRow | ConfigForwardRow | ConfigProblemRow;
 
 export interface StatusLine {
   /** With VS Code's icon codes: `$(radio-tower) 2`. */
@@ -184,13 +204,20 @@ export interface Shown {
 /** When the rows are shown, and what they say of waiting. */
 type Moment = Pick<Shown, 'session' | 'waits' | 'now'>;
 
+/** The rows of presets, those in groups, too. */
+export function presetRowsOf({ rows }: Presented): PresetRow[] {
+  return rows
+    .flatMap((row) => (row.kind === 'presets' ? row.rows : []))
+    .flatMap((row) => (row.kind === 'presetGroup' ? row.rows : row.kind === 'preset' ? [row] : []));
+}
+
 export function present(shown: Shown): Presented {
   const { session, presets, problems, config } = shown;
   const { wanted, snapshot } = session;
   const states = new Map(wanted.tunnels.map((tunnel) => [tunnel.id, tunnelState(tunnel, snapshot)]));
   const connections = [...new Set(wanted.tunnels.map(connectionOf))].map((id) => connectionRow(id, shown, states));
-  const presetRows = presets.map((preset) => presetRow(preset, states, shown));
-  const groups: readonly (PresetGroupRow | ConfigGroupRow)[] = [
+  const presetRows = presetListRows(presets, states, shown);
+  const groups: readonly (PresetsRow | ConfigGroupRow)[] = [
     { kind: 'presets', rows: [...presetRows, ...problems.map(problemRow)] },
     {
       kind: 'sshConfig',
@@ -511,6 +538,85 @@ function isReached(written: string, addresses: readonly string[]): boolean {
 export function browserUrl({ spec }: Tunnel, address: string): string | undefined {
   if (spec.kind !== 'local' || spec.listen.kind !== 'tcp' || spec.target.kind !== 'tcp') return undefined;
   return `${[443, 8443].includes(spec.target.port) ? 'https' : 'http'}://${address}`;
+}
+
+/** In the order of the settings; a group stands where its first preset does. */
+function presetListRows(
+  presets: readonly Preset[],
+  states: ReadonlyMap<string, TunnelState>,
+  shown: Shown,
+): (PresetRow | PresetGroupRow)[] {
+  const rows = (own: readonly Preset[]): PresetRow[] => {
+    const isMixed = new Set(own.map(({ scope }) => JSON.stringify(scope))).size > 1;
+    return own.map((preset) => {
+      const row = presetRow(preset, states, shown);
+      return isMixed ? { ...row, description: `${row.description} · ${scopeName(preset.scope)}` } : row;
+    });
+  };
+  const single = rows(presets.filter(({ group }) => group === undefined));
+  return [...new Set(presets.map(({ group }, at) => group ?? at))].map((group) =>
+    typeof group === 'string'
+      ? presetGroupRow(group, rows(presets.filter((preset) => preset.group === group)))
+      : single.find(({ preset }) => preset === presets[group])!,
+  );
+}
+
+function presetGroupRow(name: string, rows: readonly PresetRow[]): PresetGroupRow {
+  const { status, text } = presetsTogether(rows);
+  const unlocked = rows.filter(({ locked }) => locked === undefined);
+  const locked = unlocked.length === 0 ? rows[0]?.locked : undefined;
+  const isElsewhere = rows.every((row) => row.isElsewhere);
+  return {
+    kind: 'presetGroup',
+    name,
+    label: name,
+    description: [...(locked === undefined ? [] : [t('workspace not trusted')]), text].join(' · '),
+    status,
+    ...(isElsewhere && { isElsewhere }),
+    ...(unlocked.some((row) => row.status === 'stopped' || row.status === 'failed') && { canStart: true }),
+    ...(rows.some((row) => row.status !== 'stopped' || row.isPartly) && { canStop: true }),
+    tooltip: [
+      t('Group of presets: {names}', { names: rows.map(({ label }) => label).join(', ') }),
+      ...(locked === undefined ? [] : [locked]),
+    ],
+    ...(locked !== undefined && { locked }),
+    rows,
+  };
+}
+
+function presetsTogether(rows: readonly PresetRow[]): { status: Status; text: string } {
+  const status =
+    (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) =>
+      rows.some((row) => row.status === kind),
+    ) ?? 'ready';
+  const count = rows.length;
+  const ready = rows.filter((row) => row.status === 'ready').length;
+  const presets = count === 1 ? t('1 preset') : t('{count} presets', { count });
+  const readyOf = t('{ready} of {count} ready', { ready, count });
+  switch (status) {
+    case 'ready':
+      return { status, text: t('ready · {presets}', { presets }) };
+    case 'stopped':
+      return { status, text: ready > 0 ? readyOf : presets };
+    case 'connecting':
+      return { status, text: t('connecting · {readyOf}', { readyOf }) };
+    case 'retrying':
+      return { status, text: t('retrying · {readyOf}', { readyOf }) };
+    case 'failed':
+      return { status, text: t('failed · {readyOf}', { readyOf }) };
+  }
+}
+
+/** Short, for a row among those of other settings files. */
+function scopeName(scope: PresetScope): string {
+  switch (scope.kind) {
+    case 'user':
+      return t('user');
+    case 'workspace':
+      return t('workspace');
+    case 'folder':
+      return t('folder {folder}', { folder: scope.folder });
+  }
 }
 
 function presetRow(

@@ -15,6 +15,7 @@ const subject = v.variant('kind', [
   v.object({ kind: v.literal('connection'), id: v.string() }),
   v.object({ kind: v.literal('client'), forward: v.string(), id: v.number() }),
   v.object({ kind: v.literal('presets') }),
+  v.object({ kind: v.literal('presetGroup'), name: v.string() }),
   v.object({ kind: v.literal('preset'), preset: v.object({ name: v.string(), scope: presetScope }) }),
   v.object({
     kind: v.literal('problem'),

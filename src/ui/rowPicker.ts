@@ -1,7 +1,7 @@
 // What a command is about: the rows that its arguments name, else what the user picks from those that are there.
 import * as vscode from 'vscode';
 import { configTunnel, noConfigForwards } from '../core/configForward.js';
-import type { ConnectionRow, ForwardRow, PresetRow, Status } from '../core/present.js';
+import { presetRowsOf, type ConnectionRow, type ForwardRow, type PresetRow, type Status } from '../core/present.js';
 import { presetTunnels } from '../core/preset.js';
 import { tunnelId, tunnelsOf, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
 import { findPreset, readSubjects, type PresetKey, type Subject } from '../core/subject.js';
@@ -77,9 +77,14 @@ export function createRowPicker(
         return wanted.tunnels.filter(({ id }) => id === subject.id);
       case 'connection':
         return tunnelsOf(wanted, subject.id);
-      case 'preset': {
-        const preset = findPreset(presetSettings.current.presets, subject.preset);
-        const ids = preset ? presetTunnels(preset).map(tunnelId) : [];
+      case 'preset':
+      case 'presetGroup': {
+        const { presets } = presetSettings.current;
+        const own =
+          subject.kind === 'preset'
+            ? [findPreset(presets, subject.preset)]
+            : presets.filter(({ group }) => group === subject.name);
+        const ids = own.flatMap((preset) => (preset ? presetTunnels(preset).map(tunnelId) : []));
         return wanted.tunnels.filter(({ id }) => ids.includes(id));
       }
       case 'configHost':
@@ -136,9 +141,8 @@ export function createRowPicker(
     async presets(question, given, selected, isOffered) {
       const rows = subjects(given, selected);
       if (rows) return rows.flatMap((subject) => (subject.kind === 'preset' ? [subject.preset] : []));
-      const items = presentation.presented.rows
-        .flatMap((row) => (row.kind === 'presets' ? row.rows : []))
-        .flatMap((row) => (row.kind === 'preset' && isOffered(row) ? [row] : []))
+      const items = presetRowsOf(presentation.presented)
+        .filter(isOffered)
         .map(({ label, description, preset }) => ({ label, description, preset }));
       const picked = await pick(question, items);
       return picked ? [picked.preset] : [];

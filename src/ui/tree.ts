@@ -4,12 +4,14 @@ import type {
   ConnectionRow,
   ForwardRow,
   Presented,
+  PresetGroupRow,
   PresetRow,
   Row,
   Status,
 } from '../core/present.js';
 import { placeText } from '../core/machine.js';
 import type { Session } from '../core/session.js';
+import { t } from '../core/translate.js';
 import type { BelowForward, ClientChange, ClientLists } from './clientLists.js';
 import type { ConfigList } from './configList.js';
 import { commands, contextKeys, views } from './contributions.js';
@@ -210,9 +212,15 @@ function forwardsOf({ rows }: Presented) {
 }
 
 function presetStates({ rows }: Presented): string[] {
-  return rows
-    .flatMap((row) => (row.kind === 'presets' ? row.rows : []))
-    .flatMap((row) => (row.kind === 'preset' ? presetState(row) : []));
+  const all = rows.flatMap((row) => (row.kind === 'presets' ? allRows([row]) : []));
+  return all.flatMap((row) => {
+    if (row.kind === 'preset') return presetState(row);
+    return row.kind === 'presetGroup' ? groupFlags(row).map((flag) => `group.${flag}`) : [];
+  });
+}
+
+function groupFlags({ canStart, canStop }: PresetGroupRow): string[] {
+  return [...(canStart ? ['canStart'] : []), ...(canStop ? ['canStop'] : [])];
 }
 
 function presetState({ status, isPartly, isElsewhere, locked }: PresetRow): string[] {
@@ -227,6 +235,7 @@ function childrenOf(row: TreeRow): readonly Row[] {
     case 'connection':
       return row.forwards;
     case 'presets':
+    case 'presetGroup':
     case 'sshConfig':
       return row.rows;
     case 'configHost':
@@ -280,6 +289,8 @@ function rowId(row: RowKey): string {
     case 'presets':
     case 'sshConfig':
       return row.kind;
+    case 'presetGroup':
+      return `${row.kind} ${row.name}`;
     case 'preset':
       return `${row.kind} ${JSON.stringify([row.preset.scope, row.preset.name])}`;
     case 'problem':
@@ -302,6 +313,8 @@ function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
       return [row.kind, ...(flags.includes('draining') ? [] : [row.status]), ...flags].join('.');
     case 'preset':
       return [row.kind, ...presetState(row)].join('.');
+    case 'presetGroup':
+      return [row.kind, row.locked === undefined ? row.status : 'locked', ...groupFlags(row)].join('.');
     case 'client':
     case 'note':
     case 'presets':
@@ -317,7 +330,7 @@ function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
   item.id = rowId(row);
   item.contextValue = contextValue(row, flags);
   item.iconPath = icon(row, flags);
-  if (['connection', 'presets', 'sshConfig', 'configHost'].includes(row.kind))
+  if (['connection', 'presets', 'presetGroup', 'sshConfig', 'configHost'].includes(row.kind))
     item.collapsibleState = vscode.TreeItemCollapsibleState.Expanded;
   if (row.kind === 'forward' && row.hasClients) item.collapsibleState = vscode.TreeItemCollapsibleState.Collapsed;
   if (row.kind === 'presets' || row.kind === 'sshConfig') return item;
@@ -377,6 +390,8 @@ function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'sshConfig' | 'note' }
         row.description,
         ...(row.status === 'stopped' && !row.locked ? ['stopped'] : []),
       ]);
+    case 'presetGroup':
+      return t('Group {name}: {description}', { name: row.label, description: said([row.description]) });
     case 'problem':
     case 'configProblem':
       return `Problem in ${row.label}`;
@@ -389,9 +404,14 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
     case 'configHost':
     case 'preset': {
       if (row.kind === 'preset' && row.locked !== undefined) return new vscode.ThemeIcon('lock');
+      if (row.kind === 'preset' && hasLooks(row)) return ownIcon(row);
       if (row.status !== 'ready') return statusIcon(row.status);
       return readyIcon(row);
     }
+    case 'presetGroup':
+      if (row.locked !== undefined) return new vscode.ThemeIcon('lock');
+      if (row.status === 'stopped') return new vscode.ThemeIcon('folder');
+      return row.status === 'ready' ? readyIcon(row) : statusIcon(row.status);
     case 'forward':
     case 'configForward':
       if (flags.includes('draining')) return new vscode.ThemeIcon('debug-pause');
@@ -411,6 +431,18 @@ function icon(row: TreeRow, flags: readonly RowFlag[]): vscode.ThemeIcon | undef
     case 'configProblem':
       return themed('warning', 'list.warningForeground');
   }
+}
+
+/** A preset’s own icon and colour stand for it while nothing of its state asks for attention; the words tell whether it runs. */
+function hasLooks({ preset, status, isElsewhere }: PresetRow): boolean {
+  const isCalm = (status === 'ready' || status === 'stopped') && !isElsewhere;
+  return isCalm && (preset.icon !== undefined || preset.color !== undefined);
+}
+
+function ownIcon({ preset: { icon, color }, status }: PresetRow): vscode.ThemeIcon {
+  const name = icon ?? (status === 'ready' ? 'pass-filled' : 'circle-outline');
+  if (color !== undefined) return themed(name, `charts.${color}`);
+  return status === 'ready' ? themed(name, 'testing.iconPassed') : new vscode.ThemeIcon(name);
 }
 
 function readyIcon({ isElsewhere, isIdle }: { isElsewhere?: boolean; isIdle?: boolean }): vscode.ThemeIcon {

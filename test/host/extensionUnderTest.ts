@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
-import type { ConnectionRow, ForwardRow, PresetGroupRow } from '../../src/core/present.js';
+import type { ConnectionRow, ForwardRow, PresetsRow } from '../../src/core/present.js';
 import type { TestAccess } from '../../src/extension.js';
 import { eventually } from '../support/eventually.js';
 
@@ -24,7 +24,7 @@ export function extensionUnderTest() {
     rows,
     connections,
     forwards,
-    presets: () => rows().find((row): row is PresetGroupRow => row.kind === 'presets')?.rows ?? [],
+    presets: () => rows().find((row): row is PresetsRow => row.kind === 'presets')?.rows ?? [],
     notices: () => extension.exports.notices(),
     lastNotice: () => extension.exports.notices().at(-1) ?? '',
     /** Waits until these are the states of the tunnels. */
