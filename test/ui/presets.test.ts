@@ -41,8 +41,8 @@ describe('the extension in a window', () => {
     it('locks the workspace’s presets and says why, but not the user’s own', async () => {
       await shows(
         'Presets · ',
-        `Theirs · workspace not trusted · localhost:${bench.webPort} via web01`,
-        `Mine · localhost:${bench.webPort} via web01`,
+        `Theirs · workspace not trusted · localhost:${bench.webPort} via web01 · workspace`,
+        `Mine · localhost:${bench.webPort} via web01 · user`,
       );
       assert.match(await tunnels.tooltip('Theirs'), /This workspace is not trusted, so its presets don’t start/);
       assert.equal((await tunnels.inlineActions('Theirs')).includes('Start Preset'), false);
@@ -147,7 +147,10 @@ describe('the extension in a window', () => {
       const via = `localhost:${bench.webPort} via web01`;
       await shows(
         'Presets · ',
-        ...['Page of all', 'Page of api', 'Page of shop', 'Mine'].map((name) => `${name} · ${via}`),
+        `Page of all · ${via} · workspace`,
+        `Page of api · ${via} · folder api`,
+        `Page of shop · ${via} · folder shop`,
+        `Mine · ${via} · user`,
       );
       assert.match(await tunnels.tooltip('Page of shop'), /From the settings of the folder shop/);
     });
