@@ -180,7 +180,7 @@ describe('a variable in a host', () => {
     assert.match(message('${input:host}', { host: '-oProxyCommand=x' }), /ProxyCommand can’t be set here/);
     assert.match(message('${input:host}', { host: '-4' }), /host missing/);
     assert.match(message('-4 ${input:host}', { host: '-J x' }), /./);
-    assert.equal(message('${input:host}', { host: 'web -J x' }), 'a blank inside the name');
+    assert.match(message('${input:host}', { host: 'web -J x' }), one);
     assert.equal(message('web:${input:port}', { port: '22x' }), '“${input:port}” is not a port (1 to 65535)');
     assert.match(message('web${input:x}', { x: '\n' }), /nobody sees/);
     assert.match(message('-o ${input:x} web', { x: 'ProxyCommand=x' }), /./);
