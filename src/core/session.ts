@@ -39,6 +39,8 @@ export interface Tunnel {
   run: number;
   /** It came with a workspace, and nobody else has asked for it. */
   fromWorkspace?: true;
+  /** Another extension opened it for a while, and nobody else has asked for it. */
+  forExtension?: true;
   /** As its last start wanted it: it listens, and its connection is made when somebody comes. */
   onDemand?: true;
 }
@@ -50,6 +52,8 @@ export interface Wanted {
   connectionRetries: Readonly<Record<ConnectionId, number>>;
   /** How many starts there were. */
   starts: number;
+  /** Hosts that are reached by an ssh_config file of their own, and not by the user's: it ends with the window. */
+  sandboxes?: Readonly<Record<ConnectionId, string>>;
 }
 
 export interface NewTunnel {
@@ -57,6 +61,7 @@ export interface NewTunnel {
   spec: ForwardSpec;
   label?: string;
   fromWorkspace?: true;
+  forExtension?: true;
   onDemand?: true;
 }
 
@@ -77,13 +82,21 @@ function listTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic: boo
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
       return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, wish: 'exact', automatic, run: 0 }] };
-    return change(list, [id], ({ fromWorkspace, onDemand: _, ...other }) => ({
+    return change(list, [id], ({ fromWorkspace, forExtension, onDemand: _, ...other }) => ({
       ...other,
       ...(tunnel.label !== undefined && { label: tunnel.label }),
       ...(fromWorkspace && tunnel.fromWorkspace && { fromWorkspace }),
+      ...(forExtension && tunnel.forExtension && { forExtension }),
       ...(tunnel.onDemand && { onDemand: true }),
     }));
   }, wanted);
+}
+
+/** What somebody else asks for, too, is no longer another extension's alone; it may run, and goes on. */
+function keepTunnels(wanted: Wanted, added: readonly NewTunnel[]): Wanted {
+  const ids = added.filter(({ forExtension }) => !forExtension).map(tunnelId);
+  const lent = wanted.tunnels.filter(({ id, forExtension }) => forExtension && ids.includes(id)).map(({ id }) => id);
+  return lent.length > 0 ? change(wanted, lent, ({ forExtension: _, ...tunnel }) => tunnel) : wanted;
 }
 
 /** `drain`: those that run listen no more, and their clients may finish; those that finish already go on. */
@@ -161,7 +174,7 @@ export function startTunnels(
   const retrying = retryingOf({ wanted, snapshot }, wanted.tunnels).map(({ id }) => id);
   const isRetrying = (tunnel: NewTunnel) => retrying.includes(tunnelId(tunnel));
   const stopped = down.filter((tunnel) => !isRetrying(tunnel)).map(tunnelId);
-  const listed = listTunnels(wanted, down, automatic);
+  const listed = listTunnels(keepTunnels(wanted, added), down, automatic);
   const begun = stopped.length > 0 ? restartTunnels(listed, stopped, automatic) : listed;
   const connections = [...new Set(down.map(connectionOf))];
   const are = (kind: ConnectionSeen['kind']) => connections.filter((id) => connectionSeen(snapshot, id)?.kind === kind);

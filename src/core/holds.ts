@@ -1,0 +1,126 @@
+// Tunnels that a program wants for a while, and not the user: opened, waited for, and stopped when the last one lets go.
+import { FailureError, type Failure } from './failure.js';
+import { isWanted } from './plan.js';
+import { removeTunnels, startTunnels, stopTunnels, tunnelId, type NewTunnel, type Session } from './session.js';
+import { tunnelState, type TunnelState } from './snapshot.js';
+
+export interface Hold {
+  /** The ids of its tunnels. */
+  tunnels: readonly string[];
+  /**
+   * Resolves when all are ready; rejects with a FailureError where one has failed, was stopped, or is let go before. One that
+   * is tried again is waited for.
+   */
+  ready: Promise<void>;
+  /**
+   * Lets go. A tunnel that the user had, has asked for since or started again is left alone; another one is stopped with its
+   * last hold, and taken off the list if it was not there. Once.
+   */
+  release(): void;
+}
+
+export interface Holds {
+  /** Starts those that don’t run. */
+  hold(tunnels: readonly NewTunnel[]): Hold;
+}
+
+interface Held {
+  count: number;
+  /** The start that was ours. */
+  run: number;
+  wasListed: boolean;
+}
+
+export function createHolds(session: Session): Holds {
+  const held = new Map<string, Held>();
+  const find = (id: string) => session.state.wanted.tunnels.find((tunnel) => tunnel.id === id);
+  const stateOf = (id: string): TunnelState | undefined => {
+    const tunnel = find(id);
+    return tunnel && tunnelState(tunnel, session.state.snapshot);
+  };
+
+  /** Gives those of the ids that are held, and not the user’s. */
+  const take = (ids: readonly string[], tunnels: readonly NewTunnel[]): readonly string[] => {
+    const before = new Map(ids.map((id) => [id, find(id)]));
+    const lent = tunnels.map((tunnel) => ({ ...tunnel, forExtension: true as const }));
+    const { wanted, started } = startTunnels(session.state, lent);
+    if (started.length > 0) session.update(() => wanted);
+    return ids.filter((id) => {
+      const known = held.get(id);
+      const listed = before.get(id);
+      const isOurs = known !== undefined && listed?.run === known.run;
+      // What runs, or failed while it was wanted, is the user’s.
+      if (!isOurs && listed && (isWanted(listed) || listed.wish === 'lost')) return false;
+      const { run } = find(id)!;
+      const wasListed = isOurs ? known.wasListed : listed !== undefined;
+      held.set(id, { count: (isOurs ? known.count : 0) + 1, run, wasListed });
+      return true;
+    });
+  };
+
+  const letGo = (ids: readonly string[]): void => {
+    const over = ids.flatMap((id) => {
+      const known = held.get(id);
+      if (!known) return [];
+      known.count--;
+      if (known.count > 0) return [];
+      held.delete(id);
+      const tunnel = find(id);
+      const isOurs = tunnel?.run === known.run && (known.wasListed || tunnel.forExtension);
+      return isOurs ? [{ id, ...known }] : [];
+    });
+    if (over.length === 0) return;
+    const listed = over.filter(({ wasListed }) => wasListed).map(({ id }) => id);
+    const added = over.filter(({ wasListed }) => !wasListed).map(({ id }) => id);
+    session.update((wanted) => removeTunnels(stopTunnels(wanted, listed), added));
+  };
+
+  return {
+    hold(tunnels) {
+      const ids = [...new Set(tunnels.map(tunnelId))];
+      const old = new Map(ids.map((id) => [id, failureOf(stateOf(id))]));
+      const owned = take(ids, tunnels);
+      let end = (): void => {};
+      const ready = new Promise<void>((resolve, reject) => {
+        const look = (): boolean => {
+          const states = ids.map((id) => ({ id, state: stateOf(id) }));
+          const gone = states.some(({ state }) => !state || state.kind === 'stopped');
+          // One that failed as it had before has not heard of its start yet.
+          const failure = states.map(({ id, state }) =>
+            old.get(id) === failureOf(state) ? undefined : failureOf(state),
+          );
+          const first = failure.find((one) => one !== undefined);
+          if (first || gone) reject(new FailureError(first ?? { kind: 'cancelled' }));
+          else if (states.every(({ state }) => state?.kind === 'ready')) resolve();
+          else return false;
+          return true;
+        };
+        if (look()) return;
+        const stop = session.onChange(() => {
+          if (look()) stop();
+        });
+        end = () => {
+          stop();
+          reject(new FailureError({ kind: 'cancelled' }));
+        };
+      });
+      // Who lets go may not wait for it.
+      ready.catch(() => {});
+      let isHeld = true;
+      return {
+        tunnels: ids,
+        ready,
+        release() {
+          if (!isHeld) return;
+          isHeld = false;
+          end();
+          letGo(owned);
+        },
+      };
+    },
+  };
+}
+
+function failureOf(state: TunnelState | undefined): Failure | undefined {
+  return state?.kind === 'failed' ? state.failure : undefined;
+}

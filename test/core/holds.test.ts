@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import type { Engine, EngineEvent } from '../../src/core/engine.js';
+import { FailureError, type Failure } from '../../src/core/failure.js';
+import { createHolds } from '../../src/core/holds.js';
+import {
+  createSession,
+  restartTunnels,
+  startTunnels,
+  stopTunnels,
+  tunnelId,
+  wantTunnels,
+  type NewTunnel,
+} from '../../src/core/session.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
+
+const db: NewTunnel = { destination: { host: 'web01' }, spec: mustParseSpec('-L 5432:db:5432') };
+const site: NewTunnel = { destination: { host: 'web01' }, spec: mustParseSpec('-L 8080:localhost:80') };
+const [dbId, siteId] = [tunnelId(db), tunnelId(site)];
+
+/** A session whose engine only says what it is told to. */
+function silentSession() {
+  let tell: (event: EngineEvent) => void = () => {};
+  const engine: Pick<Engine, 'apply' | 'onEvent'> = {
+    apply: () => {},
+    onEvent(listener) {
+      tell = listener;
+      return () => {};
+    },
+  };
+  const session = createSession(engine as Engine, () => undefined);
+  const find = (id: string) => session.state.wanted.tunnels.find((tunnel) => tunnel.id === id);
+  const listens = (id: string) =>
+    tell({
+      kind: 'listening',
+      forward: id,
+      run: find(id)!.run,
+      bound: [{ kind: 'tcp', address: '127.0.0.1', port: 5432 }],
+      unbound: [],
+      asked: 'machine',
+      access: 'machine',
+    });
+  const connects = () => tell({ kind: 'connected', connection: 'web01', server: 'web01:22' });
+  const fails = (failure: Failure) => tell({ kind: 'connectionFailed', connection: 'web01', failure });
+  const wishes = () => session.state.wanted.tunnels.map(({ id, wish }) => [id, wish]);
+  return { session, holds: createHolds(session), find, listens, connects, fails, wishes };
+}
+
+const kindOf = (ready: Promise<void>) =>
+  ready.then(
+    () => 'ready',
+    (error: unknown) => (error instanceof FailureError ? error.failure.kind : String(error)),
+  );
+const settled = async (ready: Promise<void>) => Promise.race([kindOf(ready), Promise.resolve().then(() => 'waits')]);
+
+describe('tunnels that are held for a while', () => {
+  it('are ready when all of them are, and leave the list with their hold', async () => {
+    const { holds, listens, connects, wishes, find } = silentSession();
+    const hold = holds.hold([db, site]);
+    assert.deepEqual(hold.tunnels, [dbId, siteId]);
+    assert.ok(find(dbId)?.forExtension && find(siteId)?.forExtension, 'they are marked');
+    connects();
+    listens(dbId);
+    assert.equal(await settled(hold.ready), 'waits');
+    listens(siteId);
+    assert.equal(await kindOf(hold.ready), 'ready');
+    hold.release();
+    assert.deepEqual(wishes(), []);
+  });
+
+  it('end with the last of several holds, and a hold counts once', async () => {
+    const { holds, listens, connects, wishes } = silentSession();
+    const [first, second] = [holds.hold([db]), holds.hold([db])];
+    connects();
+    listens(dbId);
+    assert.deepEqual(await Promise.all([kindOf(first.ready), kindOf(second.ready)]), ['ready', 'ready']);
+    first.release();
+    first.release();
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+    second.release();
+    assert.deepEqual(wishes(), []);
+  });
+
+  it('are shared with the user who has them already, and left alone', async () => {
+    const { session, holds, listens, connects, wishes, find } = silentSession();
+    session.update((wanted) => wantTunnels(wanted, [db]));
+    connects();
+    listens(dbId);
+    const hold = holds.hold([db]);
+    assert.equal(await kindOf(hold.ready), 'ready');
+    assert.equal(find(dbId)?.forExtension, undefined);
+    hold.release();
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+  });
+
+  it('stay when the user asks for the same meanwhile, or starts them again', () => {
+    const asked = silentSession();
+    const hold = asked.holds.hold([db]);
+    asked.session.update(() => startTunnels(asked.session.state, [db]).wanted);
+    assert.equal(asked.find(dbId)?.forExtension, undefined);
+    hold.release();
+    assert.deepEqual(asked.wishes(), [[dbId, 'exact']]);
+
+    const restarted = silentSession();
+    const another = restarted.holds.hold([db]);
+    restarted.session.update((wanted) => restartTunnels(wanted, [dbId]));
+    another.release();
+    assert.deepEqual(restarted.wishes(), [[dbId, 'exact']]);
+  });
+
+  it('are stopped but stay on the list where the user had stopped them', () => {
+    const { session, holds, wishes } = silentSession();
+    session.update((wanted) => stopTunnels(wantTunnels(wanted, [db]), [dbId]));
+    const hold = holds.hold([db]);
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+    hold.release();
+    assert.deepEqual(wishes(), [[dbId, 'stop']]);
+  });
+
+  it('are not ended by one who only shared them when somebody else has opened them since', () => {
+    const { session, holds, wishes } = silentSession();
+    session.update((wanted) => wantTunnels(wanted, [db]));
+    const sharing = holds.hold([db]);
+    session.update((wanted) => stopTunnels(wanted, [dbId]));
+    const opening = holds.hold([db]);
+    sharing.release();
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+    opening.release();
+    assert.deepEqual(wishes(), [[dbId, 'stop']]);
+  });
+
+  it('tell why they failed, and not of a failure from before', async () => {
+    const { session, holds, fails } = silentSession();
+    session.update((wanted) => wantTunnels(wanted, [db]));
+    fails({ kind: 'hostNotFound', host: 'web01' });
+    const hold = holds.hold([db]);
+    assert.equal(await settled(hold.ready), 'waits');
+    fails({ kind: 'authFailed', user: 'bob', host: 'web01', tried: [] } as unknown as Failure);
+    assert.equal(await kindOf(hold.ready), 'authFailed');
+  });
+
+  it('are called off by a stop of the user, by a cancelled question and by their own release', async () => {
+    const stopped = silentSession();
+    const first = stopped.holds.hold([db]);
+    stopped.session.update((wanted) => stopTunnels(wanted, [dbId]));
+    assert.equal(await kindOf(first.ready), 'cancelled');
+
+    const refused = silentSession();
+    const second = refused.holds.hold([db]);
+    refused.fails({ kind: 'cancelled' });
+    assert.equal(await kindOf(second.ready), 'cancelled');
+    second.release();
+    assert.deepEqual(refused.wishes(), []);
+
+    const shared = silentSession();
+    shared.session.update((wanted) => wantTunnels(wanted, [db]));
+    const third = shared.holds.hold([db]);
+    third.release();
+    assert.equal(await kindOf(third.ready), 'cancelled');
+    assert.deepEqual(shared.wishes(), [[dbId, 'exact']]);
+  });
+});
