@@ -3,11 +3,13 @@ import { homedir, hostname, release, userInfo } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Engine } from './core/engine.js';
+import { createHolds } from './core/holds.js';
 import { placeOf, usePlace, type Surroundings } from './core/machine.js';
 import type { Presented } from './core/present.js';
 import { createSession } from './core/session.js';
 import { createTurns } from './core/turns.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
+import type { SshTunnelsApi } from './ui/api.js';
 import { answerAsks } from './ui/asks.js';
 import { createClientLists } from './ui/clientLists.js';
 import { registerCommands } from './ui/commands.js';
@@ -16,6 +18,7 @@ import { createConfigList } from './ui/configList.js';
 import { settings } from './ui/contributions.js';
 import { createDiagnostics } from './ui/diagnostics.js';
 import { createExplanations } from './ui/explain.js';
+import { createExtensionApi } from './ui/extensionApi.js';
 import { createLog } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
 import { createNetworkConsents } from './ui/networkConsents.js';
@@ -29,7 +32,7 @@ import { createStatusBar } from './ui/statusBar.js';
 import { createStopping } from './ui/stopping.js';
 import { createTree } from './ui/tree.js';
 
-/** What the tests inside VS Code see; they get it from the activated extension. */
+/** What the tests inside VS Code see; they get it beside the API. */
 export interface TestAccess {
   presented(): Presented;
   notices(): readonly string[];
@@ -53,7 +56,10 @@ const inPlan = [
 
 let close: (() => Promise<void>) | undefined;
 
-export function activate(context: vscode.ExtensionContext): TestAccess | undefined {
+/** In the tests inside VS Code with their access. */
+export type Activated = SshTunnelsApi & { readonly test?: TestAccess };
+
+export function activate(context: vscode.ExtensionContext): Activated {
   const began = performance.now();
   usePlace(placeOf(surroundings(context)));
   const configFile = () => sshConfigFile(homedir());
@@ -83,6 +89,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   };
   const clientLists = createClientLists(clients);
   const tree = createTree(presentation, session, clientLists, configList);
+  const extensionApi = createExtensionApi(session, createHolds(session), presets, presetSettings);
   const stopping = createStopping(session, clients, turns);
   const explanations = createExplanations(engine, messages, aboutText(context));
   const diagnostics = createDiagnostics(session, engine, configFile, presetSettings, log, messages, machine(context));
@@ -95,6 +102,7 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
     presentation,
     clientLists,
     tree,
+    extensionApi,
     stopping,
     explanations,
     diagnostics,
@@ -128,16 +136,17 @@ export function activate(context: vscode.ExtensionContext): TestAccess | undefin
   );
   void restoring.restore();
   void presets.startAutomatic('all');
-  return context.extensionMode === vscode.ExtensionMode.Test
-    ? {
-        presented: () => presentation.presented,
-        notices: () => messages.shown,
-        clients: (forward) => engine.clients(forward),
-        clientReads: () => clientReads,
-        kept: () => context.workspaceState.get(tunnelsKey),
-        activateMs: performance.now() - began,
-      }
-    : undefined;
+  const { api } = extensionApi;
+  if (context.extensionMode !== vscode.ExtensionMode.Test) return api;
+  const test: TestAccess = {
+    presented: () => presentation.presented,
+    notices: () => messages.shown,
+    clients: (forward) => engine.clients(forward),
+    clientReads: () => clientReads,
+    kept: () => context.workspaceState.get(tunnelsKey),
+    activateMs: performance.now() - began,
+  };
+  return Object.freeze({ ...api, test });
 }
 
 function surroundings({ extension }: vscode.ExtensionContext): Surroundings {
