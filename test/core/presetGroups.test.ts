@@ -12,7 +12,7 @@ import { mustParseSpec } from '../support/mustParseSpec.js';
 const workspace: PresetScope = { kind: 'workspace' };
 const user: PresetScope = { kind: 'user' };
 let port = 5000;
-const preset = (name: string, group?: string, scope = workspace): Preset => ({
+const preset = (name: string, group?: string, scope: PresetScope = workspace): Preset => ({
   name,
   destination: { host: name },
   forwards: [mustParseSpec(`-L ${port++}:db:5432`)],
