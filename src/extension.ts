@@ -10,6 +10,7 @@ import { createSession } from './core/session.js';
 import { createTurns } from './core/turns.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
 import type { SshTunnelsApi } from './ui/api.js';
+import { createAfterOpen } from './ui/afterOpen.js';
 import { answerAsks } from './ui/asks.js';
 import { createClientLists } from './ui/clientLists.js';
 import { registerCommands } from './ui/commands.js';
@@ -24,6 +25,7 @@ import { createMessages } from './ui/messages.js';
 import { createNetworkConsents } from './ui/networkConsents.js';
 import { createNotifications } from './ui/notifications.js';
 import { createPresentation } from './ui/presentation.js';
+import { createPresetAnswers } from './ui/presetAnswers.js';
 import { createPresets, watchPresets } from './ui/presets.js';
 import { createRestoring, tunnelsKey } from './ui/restore.js';
 import { createSecrets } from './ui/secrets.js';
@@ -74,9 +76,21 @@ export function activate(context: vscode.ExtensionContext): Activated {
   const turns = createTurns();
   const secrets = createSecrets(context, session, log);
   const notifications = createNotifications(session, messages, noticeLevel);
-  const presetSettings = watchPresets();
+  const presetAnswers = createPresetAnswers(context);
+  const presetSettings = watchPresets(presetAnswers);
+  const afterOpen = createAfterOpen(session);
   const networkConsents = createNetworkConsents(context);
-  const presets = createPresets(context, session, presetSettings, notifications, networkConsents, messages);
+  const presets = createPresets(
+    context,
+    session,
+    presetSettings,
+    presetAnswers,
+    notifications,
+    afterOpen,
+    networkConsents,
+    turns,
+    messages,
+  );
   const configList = createConfigList(engine, configFile, log);
   const presentation = createPresentation(session, presetSettings, configList, waits);
   const restoring = createRestoring(context, session, presets, notifications, messages, log);
@@ -97,7 +111,9 @@ export function activate(context: vscode.ExtensionContext): Activated {
     log,
     secrets,
     notifications,
+    presetAnswers,
     presetSettings,
+    afterOpen,
     configList,
     presentation,
     clientLists,

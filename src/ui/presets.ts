@@ -1,21 +1,34 @@
 // Presets of the settings files: read, started, stopped and saved. Those of a workspace need its trust and a consent.
 import * as vscode from 'vscode';
 import { printDestination, type Destination } from '../core/destination.js';
-import { connectionOf } from '../core/plan.js';
-import { presetFingerprint, presetTunnels, printPreset, type Preset, type PresetScope } from '../core/preset.js';
+import { connectionOf, isWanted } from '../core/plan.js';
+import {
+  fillPreset,
+  presetFingerprint,
+  presetTunnels,
+  printPreset,
+  type Preset,
+  type PresetScope,
+} from '../core/preset.js';
 import { scopeText } from '../core/present.js';
 import { consentPrompt, networkConsentKey } from '../core/prompt.js';
 import { startTunnels, tunnelId, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
 import { findPreset, type PresetKey } from '../core/subject.js';
 import { askedAccess, failureText } from '../core/wording.js';
+import { t } from '../core/translate.js';
+import type { Turns } from '../core/turns.js';
+import type { AfterOpen } from './afterOpen.js';
 import { commands, settings } from './contributions.js';
 import { withoutLinks, type Messages } from './messages.js';
 import type { NetworkConsents } from './networkConsents.js';
 import type { Notifications } from './notifications.js';
+import type { PresetAnswers } from './presetAnswers.js';
+import { askInputs } from './presetInputs.js';
 import {
   canAddPreset,
   hasPreset,
   openPresetsFile,
+  presetWorld,
   readPresets,
   scopeForNew,
   startsPresets,
@@ -29,17 +42,20 @@ export interface PresetSettings extends vscode.Disposable {
   readonly onDidChange: vscode.Event<void>;
 }
 
-export function watchPresets(): PresetSettings {
+export function watchPresets(answers: PresetAnswers): PresetSettings {
   const changed = new vscode.EventEmitter<void>();
-  let current = readPresets();
+  const latest = (preset: PresetKey) => answers.of(preset)[0];
+  let current = readPresets(latest);
   const read = () => {
-    current = readPresets();
+    current = readPresets(latest);
     changed.fire();
   };
   const parts = vscode.Disposable.from(
     changed,
     vscode.workspace.onDidChangeConfiguration((event) => event.affectsConfiguration(settings.presets) && read()),
     vscode.workspace.onDidChangeWorkspaceFolders(read),
+    vscode.workspace.onDidGrantWorkspaceTrust(read),
+    answers.onDidChange(read),
   );
   return {
     get current() {
@@ -74,8 +90,11 @@ export function createPresets(
   context: vscode.ExtensionContext,
   session: Session,
   presetSettings: PresetSettings,
+  answers: PresetAnswers,
   notifications: Notifications,
+  afterOpen: Pick<AfterOpen, 'expect'>,
   networkConsents: NetworkConsents,
+  turns: Turns,
   messages: Messages,
 ): Presets {
   const consents = () => context.workspaceState.get<readonly string[]>(consentsKey, []);
@@ -89,32 +108,62 @@ export function createPresets(
     if (started.length === 0) return;
     if (isAsked) notifications.expect(started);
     session.update(() => wanted);
+    if (isAsked) afterOpen.expect(preset);
+  };
+  /** With what was answered before: also its earlier tunnels may come back. */
+  const filledBefore = (preset: Preset): Preset[] => {
+    if (!preset.questions) return [preset];
+    const world = presetWorld(preset.scope);
+    return answers.of(preset).flatMap((given) => {
+      const filled = fillPreset(preset, world, given);
+      return filled.ok ? [filled.preset] : [];
+    });
   };
 
   /** Those whose question is on the screen: a double click asks once. */
   const asking = new Set<string>();
-  const askConsent = async (preset: Preset): Promise<boolean> => {
+  const askOnce = async <T>(preset: Preset, ask: () => PromiseLike<T>): Promise<T | undefined> => {
     const fingerprint = presetFingerprint(preset);
-    if (asking.has(fingerprint)) return false;
+    if (asking.has(fingerprint)) return undefined;
     asking.add(fingerprint);
     try {
-      const { title, detail } = consentPrompt(preset);
-      return (await vscode.window.showInformationMessage(title, { modal: true, detail }, 'Start')) === 'Start';
+      return await ask();
     } finally {
       asking.delete(fingerprint);
     }
+  };
+  const askConsent = async (preset: Preset): Promise<boolean> => {
+    const { title, detail } = consentPrompt(preset);
+    const begin = t('Start');
+    const show = () => vscode.window.showInformationMessage(title, { modal: true, detail }, begin);
+    return (await askOnce(preset, show)) === begin;
   };
 
   const start = async (key: PresetKey): Promise<void> => {
     const preset = findPreset(presetSettings.current.presets, key);
     if (!preset) return;
     if (!isAllowed(preset)) {
-      const manage = 'Manage Workspace Trust';
+      const manage = t('Manage Workspace Trust');
       const pressed = await messages.show('error', failureText({ kind: 'workspaceUntrusted' }), manage);
       if (pressed === manage) await vscode.commands.executeCommand(commands.manageTrust);
       return;
     }
-    if (await isAgreed(preset)) run(preset, true);
+    const agreed = await agreeTo(preset);
+    if (agreed) run(agreed, true);
+  };
+
+  /** The preset with its inputs answered and a consent; asks the user for what is missing. */
+  const agreeTo = async (preset: Preset): Promise<Preset | undefined> => {
+    // One that runs is completed as it is.
+    const runs = presetTunnels(preset).map(tunnelId);
+    if (!preset.questions || session.state.wanted.tunnels.some((one) => isWanted(one) && runs.includes(one.id)))
+      return (await isAgreed(preset)) ? preset : undefined;
+    const world = presetWorld(preset.scope);
+    const given = await askOnce(preset, () => turns.take(() => askInputs(preset, world, answers.of(preset)[0])));
+    const filled = given && fillPreset(preset, world, given);
+    if (!given || !filled?.ok || filled.preset.isUnfilled || !(await isAgreed(filled.preset))) return undefined;
+    await answers.keep(preset, given);
+    return filled.preset;
   };
 
   /** The user is asked where a consent is missing. */
@@ -166,12 +215,19 @@ export function createPresets(
 
   return {
     start,
-    agree: async (preset) => (isAllowed(preset) && (await isAgreed(preset)) ? presetTunnels(preset) : undefined),
-    allowed: () => presetSettings.current.presets.filter((preset) => isAllowed(preset) && hasConsent(preset)),
+    async agree(preset) {
+      const agreed = isAllowed(preset) ? await agreeTo(preset) : undefined;
+      return agreed && presetTunnels(agreed);
+    },
+    allowed: () => presetSettings.current.presets.filter(isAllowed).flatMap(filledBefore).filter(hasConsent),
     async startAutomatic(scopes) {
       if (!startsPresets()) return;
       const automatic = presetSettings.current.presets.filter(
-        (preset) => preset.autoStart && isAllowed(preset) && (scopes === 'all' || preset.scope.kind !== 'user'),
+        (preset) =>
+          preset.autoStart &&
+          !preset.isUnfilled &&
+          isAllowed(preset) &&
+          (scopes === 'all' || preset.scope.kind !== 'user'),
       );
       for (const preset of automatic.filter(hasConsent)) run(preset, false);
       const unasked = automatic.filter((preset) => !hasConsent(preset));

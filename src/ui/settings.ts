@@ -4,6 +4,8 @@ import { readNoticeLevel, type NoticeLevel } from '../core/notice.js';
 import { readKeepalive, readWaits, type HostDefaults, type Waits } from '../core/plan.js';
 import { parsePresets, withPreset, type Preset, type PresetProblem, type StoredPreset } from '../core/preset.js';
 import type { PresetScope } from '../core/preset.js';
+import type { Answers, VariableWorld } from '../core/presetVariables.js';
+import type { PresetKey } from '../core/subject.js';
 import { settings } from './contributions.js';
 
 /** The ssh_config file that the user chose, with `home` for a leading `~`; undefined: ssh's own. */
@@ -68,10 +70,31 @@ export interface ReadPresets {
   problems: readonly PresetProblem[];
 }
 
-/** The presets of all settings files: those of the workspace first. */
-export function readPresets(): ReadPresets {
-  const read = presetValues().map(({ scope, value }) => parsePresets(value, scope));
+/** The presets of all settings files: those of the workspace first. `answers`: what was last answered to their inputs. */
+export function readPresets(answers: (preset: PresetKey) => Answers | undefined): ReadPresets {
+  const read = presetValues().map(({ scope, value }) =>
+    parsePresets(value, scope, { ...presetWorld(scope), answers: (name) => answers({ name, scope }) }),
+  );
   return { presets: read.flatMap(({ presets }) => presets), problems: read.flatMap(({ problems }) => problems) };
+}
+
+/** What variables stand for in the presets of one settings file. */
+export function presetWorld(scope: PresetScope): VariableWorld {
+  const all = vscode.workspace.workspaceFolders ?? [];
+  const read = ({ name, uri }: vscode.WorkspaceFolder) => ({
+    name,
+    path: uri.scheme === 'file' ? uri.fsPath : uri.path,
+  });
+  const own = all.find((folder) => scope.kind === 'folder' && folderScope(folder).folder === scope.folder);
+  const isTrusted = scope.kind === 'user' || vscode.workspace.isTrusted;
+  return { folders: all.map(read), ...(own && { folder: read(own) }), ...(isTrusted && { env: process.env }) };
+}
+
+/** By its name, or by its path where another folder is called the same. */
+export function folderScope(folder: vscode.WorkspaceFolder): PresetScope & { kind: 'folder' } {
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  const isNamesake = folders.some((other) => other !== folder && other.name === folder.name);
+  return { kind: 'folder', folder: isNamesake ? folder.uri.path : folder.name };
 }
 
 function presetValues(): { scope: PresetScope; value: unknown }[] {
@@ -81,13 +104,7 @@ function presetValues(): { scope: PresetScope; value: unknown }[] {
   const ofFolders = vscode.workspace.workspaceFile === undefined ? [] : folders;
   return [
     { scope: { kind: 'workspace' }, value: values?.workspaceValue },
-    ...ofFolders.map((folder) => {
-      const isNamesake = folders.some((other) => other !== folder && other.name === folder.name);
-      return {
-        scope: { kind: 'folder', folder: isNamesake ? folder.uri.path : folder.name } as const,
-        value: inspectPresets(folder)?.workspaceFolderValue,
-      };
-    }),
+    ...ofFolders.map((folder) => ({ scope: folderScope(folder), value: inspectPresets(folder)?.workspaceFolderValue })),
     { scope: { kind: 'user' }, value: values?.globalValue },
   ];
 }
