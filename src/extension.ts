@@ -20,6 +20,7 @@ import { settings } from './ui/contributions.js';
 import { createDiagnostics } from './ui/diagnostics.js';
 import { createExplanations } from './ui/explain.js';
 import { createExtensionApi } from './ui/extensionApi.js';
+import { localPort } from './ui/localPort.js';
 import { createLog } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
 import { createNetworkConsents } from './ui/networkConsents.js';
@@ -32,7 +33,9 @@ import { createSecrets } from './ui/secrets.js';
 import { hostDefaults, noticeLevel, sshConfigFile, waits } from './ui/settings.js';
 import { createStatusBar } from './ui/statusBar.js';
 import { createStopping } from './ui/stopping.js';
+import { keepTerminalVariables } from './ui/terminalVariables.js';
 import { createTree } from './ui/tree.js';
+import { provideTunnelTasks } from './ui/tunnelTasks.js';
 
 /** What the tests inside VS Code see; they get it beside the API. */
 export interface TestAccess {
@@ -103,7 +106,9 @@ export function activate(context: vscode.ExtensionContext): Activated {
   };
   const clientLists = createClientLists(clients);
   const tree = createTree(presentation, session, clientLists, configList);
-  const extensionApi = createExtensionApi(session, createHolds(session), presets, presetSettings);
+  const holds = createHolds(session);
+  const extensionApi = createExtensionApi(session, holds, presets, presetSettings);
+  const taskParts = { session, engine, holds, presets, presetSettings, messages };
   const stopping = createStopping(session, clients, turns);
   const explanations = createExplanations(engine, messages, aboutText(context));
   const diagnostics = createDiagnostics(session, engine, configFile, presetSettings, log, messages, machine(context));
@@ -141,9 +146,12 @@ export function activate(context: vscode.ExtensionContext): Activated {
       presetSettings,
       turns,
       secrets,
+      localPort: (given) => localPort(given, taskParts),
       messages,
       log,
     }),
+    provideTunnelTasks(taskParts),
+    keepTerminalVariables(context, session, presetSettings, presets, log),
     editConfigs(session, presentation, configList, configFile),
     vscode.workspace.onDidGrantWorkspaceTrust(() => presets.startAutomatic('workspace')),
     vscode.workspace.onDidChangeConfiguration(

@@ -61,6 +61,7 @@ export interface CommandParts {
   presetSettings: PresetSettings;
   turns: Turns;
   secrets: Secrets;
+  localPort: (given: unknown) => Promise<string | undefined>;
   messages: Messages;
   log: Pick<Log, 'show'>;
 }
@@ -86,6 +87,7 @@ export function registerCommands({
   presetSettings,
   turns,
   secrets,
+  localPort,
   messages,
   log,
 }: CommandParts): vscode.Disposable {
@@ -351,6 +353,8 @@ export function registerCommands({
       const destination = picked && 'ok' in picked ? picked.ok && picked.destination : picked;
       if (destination) await explanations.show(requestOf(destination));
     },
+
+    [commands.localPort]: (given?: unknown) => localPort(given),
 
     [commands.manageTrust]: () => vscode.commands.executeCommand('workbench.trust.manage'),
 

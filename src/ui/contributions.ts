@@ -29,6 +29,7 @@ export const commands = {
   startConfigForward: 'sshTunnels.startConfigForward',
   goToDefinition: 'sshTunnels.goToDefinition',
   explain: 'sshTunnels.explain',
+  localPort: 'sshTunnels.localPort',
   manageTrust: 'sshTunnels.manageTrust',
   forgetSecrets: 'sshTunnels.forgetSecrets',
 } as const;

@@ -1,0 +1,121 @@
+// `${command:sshTunnels.localPort}`: the port of a preset’s tunnel, for launch.json and tasks.json.
+import * as vscode from 'vscode';
+import { failureOf } from '../core/failure.js';
+import type { Holds } from '../core/holds.js';
+import { reasonText } from '../core/present.js';
+import { presetHost, presetTunnels, type Preset } from '../core/preset.js';
+import { startTunnels, tunnelId, type NewTunnel, type Session, type SessionState } from '../core/session.js';
+import { boundOf, tunnelState } from '../core/snapshot.js';
+import { t } from '../core/translate.js';
+import { presetNamed, readTunnelTask, taskPreset, taskType } from '../core/tunnelTask.js';
+import type { Messages } from './messages.js';
+import type { Presets, PresetSettings } from './presets.js';
+
+interface PortParts {
+  session: Session;
+  holds: Holds;
+  presets: Pick<Presets, 'agree'>;
+  presetSettings: Pick<PresetSettings, 'current'>;
+  messages: Messages;
+}
+
+/** How long a tunnel is kept for the task that comes before the debugging, in milliseconds. */
+const handOverMs = 60_000;
+
+/**
+ * The port of this machine where the preset's first tunnel listens, as text; the preset is started if it isn't up. `given` is
+ * the input's `args` (`{ "preset": "…" }`), or the launch configuration, whose `preLaunchTask` names one of our tasks, or
+ * nothing: then it is the one preset that runs, or that there is, or the user picks one. Undefined when there is none: VS Code
+ * then does not go on, and a notification has said why.
+ */
+export async function localPort(given: unknown, parts: PortParts): Promise<string | undefined> {
+  const refuse = (text: string) => void parts.messages.show('error', text);
+  if (!vscode.workspace.isTrusted)
+    return refuse(t('This workspace is not trusted, so its tasks start no tunnels. Trust the workspace first.'));
+  const found = await presetFor(given, parts);
+  if (!found) return undefined;
+  if (!found.ok) return refuse(found.message);
+  const { value: preset, isTask = false } = found;
+  const tunnels = await parts.presets.agree(preset);
+  if (!tunnels || tunnels.length === 0) return undefined;
+  if (!isTask) start(tunnels, parts.session);
+  const hold = parts.holds.hold(tunnels);
+  try {
+    await hold.ready;
+    const { name } = preset;
+    return portOf(hold.tunnels, parts.session) ?? refuse(t('“{name}” has no port on this machine.', { name }));
+  } catch (error) {
+    const reason = reasonText(failureOf(error), parts.session.state);
+    return refuse(t('There is no port of “{name}”. {reason}', { name: preset.name, reason }));
+  } finally {
+    // The task that is about to start takes it over.
+    if (isTask) setTimeout(() => hold.release(), handOverMs).unref();
+    else hold.release();
+  }
+}
+
+type Found = ReturnType<typeof presetNamed> & { isTask?: boolean };
+
+async function presetFor(given: unknown, { presetSettings, session }: PortParts): Promise<Found | undefined> {
+  const { presets } = presetSettings.current;
+  const { preset: name, preLaunchTask } = (given ?? {}) as { preset?: unknown; preLaunchTask?: unknown };
+  if (typeof name === 'string') return presetNamed(presets, name);
+  if (preLaunchTask !== undefined) {
+    const task = await taskNamed(preLaunchTask);
+    const read = task && readTunnelTask(task.definition);
+    if (task && read && !read.ok) return read;
+    if (task && read?.ok) {
+      const scope = { kind: task.scope === vscode.TaskScope.Global ? ('user' as const) : ('workspace' as const) };
+      return { ...taskPreset(read.value, task.name, scope, presets), isTask: true };
+    }
+  }
+  return pickPreset(presets, session);
+}
+
+/** By its label, its label with the type before it, or by what defines it. */
+async function taskNamed(given: unknown): Promise<vscode.Task | undefined> {
+  const tasks = await vscode.tasks.fetchTasks({ type: taskType });
+  if (typeof given === 'string')
+    return tasks.find(({ name, source }) => name === given || `${source}: ${name}` === given);
+  const { type, preset, host } = (given ?? {}) as Partial<Record<string, unknown>>;
+  return tasks.find(
+    ({ definition }) => type === taskType && definition['preset'] === preset && definition['host'] === host,
+  );
+}
+
+async function pickPreset(presets: readonly Preset[], { state }: Session): Promise<Found | undefined> {
+  const found = (value: Preset): Found => ({ ok: true, value });
+  if (presets.length === 0)
+    return { ok: false, message: t('There is no preset. Add one to the setting sshTunnels.presets.') };
+  const running = presets.filter((preset) => isRunning(preset, state));
+  const [only, ...more] = running.length > 0 ? running : presets;
+  if (only && more.length === 0) return found(only);
+  const items = presets.map((preset) => ({ label: preset.name, description: presetHost(preset), preset }));
+  const picked = await vscode.window.showQuickPick(items, {
+    title: t('Local Port of a Preset'),
+    placeHolder: t('Whose port is wanted?'),
+  });
+  return picked && found(picked.preset);
+}
+
+function isRunning(preset: Preset, { wanted, snapshot }: SessionState): boolean {
+  return presetTunnels(preset).some((own) => {
+    const tunnel = wanted.tunnels.find(({ id }) => id === tunnelId(own));
+    return tunnel && tunnelState(tunnel, snapshot).kind === 'ready';
+  });
+}
+
+function start(tunnels: readonly NewTunnel[], session: Session): void {
+  const { wanted, started } = startTunnels(session.state, tunnels);
+  if (started.length > 0) session.update(() => wanted);
+}
+
+/** Of the first that listens on this machine. */
+function portOf(ids: readonly string[], { state }: Session): string | undefined {
+  for (const id of ids) {
+    const tunnel = state.wanted.tunnels.find((one) => one.id === id);
+    const [first] = tunnel && tunnel.spec.kind !== 'remote' ? boundOf(tunnelState(tunnel, state.snapshot)) : [];
+    if (first?.kind === 'tcp') return String(first.port);
+  }
+  return undefined;
+}
