@@ -265,12 +265,12 @@ function connectionRow(
     ...(seen.kind === 'idle' && { isIdle: true }),
     ...('isElsewhere' in seen && { isElsewhere: true }),
     tooltip: [
-      `SSH connection to ${id}: ${calm}`,
-      ...(server ? [`Connected as ${server}`] : []),
+      t('SSH connection to {id}: {calm}', { id, calm }),
+      ...(server ? [t('Connected as {server}', { server })] : []),
       ...(seen.kind === 'idle' && !('isElsewhere' in seen) ? [onDemandText(waits)] : []),
       ...('failure' in seen && seen.failure ? [failureText(seen.failure)] : []),
-      ...(seen.kind === 'retrying' && !('isElsewhere' in seen) ? retryLines(connectsAgain, own, waits) : []),
-      ...('isElsewhere' in seen ? [takeOverText] : []),
+      ...(seen.kind === 'retrying' && !('isElsewhere' in seen) ? retryLines(connectsAgain(), own, waits) : []),
+      ...('isElsewhere' in seen ? [takeOverText()] : []),
     ],
     forwards: tunnels.map((tunnel) => forwardRow(tunnel, states.get(tunnel.id)!, { session, waits, now })),
   };
@@ -305,18 +305,38 @@ function connectionShown(
   return seen && !(seen.kind === 'retrying' && isAsking) ? seen : { kind: 'connecting' };
 }
 
+/** The one word for a state. */
+export function statusText(status: Status): string {
+  switch (status) {
+    case 'connecting':
+      return t('connecting');
+    case 'ready':
+      return t('ready');
+    case 'retrying':
+      return t('retrying');
+    case 'failed':
+      return t('failed');
+    case 'stopped':
+      return t('stopped');
+  }
+}
+
+function elsewhereText(status: Status): string {
+  return t('{status} in another window', { status: statusText(status) });
+}
+
 function connectionText(seen: ConnectionShown, now?: number): string {
   if ('isElsewhere' in seen)
-    return seen.kind === 'idle' ? 'not connected, in another window' : `${seen.kind} in another window`;
+    return seen.kind === 'idle' ? t('not connected, in another window') : elsewhereText(seen.kind);
   switch (seen.kind) {
     case 'failed':
       return failedText(seen.failure);
     case 'idle':
-      return 'not connected, waits for a client';
+      return t('not connected, waits for a client');
     case 'retrying':
       return retryingText(seen, now);
     default:
-      return seen.kind;
+      return statusText(seen.kind);
   }
 }
 
@@ -341,25 +361,33 @@ function forwardRow(tunnel: Tunnel, state: TunnelState, { session, waits, now }:
     isOpen: state.kind === 'ready' && state.access === 'network',
     ...((isDraining || (boundOf(state).length > 0 && !isElsewhere)) && { hasClients: true }),
     tooltip: [
-      `${path}, through ${printDestination(tunnel.destination)}`,
+      t('{path}, through {host}', { path, host: printDestination(tunnel.destination) }),
       ...(state.kind === 'ready' ? listenedText(tunnel, state) : []),
-      `State: ${stateText(tunnel, state)}`,
+      t('State: {state}', { state: stateText(tunnel, state) }),
       ...(state.kind === 'ready' && state.isIdle && !isElsewhere ? [onDemandText(waits)] : []),
       ...(problem === undefined ? [] : [problem]),
       ...(state.kind === 'retrying' && !isElsewhere
-        ? retryLines(isHeld(tunnel, session) ? asksAgain : connectsAgain, [state], waits)
+        ? retryLines(isHeld(tunnel, session) ? asksAgain() : connectsAgain(), [state], waits)
         : []),
       ...(tunnel.forExtension ? [t('Another extension opened it, and closes it when it no longer needs it.')] : []),
-      ...(isElsewhere ? [takeOverText, 'Stop takes it off this window alone.'] : []),
+      ...(isElsewhere ? [takeOverText(), t('Stop takes it off this window alone.')] : []),
     ],
     ...(address !== undefined && { address }),
     ...(url !== undefined && { url }),
   };
 }
 
-const connectsAgain = 'It connects again by itself; Retry Now does it at once.';
-const asksAgain = 'The server is asked again by itself; Retry Now does it at once.';
-const takeOverText = 'Another window of VS Code runs it. It is taken over here when that window stops it or closes.';
+function connectsAgain(): string {
+  return t('It connects again by itself; Retry Now does it at once.');
+}
+
+function asksAgain(): string {
+  return t('The server is asked again by itself; Retry Now does it at once.');
+}
+
+function takeOverText(): string {
+  return t('Another window of VS Code runs it. It is taken over here when that window stops it or closes.');
+}
 
 /** The connection is up, and its server does not give the port yet. */
 function isHeld(tunnel: Tunnel, { snapshot }: SessionState): boolean {
@@ -369,12 +397,18 @@ function isHeld(tunnel: Tunnel, { snapshot }: SessionState): boolean {
 /** How it goes on, and what becomes of those who come meanwhile. */
 function retryLines(how: string, states: readonly TunnelState[], { parkSeconds }: Waits): string[] {
   if (!states.some((state) => boundOf(state).length > 0)) return [how];
-  const meanwhile = parkSeconds > 0 ? `wait up to ${parkSeconds} s` : 'are reset';
-  return [how, `Clients that connect now ${meanwhile}.`];
+  return [
+    how,
+    parkSeconds > 0
+      ? t('Clients that connect now wait up to {seconds} s.', { seconds: parkSeconds })
+      : t('Clients that connect now are reset.'),
+  ];
 }
 
 function onDemandText({ idleSeconds }: Waits): string {
-  return `It connects when a client comes, and hangs up after ${ageText(idleSeconds * 1000)} without one.`;
+  return t('It connects when a client comes, and hangs up after {age} without one.', {
+    age: ageText(idleSeconds * 1000),
+  });
 }
 
 type Ready = TunnelState & { kind: 'ready' };
@@ -384,9 +418,9 @@ function listenedText(tunnel: Tunnel, state: Ready): string[] {
   const machine = spec.kind === 'remote' ? tunnel.destination.host : machineName();
   const instead = otherPortText(tunnel, state);
   return [
-    `Listens on ${machine}: ${state.bound.map(interfaceText).join(', ')}`,
+    t('Listens on {machine}: {addresses}', { machine, addresses: state.bound.map(interfaceText).join(', ') }),
     ...(instead === undefined ? [] : [instead]),
-    `Who can connect: ${accessText(state.access, machine, spec.listen.kind)}`,
+    t('Who can connect: {who}', { who: accessText(state.access, machine, spec.listen.kind) }),
     ...(spec.kind === 'remote' ? [] : placeNotes()),
   ];
 }
@@ -399,50 +433,58 @@ function placeNotes(): string[] {
 
 function interfaceText(bound: BoundAddress): string {
   const text = boundText([bound]);
-  const isAll = bound.kind === 'tcp' && ['0.0.0.0', '::'].includes(bound.address);
-  return isAll ? `${text} (all ${bound.address === '::' ? 'IPv6' : 'IPv4'} addresses)` : text;
+  if (bound.kind === 'unix') return text;
+  if (bound.address === '::') return t('{address} (all IPv6 addresses)', { address: text });
+  return bound.address === '0.0.0.0' ? t('{address} (all IPv4 addresses)', { address: text }) : text;
 }
 
 /** The state in words, short enough for a row. With `now`, in ms since 1970, a retry is counted down. */
 export function stateText(tunnel: Tunnel, state: TunnelState, now?: number): string {
-  const elsewhere = 'isElsewhere' in state ? ' in another window' : '';
+  const inWords = (status: Status) => ('isElsewhere' in state ? elsewhereText(status) : statusText(status));
   switch (state.kind) {
     case 'connecting':
-      return state.ask ? 'connecting, waiting for you' : `connecting${elsewhere}`;
+      return state.ask ? t('connecting, waiting for you') : inWords('connecting');
     case 'ready': {
       const ports = otherPort(tunnel, state);
       return [
-        `${state.isIdle ? 'listening' : 'ready'}${elsewhere}`,
-        ...(state.isIdle ? ['not connected'] : []),
-        ...(ports ? [`port ${ports.real} instead of ${ports.own}`] : []),
-        ...(state.access === 'network' ? ['open to the network'] : []),
-        ...(state.asked === 'network' && state.access === 'machine' ? ['not open to the network'] : []),
-        ...(state.unbound.length > 0 ? ['partly bound'] : []),
-        ...(state.refused ? ['last connection failed'] : []),
+        state.isIdle ? idleText('isElsewhere' in state) : inWords('ready'),
+        ...(state.isIdle ? [t('not connected')] : []),
+        ...(ports ? [t('port {real} instead of {own}', { real: ports.real, own: ports.own })] : []),
+        ...(state.access === 'network' ? [t('open to the network')] : []),
+        ...(state.asked === 'network' && state.access === 'machine' ? [t('not open to the network')] : []),
+        ...(state.unbound.length > 0 ? [t('partly bound')] : []),
+        ...(state.refused ? [t('last connection failed')] : []),
       ].join(', ');
     }
     case 'stopped':
-      return state.draining ? 'stopped, open connections finish' : 'stopped';
+      return state.draining ? t('stopped, open connections finish') : statusText('stopped');
     case 'failed':
       return failedText(state.failure);
     case 'retrying':
-      return elsewhere ? `retrying${elsewhere}` : retryingText(state, now);
+      return 'isElsewhere' in state ? elsewhereText('retrying') : retryingText(state, now);
   }
+}
+
+/** Of one that listens and connects when a client comes. */
+function idleText(isElsewhere: boolean): string {
+  return isElsewhere ? t('listening in another window') : t('listening');
 }
 
 /** `retrying in 12 s (attempt 3)`: the attempt that comes, or is under way. */
 function retryingText({ attempt, retryAt }: { attempt: number; retryAt?: number }, now?: number): string {
-  if (retryAt === undefined) return `retrying now (attempt ${attempt})`;
-  const next = `(attempt ${attempt + 1})`;
-  if (now === undefined) return `retrying ${next}`;
+  if (retryAt === undefined) return t('retrying now (attempt {attempt})', { attempt });
+  const next = attempt + 1;
+  if (now === undefined) return t('retrying (attempt {attempt})', { attempt: next });
   // A clock that was set back says nothing of the wait.
   const left = Math.min(retryAt - now, longestMs);
-  return left > 0 ? `retrying in ${Math.ceil(left / 1000)} s ${next}` : `retrying now ${next}`;
+  return left > 0
+    ? t('retrying in {seconds} s (attempt {attempt})', { seconds: Math.ceil(left / 1000), attempt: next })
+    : t('retrying now (attempt {attempt})', { attempt: next });
 }
 
 /** Whether all that is missing is a person’s answer, for which nothing is asked in the background. */
 function failedText(failure: Failure): string {
-  return innermost(failure).kind === 'answerNeeded' ? 'waiting for you' : 'failed';
+  return innermost(failure).kind === 'answerNeeded' ? t('waiting for you') : statusText('failed');
 }
 
 /** The name that the user gave, else where it listens → where it comes out, with the port that it really has. */
@@ -454,8 +496,8 @@ export function tunnelName(tunnel: Tunnel, state: TunnelState): string {
 function pathText({ spec, destination }: Tunnel, state: TunnelState): string {
   const port = realPort(state);
   const listen = spec.listen.kind === 'tcp' && port !== undefined ? { ...spec.listen, port } : spec.listen;
-  const where = spec.kind === 'remote' ? `on ${destination.host}: ` : '';
-  return `${where}${listenText(listen)} → ${targetText(spec)}`;
+  const path = `${listenText(listen)} → ${targetText(spec)}`;
+  return spec.kind === 'remote' ? t('on {host}: {path}', { host: destination.host, path }) : path;
 }
 
 /** The port that was chosen where the forward leaves it open, or took the next free one. */
@@ -473,7 +515,9 @@ function otherPort({ spec: { listen } }: Tunnel, state: TunnelState): { real: nu
 
 function otherPortText(tunnel: Tunnel, state: TunnelState): string | undefined {
   const ports = otherPort(tunnel, state);
-  return ports && `It has port ${ports.real} instead of ${ports.own} until it is started again.`;
+  return (
+    ports && t('It has port {real} instead of {own} until it is started again.', { real: ports.real, own: ports.own })
+  );
 }
 
 /** What the user should know of a tunnel that is ready: what could not be bound, and who can connect against expectation. */
@@ -632,15 +676,16 @@ function presetRow(
   // Variables that are not filled are shown as they stand there.
   const forwards = preset.isUnfilled ? (preset.written?.forwards ?? []) : [];
   const number = preset.forwards.length + forwards.length;
-  const count = number === 1 ? (forwards[0] ?? targetText(preset.forwards[0]!)) : `${number} forwards`;
+  const count =
+    number === 1 ? (forwards[0] ?? targetText(preset.forwards[0]!)) : t('{count} forwards', { count: number });
   return {
     kind: 'preset',
     preset,
     label: preset.name,
     description: [
-      ...(locked ? ['workspace not trusted'] : []),
+      ...(locked ? [t('workspace not trusted')] : []),
       ...(!locked || status === 'stopped' ? text : []),
-      `${count} via ${host}`,
+      t('{forwards} via {host}', { forwards: count, host }),
     ].join(' · '),
     status,
     ...(isPartly && { isPartly }),
@@ -652,7 +697,9 @@ function presetRow(
       ...forwards.map((text) => t('{forward}, through {host}', { forward: text, host })),
       ...askedText(preset),
       ...presetOnDemandText(preset, session, waits),
-      `From ${scopeText(preset.scope)}${preset.autoStart && !preset.isUnfilled ? ', starts with the window' : ''}`,
+      preset.autoStart && !preset.isUnfilled
+        ? t('From {scope}, starts with the window', { scope: scopeText(preset.scope) })
+        : t('From {scope}', { scope: scopeText(preset.scope) }),
       ...(locked ? [locked] : []),
     ],
     ...(locked !== undefined && { locked }),
@@ -675,8 +722,18 @@ function presetOnDemandText(preset: Preset, { wanted }: SessionState, waits: Wai
     wanted.tunnels.some((one) => one.id === tunnelId(tunnel) && isWanted(one) && one.onDemand !== tunnel.onDemand),
   );
   if (!isEdited) return preset.onDemand ? [onDemandText(waits)] : [];
-  const text = onDemandText(waits).replace(/^It/, 'it');
-  return [`${preset.onDemand ? 'Once' : 'Until'} it is stopped and started again as a preset, ${text}`];
+  const age = ageText(waits.idleSeconds * 1000);
+  return [
+    preset.onDemand
+      ? t(
+          'Once it is stopped and started again as a preset, it connects when a client comes, and hangs up after {age} without one.',
+          { age },
+        )
+      : t(
+          'Until it is stopped and started again as a preset, it connects when a client comes, and hangs up after {age} without one.',
+          { age },
+        ),
+  ];
 }
 
 const notRunning: TunnelState = { kind: 'stopped', draining: false };
@@ -696,16 +753,22 @@ function together(own: readonly TunnelState[]): {
     (['failed', 'retrying', 'connecting', 'stopped'] as const).find((kind) => kinds.includes(kind)) ??
     (own.length > 0 ? 'ready' : 'stopped');
   const ready = kinds.filter((kind) => kind === 'ready').length;
-  const readyOf = ready > 0 ? [`${ready} of ${own.length} ready`] : [];
+  const readyOf = ready > 0 ? [t('{ready} of {count} ready', { ready, count: own.length })] : [];
   const isIdle = own.length > 0 && own.every((state) => state.kind === 'ready' && state.isIdle);
   const isElsewhere = own.length > 0 && own.every((state) => 'isElsewhere' in state);
-  const elsewhere = isElsewhere ? ' in another window' : '';
+  const text = isIdle
+    ? isElsewhere
+      ? t('listening in another window, not connected')
+      : t('listening, not connected')
+    : isElsewhere
+      ? elsewhereText(status)
+      : statusText(status);
   return {
     status,
     isPartly: status === 'stopped' && kinds.some((kind) => kind !== 'stopped'),
     isIdle,
     isElsewhere,
-    text: status === 'stopped' ? readyOf : [isIdle ? `listening${elsewhere}, not connected` : `${status}${elsewhere}`],
+    text: status === 'stopped' ? readyOf : [text],
   };
 }
 
@@ -715,7 +778,7 @@ function configHostRows(forwards: readonly ConfigForward[], moment: Moment): Con
       .filter((forward) => forward.host === host)
       .map((forward) => ({ forward, ...listedOrNot(forward, moment.session) }));
     const { status, isPartly, isIdle, isElsewhere, text } = together(own.map(({ state }) => state));
-    const count = own.length === 1 ? '1 forward' : `${own.length} forwards`;
+    const count = own.length === 1 ? t('1 forward') : t('{count} forwards', { count: own.length });
     return {
       kind: 'configHost',
       host,
@@ -727,7 +790,7 @@ function configHostRows(forwards: readonly ConfigForward[], moment: Moment): Con
       ...(isIdle && { isIdle }),
       ...(isElsewhere && { isElsewhere }),
       tooltip: [
-        `Forwards that stand in ssh_config for ${host}`,
+        t('Forwards that stand in ssh_config for {host}', { host }),
         ...own.map(({ forward }) => effectText(forward.spec, host)),
       ],
       forwards: own.map(({ forward, tunnel, state }) => configForwardRow(forward, tunnel, state, moment)),
@@ -776,14 +839,14 @@ function configProblemRow({ origin, message }: ConfigForwards['problems'][number
 }
 
 function originText({ file, line }: Origin): string {
-  return `Line ${line} of ${printable(file)}`;
+  return t('Line {line} of {file}', { line, file: printable(file) });
 }
 
 function problemRow({ place, message, scope, path }: PresetProblem): ProblemRow {
   return {
     kind: 'problem',
     label: `${place}: ${message}`,
-    tooltip: [`${place}: ${message}`, `In ${scopeText(scope)}`],
+    tooltip: [`${place}: ${message}`, t('In {scope}', { scope: scopeText(scope) })],
     scope,
     path,
   };
@@ -792,11 +855,11 @@ function problemRow({ place, message, scope, path }: PresetProblem): ProblemRow 
 export function scopeText(scope: PresetScope): string {
   switch (scope.kind) {
     case 'user':
-      return 'your user settings';
+      return t('your user settings');
     case 'workspace':
-      return 'the workspace settings';
+      return t('the workspace settings');
     case 'folder':
-      return `the settings of the folder ${scope.folder}`;
+      return t('the settings of the folder {folder}', { folder: scope.folder });
   }
 }
 
@@ -829,51 +892,69 @@ function statusLine(session: SessionState, states: ReadonlyMap<string, TunnelSta
     ...(note !== undefined && { note }),
     isError: alarming,
     accessibleText: [
-      `SSH tunnels: ${ready} ready`,
-      ...(connecting > 0 ? ['connecting'] : []),
-      ...(retrying > 0 ? [`${retrying} retrying`] : []),
-      ...(failed > 0 ? [`${failed} failed`] : []),
+      t('SSH tunnels: {ready} ready', { ready }),
+      ...(connecting > 0 ? [t('connecting')] : []),
+      ...(retrying > 0 ? [t('{retrying} retrying', { retrying })] : []),
+      ...(failed > 0 ? [t('{failed} failed', { failed })] : []),
     ].join(', '),
   };
 }
 
 /** The words of a notification for a tunnel that has just become ready. */
 export function readyText(tunnel: Tunnel, state: Ready): string {
-  const name = tunnel.label === undefined ? '' : `${tunnel.label}: `;
-  const host = printDestination(tunnel.destination);
-  const bound = boundText(state.bound);
-  const where =
-    tunnel.spec.kind === 'remote'
-      ? `${bound} on ${host} → ${targetText(tunnel.spec)}`
-      : `${bound} → ${targetText(tunnel.spec)} (via ${host})`;
   const instead = otherPortText(tunnel, state);
   const isOpen = state.access === 'network' && state.asked === 'network';
   const place = tunnel.spec.kind === 'remote' ? undefined : placeText();
   return [
-    `${name}${where} ${becameText(state)}.`,
+    becameText(namedPath(tunnel, boundPath(tunnel, state)), state),
     ...(instead === undefined ? [] : [instead]),
-    ...(isOpen ? ['Open to the network.'] : []),
+    ...(isOpen ? [t('Open to the network.')] : []),
     ...(place === undefined ? [] : [t('It listens on {machine}.', { machine: machineName() })]),
   ].join(' ');
 }
 
-/** The words of a notification for a tunnel that has come back with another port than it had. */
-export function movedText(tunnel: Tunnel, state: Ready, oldPort: number): string {
-  const name = tunnel.label === undefined ? '' : `${tunnel.label}: `;
-  const place = tunnel.spec.kind === 'remote' ? ` on ${tunnel.destination.host}` : '';
-  const address = clientAddress(tunnel, state) ?? tunnel.id;
-  return `${name}${pathText(tunnel, state)} came back with port ${realPort(state)} instead of ${oldPort}. Connect to ${address}${place} from now on.`;
+function boundPath(tunnel: Tunnel, state: Ready): string {
+  const values = {
+    addresses: boundText(state.bound),
+    target: targetText(tunnel.spec),
+    host: printDestination(tunnel.destination),
+  };
+  return tunnel.spec.kind === 'remote'
+    ? t('{addresses} on {host} → {target}', values)
+    : t('{addresses} → {target} (via {host})', values);
 }
 
-function becameText({ isIdle, isElsewhere }: Ready): string {
-  const elsewhere = isElsewhere ? ' in another window' : '';
-  return isIdle ? `listens${elsewhere}, and connects when a client comes` : `is ready${elsewhere}`;
+function namedPath({ label }: Tunnel, path: string): string {
+  return label === undefined ? path : `${label}: ${path}`;
+}
+
+/** The words of a notification for a tunnel that has come back with another port than it had. */
+export function movedText(tunnel: Tunnel, state: Ready, oldPort: number): string {
+  return t('{tunnel} came back with port {port} instead of {oldPort}. Connect to {address} from now on.', {
+    tunnel: namedPath(tunnel, pathText(tunnel, state)),
+    port: realPort(state) ?? '',
+    oldPort,
+    address: placedAddress(tunnel, state),
+  });
+}
+
+function becameText(tunnel: string, { isIdle, isElsewhere }: Ready): string {
+  if (isIdle)
+    return isElsewhere
+      ? t('{tunnel} listens in another window, and connects when a client comes.', { tunnel })
+      : t('{tunnel} listens, and connects when a client comes.', { tunnel });
+  return isElsewhere ? t('{tunnel} is ready in another window.', { tunnel }) : t('{tunnel} is ready.', { tunnel });
+}
+
+/** Where a client connects to, and of a remote forward on which server. */
+function placedAddress(tunnel: Tunnel, state: Ready): string {
+  const address = clientAddress(tunnel, state) ?? tunnel.id;
+  return tunnel.spec.kind === 'remote' ? t('{address} on {host}', { address, host: tunnel.destination.host }) : address;
 }
 
 /** A tunnel among several that are ready: its name, and its address where that does not tell the port that was chosen. */
 export function readyName(tunnel: Tunnel, state: Ready): string {
-  const place = tunnel.spec.kind === 'remote' ? ` on ${tunnel.destination.host}` : '';
-  const address = `${clientAddress(tunnel, state) ?? tunnel.id}${place}`;
+  const address = placedAddress(tunnel, state);
   if (tunnel.label === undefined) return address;
   const { listen } = tunnel.spec;
   const isChosen = listen.kind === 'tcp' && listen.port !== realPort(state);
@@ -888,17 +969,23 @@ export function clientRows(forward: string, clients: readonly Client[], now: num
       kind: 'client',
       forward,
       id,
-      label: `${peer || 'a local process'}${target === undefined ? '' : ` → ${target}`}`,
+      label: `${peer || t('a local process')}${target === undefined ? '' : ` → ${target}`}`,
       description: isParked
-        ? `waits for the connection · ${age}`
+        ? t('waits for the connection · {age}', { age })
         : `↑ ${bytesText(sent)} ↓ ${bytesText(received)} · ${age}`,
       ...(isParked && { isParked }),
       tooltip: [
-        peer ? `From ${peer}` : 'From a local process: a Unix socket does not tell which',
-        ...(target === undefined ? [] : [`To ${target}`]),
+        peer ? t('From {peer}', { peer }) : t('From a local process: a Unix socket does not tell which'),
+        ...(target === undefined ? [] : [t('To {target}', { target })]),
         ...(isParked
-          ? [`Has waited for the SSH connection for ${age}`]
-          : [`${bytesText(sent)} sent to the target, ${bytesText(received)} received from it`, `Open for ${age}`]),
+          ? [t('Has waited for the SSH connection for {age}', { age })]
+          : [
+              t('{sent} sent to the target, {received} received from it', {
+                sent: bytesText(sent),
+                received: bytesText(received),
+              }),
+              t('Open for {age}', { age }),
+            ]),
       ],
     };
   });
@@ -911,13 +998,16 @@ function bytesText(bytes: number): string {
   let value = bytes;
   // What would be rounded to 1000 belongs to the next.
   for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1000;
-  return `${value < 9.95 && unit > 0 ? Number(value.toFixed(1)) : Math.round(value)} ${units[unit]}`;
+  const digits = value < 9.95 && unit > 0 ? 1 : 0;
+  return `${value.toLocaleString(t('en-GB'), { maximumFractionDigits: digits })} ${units[unit]}`;
 }
 
 /** `5 min`: the biggest unit that is full. */
 function ageText(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+  if (seconds < 60) return t('{count} s', { count: seconds });
+  if (seconds < 3600) return t('{count} min', { count: Math.floor(seconds / 60) });
+  return seconds < 86_400
+    ? t('{count} h', { count: Math.floor(seconds / 3600) })
+    : t('{count} d', { count: Math.floor(seconds / 86_400) });
 }
