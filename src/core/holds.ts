@@ -17,6 +17,8 @@ export interface Hold {
    * last hold, and taken off the list if it was not there. Once.
    */
   release(): void;
+  /** Lets go, and leaves them to the user as if they had been started by hand. Once. */
+  keep(): void;
 }
 
 export interface Holds {
@@ -115,6 +117,14 @@ export function createHolds(session: Session): Holds {
           isHeld = false;
           end();
           letGo(owned);
+        },
+        keep() {
+          if (!isHeld) return;
+          isHeld = false;
+          end();
+          for (const id of owned) held.delete(id);
+          const listed = tunnels.filter((tunnel) => find(tunnelId(tunnel)));
+          session.update(() => startTunnels(session.state, listed).wanted);
         },
       };
     },

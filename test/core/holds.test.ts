@@ -128,6 +128,24 @@ describe('tunnels that are held for a while', () => {
     assert.deepEqual(wishes(), [[dbId, 'stop']]);
   });
 
+  it('are the user’s when they are kept, also for others who hold them', async () => {
+    const { session, holds, listens, connects, wishes, find } = silentSession();
+    session.update((wanted) => stopTunnels(wantTunnels(wanted, [site]), [siteId]));
+    const [kept, other] = [holds.hold([db, site]), holds.hold([db, site])];
+    connects();
+    listens(dbId);
+    listens(siteId);
+    assert.equal(await kindOf(kept.ready), 'ready');
+    kept.keep();
+    kept.release();
+    other.release();
+    assert.deepEqual(wishes(), [
+      [siteId, 'exact'],
+      [dbId, 'exact'],
+    ]);
+    assert.equal(find(dbId)?.forExtension, undefined);
+  });
+
   it('tell why they failed, and not of a failure from before', async () => {
     const { session, holds, fails } = silentSession();
     session.update((wanted) => wantTunnels(wanted, [db]));
