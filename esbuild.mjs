@@ -1,7 +1,8 @@
-// Builds dist/: extension.js (activation, no ssh2), worker.js (the engine in its thread), tunnel.js (the engine in a terminal).
+// Builds dist/: extension.js (activation, no ssh2), worker.js (the engine, in its thread and in a terminal), tunnel.js (a name for
+// the latter).
 // With --tests also out/host/: the mocha suite that runs inside VS Code.
 import { build } from 'esbuild';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { patchedSsh2 } from './ssh2Patches.mjs';
 
 /** ssh2 looks for its native addon and cpu-features inside try/catch: neither is shipped, so that one package serves every platform. */
@@ -16,8 +17,8 @@ const withoutNatives = {
 };
 
 /**
- * Of ssh2, a client alone: what no tunnel uses would have to be read, compiled and run before the first one is dialled.
- * Whoever calls what is left out gets an error that says so.
+ * Of ssh2, a client alone, and a server that is run when it is first asked for: what no tunnel uses would have to be read,
+ * compiled and run before the first one is dialled. Whoever calls what is left out gets an error that says so.
  */
 const clientAlone = {
   name: 'client-alone',
@@ -25,7 +26,8 @@ const clientAlone = {
     const leftOut = (what) => `throw new Error(${JSON.stringify(`${what} is left out`)});`;
     const texts = {
       'ssh2/lib/index.js': `exports.Client = require('./client.js');
-        exports.utils = { parseKey: require('./protocol/keyParser.js').parseKey };`,
+        exports.utils = { parseKey: require('./protocol/keyParser.js').parseKey };
+        Object.defineProperty(exports, 'Server', { enumerable: true, get: () => require('./server.js') });`,
       'ssh2/lib/protocol/SFTP.js': `exports.SFTP = class { constructor() { ${leftOut('SFTP')} } };`,
     };
     setup.onLoad({ filter: /[\\/]ssh2[\\/]lib[\\/](index|protocol[\\/]SFTP)\.js$/ }, ({ path }) => {
@@ -71,11 +73,12 @@ await build({ ...shipped, entryPoints: { extension: 'src/extension.ts' }, minify
 // With names as they are written: to keep those of shortened ones, each function that is made would be given its name by a call.
 await build({
   ...shipped,
-  entryPoints: { worker: 'src/engine/worker.ts', tunnel: 'src/cli.ts' },
+  entryPoints: { worker: 'src/engineEntry.ts' },
   minifyWhitespace: true,
   minifySyntax: true,
   plugins: [withoutNatives, clientAlone, patchedSsh2],
 });
+writeFileSync('dist/tunnel.js', 'require("./worker.js");\n');
 
 if (process.argv.includes('--tests')) {
   const tests = readdirSync('test/host').filter((name) => name.endsWith('.test.ts'));

@@ -184,13 +184,15 @@ function complain(text: string): void {
   process.stderr.write(`tunnel: ${text}\n`);
 }
 
-// Whoever reads our lines may leave: the tunnels go on, as ssh's do.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-
-void main(process.argv.slice(2)).then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    process.exit(failedStatus);
-  },
-);
+/** Runs it with the words of its command line, and ends the process. */
+export function runCli(words: readonly string[]): void {
+  // Whoever reads our lines may leave: the tunnels go on, as ssh's do.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  void main(words).then(
+    (status) => process.exit(status),
+    (error: unknown) => {
+      complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      process.exit(failedStatus);
+    },
+  );
+}

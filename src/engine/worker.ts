@@ -9,12 +9,15 @@ import { createEngine } from './reconciler.js';
 import { shareTunnels } from './sharing.js';
 import type { FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
-if (!parentPort) throw new Error('worker.js runs in a worker thread only');
-const { key, sharedFolder, lost } = (workerData ?? {}) as Partial<WorkerData>;
-if (key) parentPort.postMessage(openHere(key));
-else runEngine(parentPort, sharedFolder === undefined ? createEngine() : shareTunnels(createEngine(), sharedFolder));
+/** Does what the thread that calls it was started for. */
+export function runWorker(): void {
+  if (!parentPort) throw new Error('runs in a worker thread only');
+  const { key, sharedFolder, lost } = (workerData ?? {}) as Partial<WorkerData>;
+  if (key) return parentPort.postMessage(openHere(key));
+  runEngine(parentPort, sharedFolder === undefined ? createEngine() : shareTunnels(createEngine(), sharedFolder), lost);
+}
 
-function runEngine(port: MessagePort, engine: Engine): void {
+function runEngine(port: MessagePort, engine: Engine, lost: Plan | undefined): void {
   const send = (message: FromWorker) => port.postMessage(message);
   const asked = new Map<number, AbortController>();
   engine.onEvent((event) => send({ kind: 'event', event }));

@@ -1,15 +1,42 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 const dist = join(__dirname, '../../dist');
 const text = (name: string) => readFileSync(join(dist, name), 'utf8');
 
+const needs: Readonly<Record<string, readonly string[]>> = {
+  'extension.js': ['vscode'],
+  'worker.js': [],
+  'tunnel.js': ['./worker.js'],
+};
+const shipped =
+  /^(\[Content_Types\]\.xml|extension\.vsixmanifest|extension\/(dist\/[\w.]+\.(js|css|d\.ts)|l10n\/[\w.-]+\.json|media\/[\w-]+\.(svg|png)|package(\.nls(\.\w+)?)?\.json|(readme|changelog|support|security)\.md|LICENSE\.txt))$/i;
+
+/** The names in a zip's directory: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.12. */
+function filesOf(zip: Buffer): string[] {
+  const names: string[] = [];
+  const end = zip.lastIndexOf('PK\x05\x06');
+  for (let at = zip.readUInt32LE(end + 16); zip.readUInt32BE(at) === 0x504b0102;) {
+    const [name, extra, comment] = [28, 30, 32].map((offset) => zip.readUInt16LE(at + offset)) as [
+      number,
+      number,
+      number,
+    ];
+    names.push(zip.toString('utf8', at + 46, at + 46 + name));
+    at += 46 + name + extra + comment;
+  }
+  return names;
+}
+
 describe('the bundles', () => {
-  it('keep the extension below 220 KB and without ssh2', () => {
-    assert.ok(statSync(join(dist, 'extension.js')).size < 220_000);
+  it('keep the extension below 320 KB and without ssh2', () => {
+    const { size } = statSync(join(dist, 'extension.js'));
+    assert.ok(size < 320_000, `${size} bytes`);
     assert.doesNotMatch(text('extension.js'), /SSH-2\.0-|ssh2js|curve25519-sha256/);
     // The same words are in the engine, so their absence means something.
     assert.match(text('worker.js'), /SSH-2\.0-/);
@@ -32,11 +59,30 @@ describe('the bundles', () => {
     assert.doesNotMatch(text('worker.js'), /SSH_FXP_OPEN|posix-rename/);
   });
 
+  it('are shipped in a package below 400 KB, with nothing beside them that is not named', async function () {
+    this.timeout(120_000);
+    const folder = mkdtempSync(join(tmpdir(), 'ssh-tunnels-package-'));
+    try {
+      const path = join(folder, 'packed.vsix');
+      await promisify(execFile)('npm', ['run', 'package', '--silent', '--', '--out', path], { cwd: join(dist, '..') });
+      const files = filesOf(readFileSync(path));
+      const { size } = statSync(path);
+      console.log(`the package: ${(size / 1000).toFixed(0)} KB, ${files.length} files`);
+      assert.ok(size < 400_000, `${size} bytes`);
+      const foreign = files.filter((name) => !shipped.test(name));
+      assert.deepEqual(foreign, []);
+      for (const name of ['dist/extension.js', 'dist/worker.js', 'dist/tunnel.js', 'package.json', 'package.nls.json'])
+        assert.ok(files.includes(`extension/${name}`), name);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it('need nothing at run time but node’s own modules and VS Code', () => {
-    for (const name of ['extension.js', 'worker.js', 'tunnel.js']) {
+    for (const name of Object.keys(needs)) {
       const required = [...text(name).matchAll(/\brequire\("([^"]+)"\)/g)].map((match) => match[1]!);
       const foreign = new Set(required.filter((module) => !isBuiltin(module)));
-      assert.deepEqual([...foreign], name === 'extension.js' ? ['vscode'] : [], name);
+      assert.deepEqual([...foreign], needs[name], name);
     }
   });
 });
