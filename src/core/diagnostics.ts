@@ -8,6 +8,7 @@ import { unseen } from './printable.js';
 import { createRedaction, type Names, type Redaction } from './redaction.js';
 import type { SessionState, Tunnel } from './session.js';
 import { tunnelState } from './snapshot.js';
+import { inEnglish } from './translate.js';
 import { namesIn, unnamed } from './unnamed.js';
 import { accessText, boundText, failureText } from './wording.js';
 
@@ -42,6 +43,10 @@ const longestLine = 2000;
 
 /** The text as Markdown that reads well as it is. */
 export function printDiagnostics(diagnostics: Diagnostics): string {
+  return inEnglish(() => printAll(diagnostics));
+}
+
+function printAll(diagnostics: Diagnostics): string {
   const { versions, presets, settings, session, engineEnds, log, names, lacksConfigHosts, now } = diagnostics;
   const { tunnels } = session.wanted;
   const told = log.map(({ event, text }) => event ?? { kind: 'logged', text });

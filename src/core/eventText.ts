@@ -1,4 +1,5 @@
 import type { EngineEvent, LogLevel } from './engine.js';
+import { inEnglish } from './translate.js';
 import { boundText, engineRestartedText, failureText } from './wording.js';
 
 export interface LogLine {
@@ -11,6 +12,10 @@ export interface LogLine {
  * here.
  */
 export function eventText(event: EngineEvent, now: number): LogLine | undefined {
+  return inEnglish(() => lineOf(event, now));
+}
+
+function lineOf(event: EngineEvent, now: number): LogLine | undefined {
   switch (event.kind) {
     case 'connecting':
       return info(`${event.connection}: connecting (attempt ${event.attempt})`);

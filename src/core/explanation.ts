@@ -4,6 +4,7 @@ import type { Ask } from './engine.js';
 import type { Failure } from './failure.js';
 import { printSpec } from './forwardSpec.js';
 import { printable, unseen } from './printable.js';
+import { inEnglish } from './translate.js';
 import { failureText } from './wording.js';
 
 /** Where an effective value comes from. */
@@ -106,6 +107,10 @@ const phaseNames: Readonly<Record<ExplainedPhase, string>> = {
 
 /** The explanation as Markdown that also reads well as it is; `about` tells what made it. */
 export function printExplanation(explanation: Explanation, about: string): string {
+  return inEnglish(() => printAll(explanation, about));
+}
+
+function printAll(explanation: Explanation, about: string): string {
   const { host, hosts, forwards } = explanation;
   return (
     [

@@ -10,13 +10,31 @@ export function useTranslations(bundle: Translations | undefined): void {
   translations = bundle ?? {};
 }
 
+/** What `make` says, in English whatever the user's language is: for what is made to be pasted elsewhere. */
+export function inEnglish<T>(make: () => T): T {
+  const kept = translations;
+  translations = {};
+  try {
+    return make();
+  } finally {
+    translations = kept;
+  }
+}
+
 /**
  * The sentence in the user's language, each `{name}` replaced by the value of that name; a name without one stays as it is.
- * The message is written out where `t` is called, so that a test finds them all.
+ * The message is written out where `t` is called, so that a test finds them all. A translation may write `{name:form}` for a
+ * value that it inflects: the bundle then has that form of the value under `value:form`, and any other value stays as it is.
  */
 export function t(message: string, values: Readonly<Record<string, string | number>> = {}): string {
-  const text = Object.hasOwn(translations, message) ? translations[message]! : message;
-  return text.replace(/\{(\w+)\}/g, (written, name: string) =>
-    Object.hasOwn(values, name) ? String(values[name]) : written,
-  );
+  const text = translated(message) ?? message;
+  return text.replace(/\{(\w+)(?::(\w+))?\}/g, (written, name: string, form: string | undefined) => {
+    if (!Object.hasOwn(values, name)) return written;
+    const value = String(values[name]);
+    return form === undefined ? value : (translated(`${value}:${form}`) ?? value);
+  });
+}
+
+function translated(key: string): string | undefined {
+  return Object.hasOwn(translations, key) ? translations[key] : undefined;
 }
