@@ -11,6 +11,7 @@ import type {
 } from '../core/present.js';
 import { placeText } from '../core/machine.js';
 import type { Session } from '../core/session.js';
+import type { PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { BelowForward, ClientChange, ClientLists } from './clientLists.js';
 import type { ConfigList } from './configList.js';
@@ -28,6 +29,8 @@ export interface Tree extends vscode.Disposable {
   readonly selection: readonly TreeRow[];
   /** Shows the view with the forward selected. */
   reveal(forward: string): Promise<void>;
+  /** The same with a preset. */
+  revealPreset(preset: PresetKey): Promise<void>;
 }
 
 export function createTree(
@@ -187,18 +190,26 @@ export function createTree(
     ),
     { dispose: () => endProgress?.() },
   );
+  const reveal = async (isMeant: (row: Row) => boolean): Promise<void> => {
+    presentation.flush();
+    const row = allRows(presentation.presented.rows).find(isMeant);
+    if (!row) return;
+    await view.reveal(row, { select: true, focus: true });
+    // It shows the row as it was when asked to reveal it, and what has changed since would stay unseen.
+    redraw();
+  };
   return {
     get selection() {
       return view.selection;
     },
-    async reveal(forward) {
-      presentation.flush();
-      const row = forwardsOf(presentation.presented).find(({ id }) => id === forward);
-      if (!row) return;
-      await view.reveal(row, { select: true, focus: true });
-      // It shows the row as it was when asked to reveal it, and what has changed since would stay unseen.
-      redraw();
-    },
+    reveal: (forward) => reveal((row) => row.kind === 'forward' && row.id === forward),
+    revealPreset: ({ name, scope }) =>
+      reveal(
+        (row) =>
+          row.kind === 'preset' &&
+          row.preset.name === name &&
+          JSON.stringify(row.preset.scope) === JSON.stringify(scope),
+      ),
     dispose: () => void parts.dispose(),
   };
 }
