@@ -97,7 +97,7 @@ export function folderScope(folder: vscode.WorkspaceFolder): PresetScope & { kin
   return { kind: 'folder', folder: isNamesake ? folder.uri.path : folder.name };
 }
 
-function presetValues(): { scope: PresetScope; value: unknown }[] {
+export function presetValues(): { scope: PresetScope; value: unknown }[] {
   const folders = vscode.workspace.workspaceFolders ?? [];
   const values = inspectPresets();
   // Without a .code-workspace file the workspace's settings are those of its one folder.
