@@ -1,0 +1,170 @@
+// The inputs of a form: a text, one of several answers, or either. Each has Back, and tells what is typed as it is typed.
+import * as vscode from 'vscode';
+import { t } from '../core/translate.js';
+import { withoutLinks } from './messages.js';
+
+export const back = Symbol('back');
+
+/** Undefined: it was closed. */
+export type Answer<T> = T | typeof back | undefined;
+
+export interface Step {
+  title: string;
+  /** Which of how many, where it is one of those that lead through a form. */
+  number?: readonly [step: number, total: number];
+  /** What stands in it at first. */
+  text: string;
+  onType: (text: string) => void;
+}
+
+/** `note` says what a text means, `problem` why it can’t be taken. An empty text is wrong only once it is entered. */
+export function askText(
+  { title, number, text, onType }: Step,
+  prompt: string,
+  placeholder: string,
+  problem: (text: string) => string | undefined,
+  note: (text: string) => string | undefined = () => undefined,
+): Promise<Answer<string>> {
+  const box = vscode.window.createInputBox();
+  const check = (isEntered: boolean) => {
+    const wrong = box.value.trim() === '' && !isEntered ? undefined : problem(box.value);
+    const said = wrong ?? (box.value.trim() === '' ? undefined : note(box.value));
+    const { Error, Info } = vscode.InputBoxValidationSeverity;
+    box.validationMessage = said === undefined ? undefined : { message: withoutLinks(said), severity: wrong === undefined ? Info : Error }; // prettier-ignore
+    return wrong === undefined;
+  };
+  box.title = title;
+  setNumber(box, number);
+  box.prompt = withoutLinks(prompt);
+  box.placeholder = placeholder;
+  box.ignoreFocusOut = true;
+  box.buttons = [vscode.QuickInputButtons.Back];
+  box.value = text;
+  check(false);
+  return shown(box, (resolve) => {
+    box.onDidChangeValue((value) => {
+      onType(value);
+      check(false);
+    });
+    box.onDidAccept(() => check(true) && resolve(box.value.trim()));
+  });
+}
+
+export type ChoiceItem<T> = vscode.QuickPickItem & { answer?: T };
+
+/** One of several answers; the chosen one is the active row. */
+export function askChoice<T>(
+  { title, number }: Step,
+  placeholder: string,
+  items: readonly ChoiceItem<T>[],
+  active: ChoiceItem<T> | undefined,
+): Promise<Answer<T>> {
+  const pick = vscode.window.createQuickPick<ChoiceItem<T>>();
+  pick.title = title;
+  setNumber(pick, number);
+  pick.placeholder = placeholder;
+  pick.ignoreFocusOut = true;
+  pick.matchOnDescription = true;
+  pick.buttons = [vscode.QuickInputButtons.Back];
+  pick.items = items;
+  if (active) pick.activeItems = [active];
+  return shown(pick, (resolve) => {
+    pick.onDidAccept(() => {
+      const answer = pick.selectedItems[0]?.answer;
+      if (answer !== undefined) resolve(answer);
+    });
+  });
+}
+
+/**
+ * One of the offered names, or another one that is typed. `isWhole`: what is typed is meant as it is, and no beginning of an
+ * offered name. `offered` may come later.
+ */
+export function askName(
+  { title, number, text, onType }: Step,
+  placeholder: string,
+  offered: readonly ChoiceItem<string>[] | Promise<readonly ChoiceItem<string>[]>,
+  problem: (text: string) => string | undefined,
+  isWhole: (text: string) => boolean = () => false,
+): Promise<Answer<string>> {
+  const pick = vscode.window.createQuickPick<ChoiceItem<string>>();
+  let known: readonly ChoiceItem<string>[] = [];
+  const typed = (): ChoiceItem<string>[] => {
+    const value = pick.value.trim();
+    if (value === '' || known.some(({ answer }) => answer === value)) return [];
+    const wrong = problem(value);
+    const row = { label: value, alwaysShow: true };
+    if (wrong !== undefined) return [{ ...row, detail: wrong, iconPath: new vscode.ThemeIcon('error') }];
+    return [{ ...row, description: t('as typed'), iconPath: new vscode.ThemeIcon('arrow-right'), answer: value }];
+  };
+  const show = () => {
+    const own = typed();
+    const separator = { label: t('As typed'), kind: vscode.QuickPickItemKind.Separator };
+    const isFirst = known.length === 0 || isWhole(pick.value.trim());
+    pick.items = own.length === 0 ? known : isFirst ? [...own, ...known] : [...known, separator, ...own];
+  };
+  pick.title = title;
+  setNumber(pick, number);
+  pick.placeholder = placeholder;
+  pick.ignoreFocusOut = true;
+  pick.buttons = [vscode.QuickInputButtons.Back];
+  pick.value = text;
+  if (offered instanceof Promise) {
+    pick.busy = true;
+    offered.then(
+      (found) => {
+        known = found;
+        show();
+      },
+      // They are an offer: without them it is typed.
+      () => {},
+    ).finally(() => (pick.busy = false)); // prettier-ignore
+  } else known = offered;
+  show();
+  return shown(pick, (resolve) => {
+    pick.onDidChangeValue((value) => {
+      onType(value);
+      show();
+    });
+    pick.onDidAccept(() => {
+      const value = pick.value.trim();
+      const [picked] = pick.selectedItems;
+      // Enter may come before the list has followed what was typed: then that counts, and not the row of before.
+      const isFollowed = picked !== undefined && isMatch(value, picked.label);
+      const answer = isFollowed ? picked.answer : problem(value) === undefined ? value : undefined;
+      if (answer !== undefined) resolve(answer);
+    });
+  });
+}
+
+function setNumber(input: vscode.QuickPick<vscode.QuickPickItem> | vscode.InputBox, number: Step['number']): void {
+  if (number) [input.step, input.totalSteps] = number;
+}
+
+function shown<T>(
+  input: vscode.QuickPick<vscode.QuickPickItem> | vscode.InputBox,
+  listen: (resolve: (answer: T) => void) => void,
+): Promise<Answer<T>> {
+  return new Promise((resolve) => {
+    const answer = (given: Answer<T>) => {
+      resolve(given);
+      input.hide();
+    };
+    listen(answer);
+    input.onDidTriggerButton((button) => button === vscode.QuickInputButtons.Back && answer(back));
+    input.onDidHide(() => {
+      resolve(undefined);
+      input.dispose();
+    });
+    input.show();
+  });
+}
+
+/** Whether a row can be in the list for what is typed: its letters are in the label, in their order. */
+function isMatch(typed: string, label: string): boolean {
+  let at = 0;
+  return [...typed.toLowerCase().replace(/\s/g, '')].every((letter) => {
+    at = label.toLowerCase().indexOf(letter, at) + 1;
+    return at > 0;
+  });
+}
