@@ -114,7 +114,7 @@ export function planTunnels(
       const retry = countOf(wanted.connectionRetries, id);
       return {
         id,
-        host: requestFor(tunnels, tunnels[0]!.destination, configFile, defaults),
+        host: requestFor(tunnels, tunnels[0]!.destination, ...sshFor(wanted, id, configFile, defaults)),
         forwards: tunnels.map(({ id, spec, run, wish, onDemand }) => ({
           id,
           spec,
@@ -130,6 +130,22 @@ export function planTunnels(
     }),
     ...(waits && { waits }),
   };
+}
+
+/** What counts for a host: of the sandbox's, its own file alone. */
+export function sshFor(
+  wanted: Pick<Wanted, 'sandboxes'>,
+  id: ConnectionId,
+  configFile: string | undefined,
+  defaults: HostDefaults,
+): [configFile: string | undefined, defaults: HostDefaults] {
+  const own = sandboxOf(wanted, id);
+  return own === undefined ? [configFile, defaults] : [own, {}];
+}
+
+/** The ssh_config file of a sandbox's host; undefined for any other. */
+export function sandboxOf({ sandboxes = {} }: Pick<Wanted, 'sandboxes'>, id: ConnectionId): string | undefined {
+  return Object.hasOwn(sandboxes, id) ? sandboxes[id] : undefined;
 }
 
 /** For a host that these tunnels lead to: one that only a workspace has asked for is no more trusted than that. */

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { parseDestination, printDestination } from './destination.js';
 import { parseSpec, printSpec } from './forwardSpec.js';
 import { presetTunnels, type Preset } from './preset.js';
+import { connectionOf, sandboxOf } from './plan.js';
 import { tunnelName } from './present.js';
 import { printable, unseen } from './printable.js';
 import {
@@ -44,16 +45,19 @@ export interface StoredTunnels {
 /**
  * What is to be kept of the list; undefined: nothing. Those that were lost with the engine count as running, and so do the
  * `unanswered`: nobody has said yet what becomes of them. A stopped one stays on the list as the user left it, but that of a
- * workspace's preset: it is listed there. Those that `wait` are not on the list, and are kept as they are.
+ * workspace's preset: it is listed there. None of a sandbox is
+ * kept, and what another extension opened is for it to open again. Those that `wait` are not on the list, and are kept as they are.
  */
 export function storeTunnels(
   wanted: Wanted,
   unanswered: ReadonlyMap<string, Run> = new Map(),
   wait: readonly Kept[] = [],
 ): StoredTunnels | undefined {
-  const stored = wanted.tunnels.flatMap((tunnel): StoredTunnel[] => {
+  const lasting = wanted.tunnels.filter((tunnel) => sandboxOf(wanted, connectionOf(tunnel)) === undefined);
+  const stored = lasting.flatMap((tunnel): StoredTunnel[] => {
     const run = runOf(tunnel) ?? (tunnel.wish === 'stop' ? unanswered.get(tunnel.id) : undefined);
-    return !run && tunnel.fromWorkspace ? [] : [storedTunnelOf(tunnel, run)];
+    const isLeftOut = tunnel.forExtension || (!run && tunnel.fromWorkspace);
+    return isLeftOut ? [] : [storedTunnelOf(tunnel, run)];
   });
   const waiting = stillWaiting(wanted, wait).map((tunnel) => storedTunnelOf(tunnel, tunnel.run));
   const all = [...stored, ...waiting];

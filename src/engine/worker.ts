@@ -6,14 +6,16 @@ import type { Engine } from '../core/engine.js';
 import type { Plan, PlannedConnection } from '../core/plan.js';
 import { openHere } from './keyThread.js';
 import { createEngine } from './reconciler.js';
+import { runSandbox } from './sandboxServer.js';
 import { shareTunnels } from './sharing.js';
 import type { FromWorker, Question, ToWorker, WorkerData } from './workerMessage.js';
 
 /** Does what the thread that calls it was started for. */
 export function runWorker(): void {
   if (!parentPort) throw new Error('runs in a worker thread only');
-  const { key, sharedFolder, lost } = (workerData ?? {}) as Partial<WorkerData>;
+  const { key, sandbox, sharedFolder, lost } = (workerData ?? {}) as Partial<WorkerData>;
   if (key) return parentPort.postMessage(openHere(key));
+  if (sandbox) return runSandbox(parentPort, sandbox);
   runEngine(parentPort, sharedFolder === undefined ? createEngine() : shareTunnels(createEngine(), sharedFolder), lost);
 }
 

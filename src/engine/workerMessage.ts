@@ -13,7 +13,16 @@ export interface WorkerData {
   sharedFolder?: string;
   /** The thread opens this encrypted key, says what it found (`OpenedKey`), and ends; absent: it is the engine. */
   key?: { text: string; passphrase: string };
+  /** The thread is a sandbox, with its files in this folder, which it makes, and this HTML as its page (`FromSandbox`, `ToSandbox`). */
+  sandbox?: { folder: string; page: string };
 }
+
+/** A sandbox tells that it is up, or why not. */
+export type FromSandbox =
+  { kind: 'sandboxReady'; port: number; configFile: string } | { kind: 'sandboxFailed'; detail: string };
+
+/** It ends, and its thread with it. */
+export type ToSandbox = { kind: 'close' };
 
 export type ToWorker =
   | { kind: 'apply'; plan: Plan }

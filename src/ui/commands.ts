@@ -3,7 +3,15 @@ import { noConfigForwards, originOf, type Origin } from '../core/configForward.j
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec, type ForwardSpec } from '../core/forwardSpec.js';
-import { connectionOf, isWanted, requestFor, type HostDefaults, type HostRequest } from '../core/plan.js';
+import {
+  connectionOf,
+  isWanted,
+  requestFor,
+  sandboxOf,
+  sshFor,
+  type HostDefaults,
+  type HostRequest,
+} from '../core/plan.js';
 import type { ForwardRow, PresetRow } from '../core/present.js';
 import {
   removeTunnels,
@@ -91,9 +99,10 @@ export function registerCommands({
   messages,
   log,
 }: CommandParts): vscode.Disposable {
+  const sshOf = (connection: string) => sshFor(session.state.wanted, connection, configFile(), defaults());
   const requestOf = (destination: Destination): HostRequest => {
     const own = session.state.wanted.tunnels.filter((tunnel) => connectionOf(tunnel) === printDestination(destination));
-    return requestFor(own, destination, configFile(), defaults());
+    return requestFor(own, destination, ...sshOf(printDestination(destination)));
   };
   const wizardHosts: WizardHosts = {
     configured: () => engine.hosts(configFile()),
@@ -117,8 +126,7 @@ export function registerCommands({
 
   const start = (tunnels: readonly NewTunnel[]): void => {
     const { wanted, started } = startTunnels(session.state, tunnels);
-    if (started.length === 0) return;
-    notifications.expect(started);
+    if (started.length > 0) notifications.expect(started);
     session.update(() => wanted);
   };
   /** Starts what was typed, and shows it in the tree. */
@@ -136,16 +144,19 @@ export function registerCommands({
   const isPortTaken = (tunnel: { id: string; url?: string }) => rowFlags(tunnel, session.state).includes('portInUse');
 
   const handlers: Record<CommandId, (...args: never[]) => unknown> = {
-    async [commands.forwardPort](given?: { host?: unknown; forward?: unknown; label?: unknown } | null) {
+    async [commands.forwardPort](
+      given?: { host?: unknown; forward?: unknown; label?: unknown; answers?: unknown } | null,
+    ) {
       if (typeof given?.host === 'string' && typeof given.forward === 'string') {
         const { host, forward, label } = given;
         const read = readForward({ host, forward });
         if (!read.ok) return void messages.show('error', failureText(read.failure));
         return start([{ ...read.tunnel, ...(typeof label === 'string' && { label }) }]);
       }
-      const tunnels = await turns.take(() => askForward(wizardHosts, draft));
+      const filled = readAnswers(given?.answers);
+      const tunnels = await turns.take(() => askForward(wizardHosts, filled ?? draft));
       if (!tunnels) return;
-      draft = noAnswers();
+      if (!filled) draft = noAnswers();
       await open(tunnels);
     },
 
@@ -288,7 +299,9 @@ export function registerCommands({
 
     async [commands.copySshCommand](given?: unknown, selected?: unknown) {
       const tunnels = await picker.newTunnels('Copy as ssh Command', given, selected);
-      await copy(byHost(tunnels).map(([first, specs]) => printSshCommand(first.destination, specs, configFile())));
+      const commandOf = ([first, specs]: ReturnType<typeof byHost>[number]) =>
+        printSshCommand(first.destination, specs, sshOf(connectionOf(first))[0]);
+      await copy(byHost(tunnels).map(commandOf));
     },
 
     async [commands.copyConfigBlock](given?: unknown, selected?: unknown) {
@@ -309,7 +322,9 @@ export function registerCommands({
     [commands.copyDiagnostics]: () => diagnostics.copy(),
 
     async [commands.savePreset](given?: unknown, selected?: unknown) {
-      const tunnels = await picker.tunnels('Save as Preset', given, selected);
+      // A sandbox ends with its window.
+      const lasts = (tunnel: Tunnel) => sandboxOf(session.state.wanted, connectionOf(tunnel)) === undefined;
+      const tunnels = (await picker.tunnels('Save as Preset', given, selected)).filter(lasts);
       await turns.take(() => presets.save(tunnels));
     },
 
@@ -391,6 +406,12 @@ async function copy(lines: readonly string[]): Promise<void> {
 }
 
 const noAnswers = (): WizardAnswers => ({ host: '', forward: '' });
+
+/** What a link or a keybinding fills in; nothing of it starts before Enter is pressed at both steps. */
+function readAnswers(given: unknown): WizardAnswers | undefined {
+  const { host, forward } = (given ?? {}) as Readonly<Record<string, unknown>>;
+  return typeof host === 'string' && typeof forward === 'string' ? { host, forward } : undefined;
+}
 
 function idOf({ id }: Tunnel): string {
   return id;

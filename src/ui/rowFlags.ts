@@ -1,12 +1,13 @@
+import { connectionOf, sandboxOf } from '../core/plan.js';
 import type { ForwardRow } from '../core/present.js';
 import type { SessionState } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
 
 /**
  * What menus ask of a forward beyond its status: its last connections finish, a browser can open it, its port is another's,
- * its connection waits for a client, another window runs it.
+ * its connection waits for a client, another window runs it, it leads to the sandbox.
  */
-export type RowFlag = 'draining' | 'url' | 'portInUse' | 'idle' | 'elsewhere';
+export type RowFlag = 'draining' | 'url' | 'portInUse' | 'idle' | 'elsewhere' | 'sandbox';
 
 export function rowFlags({ id, url }: Pick<ForwardRow, 'id' | 'url'>, session: SessionState): readonly RowFlag[] {
   const tunnel = session.wanted.tunnels.find((other) => other.id === id);
@@ -19,6 +20,8 @@ export function rowFlags({ id, url }: Pick<ForwardRow, 'id' | 'url'>, session: S
     ['portInUse', failures.some(({ kind }) => kind === 'portInUse')],
     ['idle', state.kind === 'ready' && state.isIdle === true],
     ['elsewhere', 'isElsewhere' in state],
+    // Those that are tried again have a menu of their own.
+    ['sandbox', state.kind !== 'retrying' && sandboxOf(session.wanted, connectionOf(tunnel)) !== undefined],
   ];
   return flags.flatMap(([flag, isSet]) => (isSet ? [flag] : []));
 }

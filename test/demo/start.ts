@@ -8,9 +8,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { sandboxPage } from '../../src/core/sandboxPage';
+import { startSandbox } from '../../src/engine/sandboxServer';
 import { onEndRequested } from '../support/endRequested';
 import { canServeVsCode, copyExtension, repositoryRoot, startVsCode } from '../support/vscodeServer';
-import { startSandbox, type Sandbox } from './sandboxServer';
 
 const { values } = parseArgs({ options: { 'no-open': { type: 'boolean', default: false } } });
 const presetName = 'Sandbox page';
@@ -36,26 +37,26 @@ async function main(): Promise<void> {
   await build();
   const tmp = await mkdtemp(join(tmpdir(), 'ssh-tunnels-demo-'));
   undo.push(() => rm(tmp, { recursive: true, force: true, maxRetries: 5 }));
-  const sandbox = await startSandbox();
+  const sandbox = await startSandbox(join(tmp, 'sandbox'), sandboxPage());
   undo.push(() => sandbox.close());
 
   const listenPort = await portNear(8080);
-  const folder = await makeWorkspace(tmp, sandbox, listenPort);
-  const settings = { 'sshTunnels.sshConfigFile': sandbox.configPath };
+  const folder = await makeWorkspace(tmp, listenPort);
+  const settings = { 'sshTunnels.sshConfigFile': sandbox.configFile };
   console.log(
-    `Sandbox: an SSH server on 127.0.0.1:${sandbox.sshPort}, called "sandbox", which reaches one page on its side.`,
+    `Sandbox: an SSH server on 127.0.0.1:${sandbox.port}, called "sandbox", which reaches one page on its side.`,
   );
   if (desktop) await openDesktop(desktop, tmp, folder, settings, listenPort);
   else await openServer(tmp, folder, settings, listenPort);
 }
 
-async function makeWorkspace(tmp: string, sandbox: Sandbox, listenPort: number): Promise<string> {
+async function makeWorkspace(tmp: string, listenPort: number): Promise<string> {
   const folder = join(tmp, 'sample');
   const preset = {
     name: presetName,
     host: 'sandbox',
-    forwards: [`-L ${listenPort}:localhost:${sandbox.webPort}`],
-    description: "A page that only the sandbox server's side can reach",
+    forwards: [`-L ${listenPort}:hello:80`],
+    description: 'A page that only the sandbox server can reach',
   };
   await mkdir(join(folder, '.vscode'), { recursive: true });
   await writeFile(

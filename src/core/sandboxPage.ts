@@ -1,9 +1,20 @@
-/** What the demo's tunnel leads to. Plain, since all of it has to come through that tunnel. */
-export const demoPage = `<!doctype html>
-<html lang="en">
+import { t } from './translate.js';
+
+/** What the sandbox's tunnel leads to, as HTML. Plain, since all of it has to come through that tunnel. */
+export function sandboxPage(): string {
+  const texts = { title: t('It works'), body: t('This page came through an SSH tunnel.') };
+  return page.replace(/\{(title|body)\}/g, (_, name: keyof typeof texts) => escapeHtml(texts[name]));
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+const page = `<!doctype html>
+<html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>It works</title>
+<title>{title}</title>
 <style>
   :root { color-scheme: light dark; }
   body {
@@ -29,8 +40,8 @@ export const demoPage = `<!doctype html>
     <path d="M60 30h240M60 60h240" stroke="#1f9d63" stroke-linecap="round" />
     <circle class="packet" cx="55" cy="45" r="6" fill="#1f9d63" stroke="none" />
   </svg>
-  <h1>It works</h1>
-  <p>This page came through an SSH tunnel.</p>
+  <h1>{title}</h1>
+  <p>{body}</p>
 </main>
 </html>
 `;
