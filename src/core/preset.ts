@@ -82,6 +82,8 @@ export interface PresetProblem {
   /** Where in the text there, and how many UTF-16 units of it; absent: all of it, or from there to its end. */
   at?: number;
   length?: number;
+  /** The setting's schema in package.json tells it, too, where an editor knows that. */
+  isInSchema?: true;
 }
 
 /** A preset as written in settings.json. */
@@ -215,7 +217,7 @@ export function parsePresets(
 ): { presets: Preset[]; problems: PresetProblem[] } {
   const presets: Preset[] = [];
   const problems: PresetProblem[] = [];
-  const problem = (path: PresetProblem['path'], { message, at, length }: TextProblem) =>
+  const problem = (path: PresetProblem['path'], { message, at, length }: TextProblem, isInSchema = false) =>
     problems.push({
       place: `presets${printPath(path)}`,
       message,
@@ -223,18 +225,21 @@ export function parsePresets(
       path,
       ...(at !== undefined && { at }),
       ...(length !== undefined && { length }),
+      ...(isInSchema && { isInSchema }),
     });
   if (value === undefined || value === null) return { presets, problems };
   if (!Array.isArray(value)) {
-    problem([], { message: t('a list expected') });
+    problem([], { message: t('a list expected') }, true);
     return { presets, problems };
   }
   value.forEach((entry: unknown, index) => {
     const before = problems.length;
     const stored = v.safeParse(storedPreset, entry);
     if (!stored.success) {
-      for (const { path, message } of stored.issues)
-        problem([index, ...(path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)))], { message });
+      for (const { path, message } of stored.issues) {
+        const keys = (path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
+        problem([index, ...keys], { message }, true);
+      }
       return;
     }
     const preset = readPreset(stored.output, scope, world, (path, one) => problem([index, ...path], one));

@@ -4,6 +4,7 @@ import { readNoticeLevel, type NoticeLevel } from '../core/notice.js';
 import { readKeepalive, readWaits, type HostDefaults, type Waits } from '../core/plan.js';
 import { parsePresets, withPreset, type Preset, type PresetProblem, type StoredPreset } from '../core/preset.js';
 import type { PresetScope } from '../core/preset.js';
+import { findInPresets, findPresetNamed } from '../core/presetDocument.js';
 import type { Answers, VariableWorld } from '../core/presetVariables.js';
 import type { PresetKey } from '../core/subject.js';
 import { settings } from './contributions.js';
@@ -140,12 +141,41 @@ export async function writePreset({ kind }: ReturnType<typeof scopeForNew>, pres
   await vscode.workspace.getConfiguration().update(settings.presets, withPreset(value, preset), target);
 }
 
-/** Opens the settings file of a scope, at the presets. */
-export async function openPresetsFile(scope: PresetScope): Promise<void> {
+/** Opens the settings file of a scope at the presets, or at a field or the preset of a name there. */
+export async function openPresetsFile(
+  scope: PresetScope,
+  target: { path?: PresetProblem['path']; name?: string } = {},
+): Promise<void> {
+  const document = await openSettingsFile(scope);
+  if (!document) return;
+  const text = document.getText();
+  const { path = [], name } = target;
+  const found = (name === undefined ? undefined : findPresetNamed(text, name)) ?? findInPresets(text, path);
+  if (!found) return;
+  const range = new vscode.Range(document.positionAt(found.start), document.positionAt(found.end));
+  const isPlace = name !== undefined || path.length > 0;
+  const selection = isPlace ? range : new vscode.Range(range.start, range.start);
+  await vscode.window.showTextDocument(document, { selection, preview: false });
+}
+
+async function openSettingsFile(scope: PresetScope): Promise<vscode.TextDocument | undefined> {
+  const { workspaceFile, workspaceFolders: folders = [] } = vscode.workspace;
+  const folder = scope.kind === 'folder' ? folders.find((one) => folderScope(one).folder === scope.folder) : folders[0];
+  const inFolder = folder && vscode.Uri.joinPath(folder.uri, '.vscode', 'settings.json');
+  const uri = scope.kind === 'workspace' ? (workspaceFile ?? inFolder) : inFolder;
+  if (scope.kind !== 'user' && uri) {
+    try {
+      return await vscode.workspace.openTextDocument(uri);
+    } catch {
+      // It is not there yet: VS Code makes one.
+    }
+  }
   const command = {
     user: 'workbench.action.openSettingsJson',
     workspace: 'workbench.action.openWorkspaceSettingsFile',
     folder: 'workbench.action.openFolderSettingsFile',
   }[scope.kind];
   await vscode.commands.executeCommand(command, { revealSetting: { key: settings.presets } });
+  const { activeTextEditor } = vscode.window;
+  return activeTextEditor?.document.getText().includes(settings.presets) ? activeTextEditor.document : undefined;
 }

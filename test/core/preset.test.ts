@@ -172,7 +172,7 @@ describe('parsePresets', () => {
     assert.deepEqual(parsePresets([5, stored, { ...stored, name: 'Bad', forwards: ['-L 1:a'] }], scope), {
       presets: [{ ...preset, scope }],
       problems: [
-        { place: 'presets[0]', path: [0], message: 'an object expected, not 5', scope },
+        { place: 'presets[0]', path: [0], message: 'an object expected, not 5', scope, isInSchema: true },
         {
           place: 'presets[2].forwards[0]',
           path: [2, 'forwards', 0],

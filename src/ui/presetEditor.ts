@@ -1,0 +1,143 @@
+// Presets in the editor of a settings file: what is wrong with them, what a forward does, and which hosts, groups and
+// variables could be written.
+import * as vscode from 'vscode';
+import type { Engine } from '../core/engine.js';
+import type { PresetWorld } from '../core/preset.js';
+import type { PresetScope } from '../core/preset.js';
+import { isPlainHost, presetDocumentProblems, presetHover, presetOffers, type Span } from '../core/presetDocument.js';
+import { t } from '../core/translate.js';
+import { paragraphs } from './markdown.js';
+import type { PresetAnswers } from './presetAnswers.js';
+import type { PresetSettings } from './presets.js';
+import { folderScope, presetWorld } from './settings.js';
+
+const settleMs = 200;
+
+/** By its place: a settings file has the language that other extensions give it. */
+const selector: vscode.DocumentFilter[] = ['file', 'vscode-userdata', 'vscode-remote'].flatMap((scheme) =>
+  ['**/settings.json', '**/*.code-workspace'].map((pattern) => ({ scheme, pattern })),
+);
+
+export function editPresets(
+  engine: Pick<Engine, 'hosts'>,
+  configFile: () => string | undefined,
+  presetSettings: PresetSettings,
+  answers: PresetAnswers,
+): vscode.Disposable {
+  const diagnostics = vscode.languages.createDiagnosticCollection('ssh-tunnels.presets');
+  const timers = new Map<vscode.TextDocument, NodeJS.Timeout>();
+  const isOurs = (document: vscode.TextDocument) => vscode.languages.match(selector, document) > 0;
+
+  /** Undefined for a file that holds no settings of this window, and tells not what they would be. */
+  const worldOf = (uri: vscode.Uri): { scope: PresetScope; world: PresetWorld } | undefined => {
+    const scope = scopeOf(uri);
+    if (!scope) return undefined;
+    return { scope, world: { ...presetWorld(scope), answers: (name) => answers.of({ name, scope })[0] } };
+  };
+  const check = (document: vscode.TextDocument) => {
+    const known = isOurs(document) ? worldOf(document.uri) : undefined;
+    if (!known) return diagnostics.delete(document.uri);
+    const problems = presetDocumentProblems(document.getText(), known.scope, known.world);
+    diagnostics.set(
+      document.uri,
+      problems.map(({ severity, message, ...span }) => {
+        const isHint = severity === 'hint';
+        const one = new vscode.Diagnostic(
+          rangeOf(document, span),
+          message,
+          isHint ? vscode.DiagnosticSeverity.Hint : vscode.DiagnosticSeverity.Error,
+        );
+        one.source = 'SSH Tunnels';
+        if (isHint) one.tags = [vscode.DiagnosticTag.Unnecessary];
+        return one;
+      }),
+    );
+  };
+  const checkSoon = (document: vscode.TextDocument) => {
+    clearTimeout(timers.get(document));
+    const timer = setTimeout(() => {
+      timers.delete(document);
+      if (!document.isClosed) check(document);
+    }, settleMs);
+    timers.set(document, timer);
+  };
+  const forget = (document: vscode.TextDocument) => {
+    clearTimeout(timers.get(document));
+    timers.delete(document);
+    diagnostics.delete(document.uri);
+  };
+  const checkAll = () => vscode.workspace.textDocuments.filter(isOurs).forEach(check);
+  checkAll();
+
+  const hoverProvider: vscode.HoverProvider = {
+    provideHover(document, position) {
+      const world = worldOf(document.uri)?.world;
+      const hover = world && presetHover(document.getText(), document.offsetAt(position), world);
+      return hover && new vscode.Hover(paragraphs(hover.lines), rangeOf(document, hover));
+    },
+  };
+  const completionProvider: vscode.CompletionItemProvider = {
+    async provideCompletionItems(document, position) {
+      const offer = presetOffers(document.getText(), document.offsetAt(position));
+      if (!offer) return [];
+      const names = offer.what === 'host' ? (await engine.hosts(configFile())).filter(isPlainHost) : offer.known;
+      const range = rangeOf(document, offer);
+      return names.map((name) => toItem(offer.what, name, offer.isQuoted, range));
+    },
+  };
+  return vscode.Disposable.from(
+    diagnostics,
+    presetSettings.onDidChange(checkAll),
+    vscode.workspace.onDidOpenTextDocument(check),
+    vscode.workspace.onDidCloseTextDocument(forget),
+    vscode.workspace.onDidChangeTextDocument(({ document }) => isOurs(document) && checkSoon(document)),
+    vscode.languages.registerHoverProvider(selector, hoverProvider),
+    vscode.languages.registerCompletionItemProvider(selector, completionProvider, '"', '@', ',', '$', '{'),
+    { dispose: () => timers.forEach((timer) => clearTimeout(timer)) },
+  );
+}
+
+/** Whose settings the file holds. */
+function scopeOf(uri: vscode.Uri): PresetScope | undefined {
+  const { workspaceFile, workspaceFolders = [] } = vscode.workspace;
+  if (uri.path.endsWith('.code-workspace'))
+    return workspaceFile?.toString() === uri.toString() ? { kind: 'workspace' } : undefined;
+  const folder = workspaceFolders.find(
+    (one) => vscode.Uri.joinPath(one.uri, '.vscode', 'settings.json').toString() === uri.toString(),
+  );
+  if (folder) return workspaceFile ? folderScope(folder) : { kind: 'workspace' };
+  const isUsers = uri.scheme === 'vscode-userdata' || /\/User\/(profiles\/[^/]+\/)?settings\.json$/.test(uri.path);
+  return isUsers ? { kind: 'user' } : undefined;
+}
+
+function rangeOf(document: vscode.TextDocument, { start, end }: Span): vscode.Range {
+  return new vscode.Range(document.positionAt(start), document.positionAt(end));
+}
+
+function toItem(
+  what: 'host' | 'group' | 'variable',
+  name: string,
+  isQuoted: boolean,
+  range: vscode.Range,
+): vscode.CompletionItem {
+  switch (what) {
+    case 'host':
+    case 'group': {
+      const item = new vscode.CompletionItem(name, vscode.CompletionItemKind.Value);
+      const text = JSON.stringify(name);
+      item.insertText = isQuoted ? text : text.slice(1, -1);
+      item.range = range;
+      item.detail = what === 'host' ? t('Host of ssh_config') : t('Group of presets');
+      return item;
+    }
+    case 'variable': {
+      const item = new vscode.CompletionItem(`\${${name}}`, vscode.CompletionItemKind.Variable);
+      // What is open still has a name to come.
+      item.insertText = name.endsWith(':')
+        ? new vscode.SnippetString().appendText(`\${${name}`).appendPlaceholder('NAME').appendText('}')
+        : `\${${name}}`;
+      item.range = range;
+      return item;
+    }
+  }
+}
