@@ -17,6 +17,7 @@ import {
 } from './forwardSpec.js';
 import { addressesOverlap } from './hostAddress.js';
 import { plainWord } from './shellWords.js';
+import { t } from './translate.js';
 import { listenText, specProblem } from './wording.js';
 
 /** A piece of a line; all from 0, the end behind the last character. */
@@ -177,12 +178,16 @@ function problemText(kind: ForwardKind, rest: string, problem: SpecProblem, env:
   const keyword = keywordOf[kind];
   const [word, ...more] = splitConfig(plainWord(rest)) ?? [];
   if (problem.kind === 'blank' && more.length > (kind === 'dynamic' ? 0 : 1))
-    return `${keyword} takes ${kind === 'dynamic' ? 'one word: the port to listen on' : 'two words: the port to listen on and the target'}`;
+    return kind === 'dynamic'
+      ? t('{keyword} takes one word: the port to listen on', { keyword })
+      : t('{keyword} takes two words: the port to listen on and the target', { keyword });
   if (problem.kind !== 'targetMissing' || !word) return specProblem(problem);
   const meant = more.length === 0 ? parseForward(kind, word.text, env) : undefined;
   return meant?.ok
-    ? `write the port and the target as two words: ${keyword} ${forwardWords(meant.spec).map(quoteConfig).join(' ')}`
-    : `target missing; write ${keyword} port host:hostport`;
+    ? t('write the port and the target as two words: {line}', {
+        line: [keyword, ...forwardWords(meant.spec).map(quoteConfig)].join(' '),
+      })
+    : t('target missing; write {keyword} port host:hostport', { keyword });
 }
 
 /** Whether GatewayPorts decides who can connect. */
@@ -219,7 +224,10 @@ function findDuplicates(
     const same = overlapping.find((other) => meets(forward, other));
     const other = same ?? (side === 'here' ? overlapping[0] : undefined);
     if (!other) return [];
-    const related = { place: other.place, message: `${listenText(other.spec.listen)} is listened on here first` };
+    const related = {
+      place: other.place,
+      message: t('{address} is listened on here first', { address: listenText(other.spec.listen) }),
+    };
     return [{ ...judge(forward, other, same !== undefined, hosts), place: forward.listen, related }];
   });
 }
@@ -237,18 +245,35 @@ function judge(
   const line = other.place.line + 1;
   if (!isSameHost) {
     const [name] = hosts(other);
-    const whose = name === undefined ? '' : ` for ${name}`;
     return {
       severity: 'information',
-      message: `${where} is listened on${whose} in line ${line}, too: only one of them can run at a time.`,
+      message:
+        name === undefined
+          ? t('{where} is listened on in line {line}, too: only one of them can run at a time.', { where, line })
+          : t('{where} is listened on for {host} in line {line}, too: only one of them can run at a time.', {
+              where,
+              host: name,
+              line,
+            }),
     };
   }
   if (printSpec(forward.spec) === printSpec(other.spec))
-    return { severity: 'information', message: `This forward stands in line ${line} already; ssh takes it once.` };
-  const place = forward.spec.kind === 'remote' ? `${where} of the server` : where;
+    return {
+      severity: 'information',
+      message: t('This forward stands in line {line} already; ssh takes it once.', { line }),
+    };
   return {
     severity: 'warning',
-    message: `${place} is listened on in line ${line} already: only one of the two can. Choose another port.`,
+    message:
+      forward.spec.kind === 'remote'
+        ? t(
+            '{where} of the server is listened on in line {line} already: only one of the two can. Choose another port.',
+            { where, line },
+          )
+        : t('{where} is listened on in line {line} already: only one of the two can. Choose another port.', {
+            where,
+            line,
+          }),
   };
 }
 

@@ -1,11 +1,12 @@
 // What an editor offers and says at a forward of ssh_config.
 import { configTunnel } from './configForward.js';
 import type { ConfigDocument, DocumentForward } from './configDocument.js';
-import { stateText } from './present.js';
+import { stateText, statusText } from './present.js';
 import type { ForwardSpec } from './forwardSpec.js';
 import { machineName } from './machine.js';
 import { tunnelId, type SessionState, type Tunnel } from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
+import { t } from './translate.js';
 import { accessText, askedAccess, effectText } from './wording.js';
 
 /** A command above a line, which is from 0. The title has VS Code's icon codes. */
@@ -28,11 +29,14 @@ export function configLenses({ forwards }: ConfigDocument, session: SessionState
     const down = cleared === undefined ? hosts.filter((host) => !up.some((one) => one.host === host)) : [];
     const [host, another] = down;
     const failed = listed.find((one) => one.host === host && one.state.kind === 'failed');
-    const start = another === undefined ? [`Start · ${host}`, ...(failed ? ['failed'] : [])].join(' · ') : 'Start…';
+    const start =
+      another === undefined
+        ? [t('Start · {host}', { host: host ?? '' }), ...(failed ? [statusText('failed')] : [])].join(' · ')
+        : t('Start…');
     return [
       ...up.map(({ host, tunnel, state }) => ({
         line,
-        title: `$(debug-stop) Stop · ${host} · ${stateText(tunnel, state)}`,
+        title: `$(debug-stop) ${t('Stop · {host} · {state}', { host, state: stateText(tunnel, state) })}`,
         kind: 'stop' as const,
         id: tunnel.id,
       })),
@@ -43,19 +47,24 @@ export function configLenses({ forwards }: ConfigDocument, session: SessionState
 
 /** What a forward will do, in a line each: where it listens and comes out, who can connect, and how it stands. */
 export function forwardHover({ spec, hosts, gatewayPorts, cleared }: DocumentForward, session: SessionState): string[] {
-  const host = hosts.length === 1 ? hosts[0]! : 'the host';
+  const host = hosts.length === 1 ? hosts[0]! : t('the host');
   const isRemote = spec.kind === 'remote';
   const who = accessText(askedAccess(spec), isRemote ? host : machineName(), spec.listen.kind);
-  const unless = isRemote && spec.listen.kind === 'tcp' ? '; its GatewayPorts (sshd_config) may say otherwise' : '';
   return [
     effectText(spec, host),
-    `Who can connect: ${who}${unless}`,
+    isRemote && spec.listen.kind === 'tcp'
+      ? t('Who can connect: {who}; its GatewayPorts (sshd_config) may say otherwise', { who })
+      : t('Who can connect: {who}', { who }),
     ...(gatewayPorts === undefined
       ? []
-      : [`GatewayPorts in line ${gatewayPorts + 1} lets in everyone on the network where it is in force.`]),
+      : [
+          t('GatewayPorts in line {line} lets in everyone on the network where it is in force.', {
+            line: gatewayPorts + 1,
+          }),
+        ]),
     ...(cleared === undefined
       ? []
-      : [`ClearAllForwardings in line ${cleared + 1} takes it back: ssh does not open it.`]),
+      : [t('ClearAllForwardings in line {line} takes it back: ssh does not open it.', { line: cleared + 1 })]),
     ...listedOf(spec, hosts, session).map(({ host, tunnel, state }) => `${host}: ${stateText(tunnel, state)}`),
   ];
 }

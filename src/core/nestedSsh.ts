@@ -3,6 +3,8 @@
 import type { Destination } from './destination.js';
 import { printSpec, type Endpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import { parseHostAddress, printHostAddress } from './hostAddress.js';
+import { t } from './translate.js';
+import { machineName } from './machine.js';
 import { isLoopback } from './wording.js';
 
 /** An ssh to run, and those that it shall run at its destination. */
@@ -36,9 +38,13 @@ export function joinCalls({ destination, specs, inner }: SshCall): { tunnels: Pa
   });
   for (const tunnel of further) {
     const { spec } = tunnel;
-    const touches = spec.kind === 'remote' ? 'leads to' : 'listens on';
-    if (!used.has(tunnel))
-      notes.push(`${printSpec(spec)} is left out: it ${touches} ${destination.host}, where nothing of ours runs`);
+    if (used.has(tunnel)) continue;
+    const values = { forward: printSpec(spec), host: destination.host };
+    notes.push(
+      spec.kind === 'remote'
+        ? t('{forward} is left out: it leads to {host}, where nothing of ours runs', values)
+        : t('{forward} is left out: it listens on {host}, where nothing of ours runs', values),
+    );
   }
   return { tunnels, notes };
 }
@@ -78,15 +84,29 @@ function throughHost(outer: Destination, inner: Destination): { destination: Des
   const jumps = [...jumpsOf(outerOptions), printHostAddress(hop), ...between].join(',');
   const kept = innerOptions.filter(([keyword]) => !foreign.includes(keyword));
   const next = parseHostAddress(between.join(',').split(',')[0]!);
-  const notes = [`${next.ok ? next.address.host : inner.host} is looked up by ${outer.host}`];
+  const notes = [
+    t('{host} is looked up by {host2}', { host: next.ok ? next.address.host : inner.host, host2: outer.host }),
+  ];
   for (const [keyword, value] of innerOptions)
     if (keyword === 'IdentityFile' || keyword === 'IdentityAgent')
       notes.push(
-        `${keyword} ${value} is left out: it is on ${outer.host}, and this machine logs in to ${inner.host} itself`,
+        t('{keyword} {value} is left out: it is on {host}, and {machine} logs in to {host2} itself', {
+          machine: machineName(),
+          keyword,
+          value,
+          host: outer.host,
+          host2: inner.host,
+        }),
       );
   for (const [keyword, value] of outerOptions)
     if (keyword !== 'ProxyJump')
-      notes.push(`${keyword} ${value} is left out: for a jump host such as ${outer.host} it is set in ssh_config`);
+      notes.push(
+        t('{keyword} {value} is left out: for a jump host such as {host} it is set in ssh_config', {
+          keyword,
+          value,
+          host: outer.host,
+        }),
+      );
   return { destination: { ...address, options: [['ProxyJump', jumps], ...kept] }, notes };
 }
 

@@ -5,6 +5,7 @@ import { connectionOf, isWanted } from './plan.js';
 import { isTakenElsewhere, movedText, readyName, readyProblems, readyText, reasonText, tunnelName } from './present.js';
 import { portHolder, type SessionState, type Tunnel } from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
+import { t } from './translate.js';
 import { engineRestartedText, isWider } from './wording.js';
 
 export type Notice =
@@ -208,7 +209,10 @@ function readyNotice(
   const text =
     isOne && first
       ? readyText(first.tunnel, first.state)
-      : `${up.length} tunnels are ready: ${up.map(({ tunnel, state }) => readyName(tunnel, state)).join(', ')}.`;
+      : t('{count} tunnels are ready: {names}.', {
+          count: up.length,
+          names: up.map(({ tunnel, state }) => readyName(tunnel, state)).join(', '),
+        });
   // A stop here would close nothing.
   const wider = up.filter(({ tunnel, state }) => !state.isElsewhere && isWider(tunnel.spec, state)).map(idOf);
   return {

@@ -5,7 +5,8 @@ import { machineName } from './machine.js';
 import { scopeText } from './present.js';
 import type { Preset } from './preset.js';
 import { printable } from './printable.js';
-import { accessText, askedAccess, effectText, hostPort, targetText } from './wording.js';
+import { t } from './translate.js';
+import { accessText, askedAccess, effectText, hostPort, listOf, targetText } from './wording.js';
 
 export interface Prompt {
   title: string;
@@ -19,37 +20,52 @@ export function hostKeyPrompt(ask: Ask & { kind: 'hostKey' }): Prompt {
   const certificate =
     authority === undefined
       ? []
-      : [`Its certificate is by an authority that is not known for it: ${authority}. So the key counts alone.`];
+      : [
+          t('Its certificate is by an authority that is not known for it: {authority}. So the key counts alone.', {
+            authority,
+          }),
+        ];
   const places = (kind: HostKeyHint['kind'], text: (hint: HostKeyHint) => string) =>
-    known.filter((hint) => hint.kind === kind).map((hint) => `${text(hint)} (line ${hint.line} of ${hint.file})`);
-  const authorities = places(
-    'authority',
-    (hint) => `${keyTypeText(hint.keyType)} for ${printable(hint.hosts || 'it')}`,
+    known
+      .filter((hint) => hint.kind === kind)
+      .map((hint) => t('{text} (line {line} of {file})', { text: text(hint), line: hint.line, file: hint.file }));
+  const authorities = places('authority', (hint) =>
+    hint.hosts
+      ? t('{key} for {hosts}', { key: keyTypeText(hint.keyType), hosts: printable(hint.hosts) })
+      : t('{key} for it', { key: keyTypeText(hint.keyType) }),
   );
-  const addresses = places('address', (hint) => `${hint.hosts} with ${keyTypeText(hint.keyType)}`);
+  const addresses = places('address', (hint) =>
+    t('{hosts} with {key}', { hosts: hint.hosts, key: keyTypeText(hint.keyType) }),
+  );
   const names = places('otherName', (hint) => printable(hint.hosts));
   const isStrange = authorities.length + addresses.length > 0;
   return {
     title: isStrange
-      ? `${name} shows a key that is not expected. Connect all the same?`
-      : `Connect to ${name} for the first time?`,
+      ? t('{name} shows a key that is not expected. Connect all the same?', { name })
+      : t('Connect to {name} for the first time?', { name }),
     detail: [
-      `It shows ${keyTypeText(keyType)}:\n${fingerprint}`,
+      t('It shows {key}:\n{fingerprint}', { key: keyTypeText(keyType), fingerprint }),
       ...certificate,
       ...(authorities.length > 0
         ? [
-            `A certificate of an authority was expected: ${authorities.join(', ')}. Somebody may be in between, or the server was set up anew.`,
+            t(
+              'A certificate of an authority was expected: {authorities}. Somebody may be in between, or the server was set up anew.',
+              { authorities: authorities.join(', ') },
+            ),
           ]
         : []),
       ...(addresses.length > 0
         ? [
-            `Its address is known with another key: ${addresses.join(', ')}. The name may lead to a wrong machine, or the address was given to another one.`,
+            t(
+              'Its address is known with another key: {addresses}. The name may lead to a wrong machine, or the address was given to another one.',
+              { addresses: addresses.join(', ') },
+            ),
           ]
         : []),
-      ...(names.length > 0 ? [`The same key is known as ${names.join(', ')}.`] : []),
+      ...(names.length > 0 ? [t('The same key is known as {names}.', { names: names.join(', ') })] : []),
       isStrange
-        ? 'Accept only if the server’s administrator gave you this very key.'
-        : 'Compare it with what the server’s administrator gave you.',
+        ? t('Accept only if the server’s administrator gave you this very key.')
+        : t('Compare it with what the server’s administrator gave you.'),
     ].join('\n\n'),
   };
 }
@@ -62,24 +78,29 @@ export function keyPicture({ host, fingerprint, art }: Ask & { kind: 'hostKey' }
 /** `an Ed25519 key` */
 export function keyTypeText(type: string): string {
   const [, curve] = /^ecdsa-sha2-nistp(\d+)$/.exec(type) ?? [];
-  if (curve !== undefined) return `an ECDSA key (P-${curve})`;
-  if (type === 'ssh-ed25519') return 'an Ed25519 key';
-  return type === 'ssh-rsa' ? 'an RSA key' : `a key of type ${printable(type)}`;
+  if (curve !== undefined) return t('an ECDSA key (P-{curve})', { curve });
+  if (type === 'ssh-ed25519') return t('an Ed25519 key');
+  return type === 'ssh-rsa' ? t('an RSA key') : t('a key of type {type}', { type: printable(type) });
 }
 
 /** `detail` says why it is asked for; whether it will be remembered is added by who asks. */
 export function secretPrompt(ask: Ask & { kind: 'passphrase' | 'password' }): Prompt {
-  const again = ask.attempt > 1 ? 'The last one was wrong. ' : '';
+  const again = ask.attempt > 1 ? [t('The last one was wrong.')] : [];
   switch (ask.kind) {
     case 'passphrase':
       return {
-        title: `Passphrase of ${ask.path}`,
-        detail: `${again}Unlocks the key to connect to ${ask.connection}. Leave it empty to go on without this key.`,
+        title: t('Passphrase of {path}', { path: ask.path }),
+        detail: [
+          ...again,
+          t('Unlocks the key to connect to {connection}. Leave it empty to go on without this key.', {
+            connection: ask.connection,
+          }),
+        ].join(' '),
       };
     case 'password':
       return {
-        title: `Password of ${ask.user} on ${hostPort(ask.host, ask.port)}`,
-        detail: `${again}${loginPurpose(ask)}`,
+        title: t('Password of {user} on {address}', { user: ask.user, address: hostPort(ask.host, ask.port) }),
+        detail: [...again, loginPurpose(ask)].join(' '),
       };
   }
 }
@@ -93,8 +114,9 @@ export interface RoundPrompt extends Prompt {
 
 /** Says to which of several hosts it logs in. */
 function loginPurpose({ connection, alias }: Ask & { kind: 'password' | 'interactive' }): string {
-  const which = alias === undefined || alias === connection ? '' : ` to ${alias}`;
-  return `Logs in${which} to connect to ${connection}.`;
+  return alias === undefined || alias === connection
+    ? t('Logs in to connect to {connection}.', { connection })
+    : t('Logs in to {alias} to connect to {connection}.', { alias, connection });
 }
 
 /** Longer words of a server would push ours out of sight. */
@@ -114,11 +136,22 @@ export function roundPrompts(ask: Ask & { kind: 'interactive' }): RoundPrompt[] 
     const question = quotable(text);
     // The question is what matters most, and stands in the box as well.
     const said = quotable([ask.name, ask.instruction, question].join('\n'));
-    const again = attempt > 1 ? 'It asks again: the last try was refused. ' : '';
-    const count = prompts.length > 1 ? ` (${index + 1} of ${prompts.length})` : '';
+    const address = hostPort(host, port);
     return {
-      title: `Log in as ${user} on ${hostPort(host, port)}${count}`,
-      detail: `${again}${loginPurpose(ask)} The server says: “${said}”`,
+      title:
+        prompts.length > 1
+          ? t('Log in as {user} on {address} ({number} of {count})', {
+              user,
+              address,
+              number: index + 1,
+              count: prompts.length,
+            })
+          : t('Log in as {user} on {address}', { user, address }),
+      detail: [
+        ...(attempt > 1 ? [t('It asks again: the last try was refused.')] : []),
+        loginPurpose(ask),
+        t('The server says: “{said}”', { said }),
+      ].join(' '),
       question,
       isHidden: !echo,
     };
@@ -128,9 +161,19 @@ export function roundPrompts(ask: Ask & { kind: 'interactive' }): RoundPrompt[] 
 /** Said when the box of a secret has gone without an answer. */
 export function waitingText(ask: Ask & { kind: 'passphrase' | 'password' | 'interactive' }): string {
   if (ask.kind === 'interactive')
-    return `${ask.connection} waits for your answer to log in as ${ask.user} on ${hostPort(ask.host, ask.port)}.`;
-  const { title } = secretPrompt(ask);
-  return `${ask.connection} waits for the ${title.charAt(0).toLowerCase()}${title.slice(1)}.`;
+    return t('{connection} waits for your answer to log in as {user} on {address}.', {
+      connection: ask.connection,
+      user: ask.user,
+      address: hostPort(ask.host, ask.port),
+    });
+  const { connection } = ask;
+  return ask.kind === 'passphrase'
+    ? t('{connection} waits for the passphrase of {path}.', { connection, path: ask.path })
+    : t('{connection} waits for the password of {user} on {address}.', {
+        connection,
+        user: ask.user,
+        address: hostPort(ask.host, ask.port),
+      });
 }
 
 /** Asked once before a forward is opened to the network. */
@@ -138,22 +181,36 @@ export function networkPrompt({ spec, connection, addresses }: NetworkAsk): Prom
   const isRemote = spec.kind === 'remote';
   const machine = isRemote ? connection : machineName();
   const { listen } = spec;
-  const place = listen.kind === 'unix' ? listen.path : listen.port === 0 ? 'a free port' : `port ${listen.port}`;
-  const binds = addresses.length > 0 ? `It will listen on ${addresses.join(' and ')}. ` : '';
-  const [through, login] = isRemote
-    ? [machineName(), '']
-    : [connection, ` They need no login: it is yours on ${connection} that is used.`];
+  const through = isRemote ? machineName() : connection;
   const isProxy = spec.kind === 'dynamic' || spec.target.kind === 'socks';
-  const use = isProxy
-    ? `connect to everything that ${through} reaches`
-    : `connect to ${targetText(spec)} through ${through}`;
   const isWritten = listen.kind === 'unix' || listen.bind !== undefined;
-  const keep = isWritten
-    ? `To keep it to ${machine} itself, leave out the bind address or write localhost.`
-    : `ssh_config asks for it (GatewayPorts yes). To keep it to ${machine} itself, write localhost as the bind address.`;
   return {
-    title: `Open ${place} on ${machine} to the network?`,
-    detail: `${binds}Everyone on the network who reaches ${machine} could then ${use}.${login} ${keep}\n\nYou are asked once for this forward.`,
+    title:
+      listen.kind === 'unix'
+        ? t('Open {path} on {machine} to the network?', { path: listen.path, machine })
+        : listen.port === 0
+          ? t('Open a free port on {machine} to the network?', { machine })
+          : t('Open port {port} on {machine} to the network?', { port: listen.port, machine }),
+    detail: `${[
+      ...(addresses.length > 0 ? [t('It will listen on {addresses}.', { addresses: listOf(addresses) })] : []),
+      isProxy
+        ? t('Everyone on the network who reaches {machine} could then connect to everything that {through} reaches.', {
+            machine,
+            through,
+          })
+        : t('Everyone on the network who reaches {machine} could then connect to {target} through {through}.', {
+            machine,
+            target: targetText(spec),
+            through,
+          }),
+      ...(isRemote ? [] : [t('They need no login: it is yours on {connection} that is used.', { connection })]),
+      isWritten
+        ? t('To keep it to {machine} itself, leave out the bind address or write localhost.', { machine })
+        : t(
+            'ssh_config asks for it (GatewayPorts yes). To keep it to {machine} itself, write localhost as the bind address.',
+            { machine },
+          ),
+    ].join(' ')}\n\n${t('You are asked once for this forward.')}`,
   };
 }
 
@@ -175,17 +232,25 @@ export interface StopPrompt extends Prompt {
 
 /** Asked before tunnels are stopped that `count` connections, at least one, are open through. */
 export function stopPrompt(tunnelNames: readonly string[], count: number): StopPrompt {
-  const isOne = count === 1;
-  const it = isOne ? 'It' : 'Them';
   const [name, ...more] = tunnelNames;
-  const through = name !== undefined && more.length === 0 ? name : `${tunnelNames.length} tunnels`;
+  const through = name !== undefined && more.length === 0 ? name : t('{count} tunnels', { count: tunnelNames.length });
+  const cut = t('A transfer that is under way breaks off');
   return {
-    title: `${isOne ? '1 connection is' : `${count} connections are`} open through ${through}. Let ${it.toLowerCase()} finish?`,
-    detail: 'New connections are refused at once either way.',
-    choices: [
-      { how: 'drain', label: `Let ${it} Finish`, description: `${isOne ? 'It goes' : 'They go'} on to the end` },
-      { how: 'stop', label: `Cut ${it} Now`, description: 'A transfer that is under way breaks off' },
-    ],
+    title:
+      count === 1
+        ? t('1 connection is open through {tunnels}. Let it finish?', { tunnels: through })
+        : t('{count} connections are open through {tunnels}. Let them finish?', { count, tunnels: through }),
+    detail: t('New connections are refused at once either way.'),
+    choices:
+      count === 1
+        ? [
+            { how: 'drain', label: t('Let It Finish'), description: t('It goes on to the end') },
+            { how: 'stop', label: t('Cut It Now'), description: cut },
+          ]
+        : [
+            { how: 'drain', label: t('Let Them Finish'), description: t('They go on to the end') },
+            { how: 'stop', label: t('Cut Them Now'), description: cut },
+          ],
   };
 }
 
@@ -194,10 +259,16 @@ export function consentPrompt({ name, scope, destination, forwards, autoStart }:
   const host = printDestination(destination);
   const opens = forwards.map((spec) => {
     const access = accessText(askedAccess(spec), spec.kind === 'remote' ? host : machineName(), spec.listen.kind);
-    return `• ${effectText(spec, host)}\n   Who can connect: ${access}`;
+    return `• ${effectText(spec, host)}\n   ${t('Who can connect: {who}', { who: access })}`;
   });
   return {
-    title: `Start “${name}” from ${scopeText(scope)}?`,
-    detail: `It connects to ${host} over SSH with your keys and opens:\n${opens.join('\n')}\n\n${autoStart ? 'It will start with this workspace from now on. ' : ''}You are asked once, and again when it has changed.`,
+    title: t('Start “{name}” from {scope}?', { name, scope: scopeText(scope) }),
+    detail: [
+      [t('It connects to {host} over SSH with your keys and opens:', { host }), ...opens].join('\n'),
+      [
+        ...(autoStart ? [t('It will start with this workspace from now on.')] : []),
+        t('You are asked once, and again when it has changed.'),
+      ].join(' '),
+    ].join('\n\n'),
   };
 }

@@ -17,6 +17,7 @@ import type { SshCall } from './nestedSsh.js';
 import { jumpOfProxyCommand } from './proxyCommand.js';
 import { joinWords, placeOf, plainWord, splitShell, type ShellToken, type Word } from './shellWords.js';
 import { isSshOption, readSshWords, takesValue, type SshItem } from './sshWords.js';
+import { t } from './translate.js';
 
 /** What may stand in front of ssh and changes nothing that matters here. */
 const wrappers = new Set(['sudo', 'doas', 'nohup', 'setsid', 'exec', 'command', 'time', 'nice', 'env', 'start', 'sshpass', 'caffeinate']); // prettier-ignore
@@ -74,7 +75,11 @@ function splitCommands(reading: Reading, tokens: readonly ShellToken[]): (readon
     } else if (token.kind === 'heredoc') {
       const words = commands.at(-1)!;
       const program = words.find(isSsh) ?? words[0];
-      reading.ignored.add(`what is fed to ${program ? programOf(program) : 'a command'}, which is not run here`);
+      reading.ignored.add(
+        program
+          ? t('what is fed to {program}, which is not run here', { program: programOf(program) })
+          : t('what is fed to a command, which is not run here'),
+      );
     } else {
       const target = token.takesWord ? tokens[next + 1] : undefined;
       if (target?.kind === 'word') next++;
@@ -96,10 +101,11 @@ function readCall(reading: Reading, words: readonly Word[], env: Environment, de
       ? first
       : -1;
   if (at < 0) return undefined;
-  for (const word of words.slice(0, first)) reading.ignored.add(`“${word.text.split('=')[0]}=” in front`);
-  if (isWrapped) reading.ignored.add(`“${programOf(words[first]!)}” in front`);
+  for (const word of words.slice(0, first))
+    reading.ignored.add(t('“{word}” in front', { word: `${word.text.split('=')[0]}=` }));
+  if (isWrapped) reading.ignored.add(t('“{word}” in front', { word: programOf(words[first]!) }));
   const isAutossh = programOf(words[at]!) === 'autossh';
-  if (isAutossh) reading.ignored.add('autossh (a lost connection is made again anyway)');
+  if (isAutossh) reading.ignored.add(t('autossh (a lost connection is made again anyway)'));
   return readSsh(reading, isAutossh ? withoutMonitor(words.slice(at + 1)) : words.slice(at + 1), env, depth);
 }
 
@@ -142,7 +148,7 @@ function readSsh(reading: Reading, words: readonly Word[], env: Environment, dep
   if (host === undefined)
     throw misled(reading, placeOf(words.at(-1) ?? plainWord(reading.text), Infinity), { kind: 'hostMissing' });
   const destination: Destination = { host, ...rest };
-  if (draft.clear) reading.notes.add('ClearAllForwardings leaves no forward');
+  if (draft.clear) reading.notes.add(t('ClearAllForwardings leaves no forward'));
   const specs = draft.clear ? [] : draft.specs.map((spec) => (draft.gatewayPorts ? opened(spec) : spec));
   return { destination, specs, inner: readInner(reading, command, depth + 1) };
 }
@@ -196,7 +202,7 @@ function addSetting(reading: Reading, draft: Draft, item: SshItem & { kind: 'opt
       if (/^none$/i.test(value.text)) return;
       const jump = jumpOfProxyCommand(value);
       if (jump === undefined) break;
-      reading.notes.add(`ProxyCommand became -J ${jump}`);
+      reading.notes.add(t('ProxyCommand became -J {jump}', { jump }));
       addItem(reading, draft, { ...item, letter: 'J', value: { text: jump, places: value.places } });
       return;
     }
@@ -235,5 +241,6 @@ function opened(spec: ForwardSpec): ForwardSpec {
 
 export function notRun(words: readonly Word[]): string {
   const { text } = joinWords(words);
-  return `the command “${text.length > 40 ? `${text.slice(0, 39)}…` : text}”, which is not run`;
+  const command = text.length > 40 ? `${text.slice(0, 39)}…` : text;
+  return t('the command “{command}”, which is not run', { command });
 }

@@ -673,7 +673,7 @@ function choiceText(choices: readonly string[]): string {
 }
 
 /** `a`, `a and b` */
-function listOf(names: readonly string[]): string {
+export function listOf(names: readonly string[]): string {
   return names.reduce((before, last) => t('{before} and {last}', { before, last }));
 }
 
