@@ -27,6 +27,7 @@ import { createNetworkConsents } from './ui/networkConsents.js';
 import { createNotifications } from './ui/notifications.js';
 import { createPresentation } from './ui/presentation.js';
 import { createPresetAnswers } from './ui/presetAnswers.js';
+import { editPresets } from './ui/presetEditor.js';
 import { createPresets, watchPresets } from './ui/presets.js';
 import { createRestoring, tunnelsKey } from './ui/restore.js';
 import { createSecrets } from './ui/secrets.js';
@@ -153,6 +154,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
     provideTunnelTasks(taskParts),
     keepTerminalVariables(context, session, presetSettings, presets, log),
     editConfigs(session, presentation, configList, configFile),
+    editPresets(engine, configFile, presetSettings, presetAnswers),
     vscode.workspace.onDidGrantWorkspaceTrust(() => presets.startAutomatic('workspace')),
     vscode.workspace.onDidChangeConfiguration(
       (event) => inPlan.some((name) => event.affectsConfiguration(name)) && session.update((wanted) => wanted),

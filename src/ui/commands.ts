@@ -342,8 +342,8 @@ export function registerCommands({
 
     async [commands.editPresets](given?: unknown) {
       const [subject] = readSubjects(given, undefined) ?? [];
-      if (subject?.kind === 'problem') return openPresetsFile(subject.scope);
-      if (subject?.kind === 'preset') return openPresetsFile(subject.preset.scope);
+      if (subject?.kind === 'problem') return openPresetsFile(subject.scope, subject.path && { path: subject.path });
+      if (subject?.kind === 'preset') return openPresetsFile(subject.preset.scope, { name: subject.preset.name });
       await vscode.commands.executeCommand('workbench.action.openSettings', settings.presets);
     },
 
