@@ -1,0 +1,89 @@
+// The story of README: F5 debugs a program against a database that only the bastion reaches. Its files are README’s own.
+import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { eventually } from '../../support/eventually.js';
+import { startFaultyNetwork, whyNoFaultyNetwork, type FaultyNetwork } from '../../support/faultyNetwork.js';
+import { startPostgres, whyNoPostgres, type Postgres } from '../../support/postgres.js';
+import { readmeFiles } from '../../support/readmeFiles.js';
+import { startSshd, type Machine, type Sshd } from '../../support/sshd.js';
+import { beginStory } from '../../support/story.js';
+import { repositoryRoot } from '../../support/vscodeServer.js';
+import { useWindowBench } from '../../support/windowBench.js';
+import type { Workbench } from '../../support/workbench.js';
+
+const rows = `
+create role reader login;
+create database billing;
+\\c billing
+create table invoices (customer text, amount integer);
+insert into invoices values ('Grace', 40), ('Ada', 12);
+grant select on invoices to reader;
+`;
+
+describe('a database behind a bastion', function () {
+  const bench = useWindowBench();
+  let network: FaultyNetwork | undefined;
+  let bastion: Sshd | undefined;
+  let database: Postgres | undefined;
+  let window: Workbench;
+
+  before(async function () {
+    const whyNot = whyNoFaultyNetwork() ?? whyNoPostgres();
+    if (whyNot !== undefined) {
+      console.log(`Skipped: ${whyNot}`);
+      this.skip();
+    }
+    network = await startFaultyNetwork();
+    database = await startPostgres(network.machine.command, rows);
+    bastion = await startSshd({
+      machine: withHosts(network.machine, join(bench.windows.tmp, 'hosts')),
+      config: ['PermitOpen db.internal:5432'],
+    });
+    const shop = join(bench.windows.tmp, 'debug/shop');
+    for (const [path, content] of Object.entries(readmeFiles('Debug against a database behind a bastion'))) {
+      mkdirSync(dirname(join(shop, path)), { recursive: true });
+      writeFileSync(join(shop, path), content);
+    }
+    // As `npm install postgres` leaves it.
+    mkdirSync(join(shop, 'node_modules'));
+    symlinkSync(join(repositoryRoot, 'node_modules/postgres'), join(shop, 'node_modules/postgres'));
+    window = await bench.open('debug', {
+      trust: 'ask',
+      builtin: ['ms-vscode.js-debug'],
+      colorTheme: 'Default Dark Modern',
+      settings: { 'sshTunnels.sshConfigFile': bastion.configPath('bastion') },
+    });
+  });
+  after(async () => {
+    await bastion?.stop();
+    await database?.stop();
+    await network?.close();
+  });
+
+  it('is debugged against by F5 alone, and by nothing that a problem matcher or a wait would take', async () => {
+    await window.answerTrust(true);
+    await bench.openView();
+    await bench.shows('Presets · ', 'Billing DB · db.internal:5432 via bastion');
+    const story = beginStory(window, 'debug against the database', 'debug-database');
+    await window.page.keyboard.press('F5');
+    const asked = await window.modal();
+    assert.equal(asked.message, 'Start “Billing DB” from the workspace settings?');
+    await story.picture();
+    await window.pressModal('Start');
+    await eventually(async () => assert.match(await debugConsole(), /Ada owes 12[\s\S]*Grace owes 40/), 60_000);
+    await story.picture();
+    story.end();
+    // The task ends with the debugging, and the tunnel with it.
+    await bench.shows('Presets · ', 'Billing DB · db.internal:5432 via bastion');
+  });
+
+  const debugConsole = () => window.page.locator('.repl .monaco-list-rows').innerText();
+});
+
+/** A machine that knows the database by its name. */
+function withHosts({ address, command }: Machine, file: string): Machine {
+  writeFileSync(file, '127.0.0.1 localhost db.internal\n');
+  const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
+  return { address, command: [...command, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, file] };
+}
