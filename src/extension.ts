@@ -8,9 +8,11 @@ import { placeOf, usePlace, type Surroundings } from './core/machine.js';
 import type { Presented } from './core/present.js';
 import { createSession } from './core/session.js';
 import { createTurns } from './core/turns.js';
+import { createSandboxes } from './engine/sandboxThread.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
 import type { SshTunnelsApi } from './ui/api.js';
 import { createAfterOpen } from './ui/afterOpen.js';
+import { createAgentTools, type AgentTools } from './ui/agentTools.js';
 import { answerAsks } from './ui/asks.js';
 import { createClientLists } from './ui/clientLists.js';
 import { registerCommands } from './ui/commands.js';
@@ -21,6 +23,7 @@ import { createDiagnostics } from './ui/diagnostics.js';
 import { createExplanations } from './ui/explain.js';
 import { createExtensionApi } from './ui/extensionApi.js';
 import { localPort } from './ui/localPort.js';
+import { openLinks } from './ui/links.js';
 import { createLog } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
 import { createNetworkConsents } from './ui/networkConsents.js';
@@ -30,6 +33,7 @@ import { createPresetAnswers } from './ui/presetAnswers.js';
 import { editPresets } from './ui/presetEditor.js';
 import { createPresets, watchPresets } from './ui/presets.js';
 import { createRestoring, tunnelsKey } from './ui/restore.js';
+import { createSandboxTrial } from './ui/sandbox.js';
 import { createSecrets } from './ui/secrets.js';
 import { hostDefaults, noticeLevel, sshConfigFile, waits } from './ui/settings.js';
 import { createStatusBar } from './ui/statusBar.js';
@@ -47,6 +51,8 @@ export interface TestAccess {
   clientReads(): number;
   /** The list of tunnels that is kept for the next window. */
   kept(): unknown;
+  /** The tool of language models that opens tunnels, behind VS Code’s own question. */
+  openByAgent: AgentTools['open'];
   /** How long `activate` took. */
   activateMs: number;
 }
@@ -70,7 +76,8 @@ export function activate(context: vscode.ExtensionContext): Activated {
   usePlace(placeOf(surroundings(context)));
   const configFile = () => sshConfigFile(homedir());
   const defaults = () => hostDefaults(homedir());
-  const engine = startWorkerEngine(context.asAbsolutePath('dist/worker.js'), {
+  const workerPath = context.asAbsolutePath('dist/worker.js');
+  const engine = startWorkerEngine(workerPath, {
     sharedFolder: join(context.globalStorageUri.fsPath, 'shared'),
   });
 
@@ -98,8 +105,6 @@ export function activate(context: vscode.ExtensionContext): Activated {
   const configList = createConfigList(engine, configFile, log);
   const presentation = createPresentation(session, presetSettings, configList, waits);
   const restoring = createRestoring(context, session, presets, notifications, messages, log);
-  // At once: what the engine's end tells must not change the list that is kept.
-  close = async () => void (await Promise.all([restoring.close(), engine.close()]));
   let clientReads = 0;
   const clients = (forward: string) => {
     clientReads++;
@@ -109,7 +114,12 @@ export function activate(context: vscode.ExtensionContext): Activated {
   const tree = createTree(presentation, session, clientLists, configList);
   const holds = createHolds(session);
   const extensionApi = createExtensionApi(session, holds, presets, presetSettings);
+  const agentTools = createAgentTools(session, holds, presets, presetSettings, () => engine.hosts(configFile()));
   const taskParts = { session, engine, holds, presets, presetSettings, messages };
+  const sandboxes = createSandboxes(workerPath, join(context.globalStorageUri.fsPath, 'sandbox'));
+  const sandboxTrial = createSandboxTrial(session, sandboxes, tree, messages, log);
+  // At once: what the engine's end tells must not change the list that is kept.
+  close = async () => void (await Promise.all([restoring.close(), engine.close(), sandboxTrial.close()]));
   const stopping = createStopping(session, clients, turns);
   const explanations = createExplanations(engine, messages, aboutText(context));
   const diagnostics = createDiagnostics(session, engine, configFile, presetSettings, log, messages, machine(context));
@@ -125,6 +135,9 @@ export function activate(context: vscode.ExtensionContext): Activated {
     clientLists,
     tree,
     extensionApi,
+    agentTools,
+    openLinks(presetSettings, tree, messages),
+    sandboxTrial,
     stopping,
     explanations,
     diagnostics,
@@ -147,6 +160,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
       presetSettings,
       turns,
       secrets,
+      sandboxTrial,
       localPort: (given) => localPort(given, taskParts),
       messages,
       log,
@@ -170,6 +184,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
     clients: (forward) => engine.clients(forward),
     clientReads: () => clientReads,
     kept: () => context.workspaceState.get(tunnelsKey),
+    openByAgent: agentTools.open,
     activateMs: performance.now() - began,
   };
   return Object.freeze({ ...api, test });

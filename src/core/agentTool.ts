@@ -31,10 +31,16 @@ const openInput = v.union([v.strictObject({ preset: given }), v.strictObject({ h
 
 /** What a model asks to be opened, or why that may not be. */
 export function decideOpen(input: unknown, world: AgentWorld): AgentDecision {
-  const read = v.safeParse(openInput, input);
+  const read = v.safeParse(openInput, withoutEmpty(input));
   if (!read.success)
     return refuse(t('Give either a host and a forward, or a preset, as texts of at most 300 characters.'));
   return 'preset' in read.output ? decidePreset(read.output.preset, world) : decideForward(read.output, world);
+}
+
+/** Models like to fill in every field. */
+function withoutEmpty(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null) return input;
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== ''));
 }
 
 function decidePreset(name: string, { presets, trusted }: AgentWorld): AgentDecision {

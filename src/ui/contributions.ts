@@ -30,6 +30,8 @@ export const commands = {
   goToDefinition: 'sshTunnels.goToDefinition',
   explain: 'sshTunnels.explain',
   localPort: 'sshTunnels.localPort',
+  trySandbox: 'sshTunnels.trySandbox',
+  removeSandbox: 'sshTunnels.removeSandbox',
   manageTrust: 'sshTunnels.manageTrust',
   forgetSecrets: 'sshTunnels.forgetSecrets',
 } as const;
@@ -37,6 +39,9 @@ export type CommandId = (typeof commands)[keyof typeof commands];
 
 export const views = { tunnels: 'sshTunnels.tunnels' } as const;
 export const viewContainers = { sshTunnels: 'sshTunnels' } as const;
+
+/** The tools of language models. */
+export const languageModelTools = { list: 'sshTunnels_list', open: 'sshTunnels_open' } as const;
 
 /** VS Code makes this command for each view. */
 export const focusTunnelsView = `${views.tunnels}.focus`;

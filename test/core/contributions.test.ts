@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { commands, contextKeys, settings, viewContainers, views } from '../../src/ui/contributions.js';
+import {
+  commands,
+  contextKeys,
+  languageModelTools,
+  settings,
+  viewContainers,
+  views,
+} from '../../src/ui/contributions.js';
 
 interface MenuItem {
   command: string;
@@ -19,6 +26,7 @@ interface Manifest {
     viewsWelcome: { view: string; contents: string }[];
     menus: Record<string, MenuItem[]>;
     keybindings: { command: string; when: string }[];
+    languageModelTools: { name: string }[];
     configuration: { properties: Record<string, { description?: string; markdownDescription?: string }> };
   };
 }
@@ -64,7 +72,7 @@ function offered({ when = '' }: MenuItem, viewItem: string): boolean {
 }
 
 describe('contributions', () => {
-  it('declares exactly the commands, views and settings that the code knows', () => {
+  it('declares exactly the commands, views, settings and tools that the code knows', () => {
     assert.deepEqual(contributes.commands.map(({ command }) => command).sort(), Object.values(commands).sort());
     assert.deepEqual(
       Object.values(contributes.viewsContainers)
@@ -79,6 +87,10 @@ describe('contributions', () => {
       Object.values(views),
     );
     assert.deepEqual(Object.keys(contributes.configuration.properties), Object.values(settings));
+    assert.deepEqual(
+      contributes.languageModelTools.map(({ name }) => name),
+      Object.values(languageModelTools),
+    );
   });
 
   it('gives every command a title and the one category', () => {
