@@ -46,6 +46,7 @@ import type { Presentation } from './presentation.js';
 import type { Presets, PresetSettings } from './presets.js';
 import { rowFlags } from './rowFlags.js';
 import { createRowPicker, isOneOf } from './rowPicker.js';
+import type { SandboxTrial } from './sandbox.js';
 import type { Secrets } from './secrets.js';
 import { defaultBind, findsServerPorts, openPresetsFile } from './settings.js';
 import { askSshCommand, commandNotes, commandTitle, readSshCommand } from './sshCommandBox.js';
@@ -69,6 +70,7 @@ export interface CommandParts {
   presetSettings: PresetSettings;
   turns: Turns;
   secrets: Secrets;
+  sandboxTrial: Pick<SandboxTrial, 'try' | 'remove'>;
   localPort: (given: unknown) => Promise<string | undefined>;
   messages: Messages;
   log: Pick<Log, 'show'>;
@@ -95,6 +97,7 @@ export function registerCommands({
   presetSettings,
   turns,
   secrets,
+  sandboxTrial,
   localPort,
   messages,
   log,
@@ -370,6 +373,10 @@ export function registerCommands({
     },
 
     [commands.localPort]: (given?: unknown) => localPort(given),
+
+    [commands.trySandbox]: () => sandboxTrial.try(),
+
+    [commands.removeSandbox]: () => sandboxTrial.remove(),
 
     [commands.manageTrust]: () => vscode.commands.executeCommand('workbench.trust.manage'),
 
