@@ -2,7 +2,7 @@
 // the latter).
 // With --tests also out/host/: the mocha suite that runs inside VS Code.
 import { build } from 'esbuild';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { patchedSsh2 } from './ssh2Patches.mjs';
 
 /** ssh2 looks for its native addon and cpu-features inside try/catch: neither is shipped, so that one package serves every platform. */
@@ -79,6 +79,8 @@ await build({
   plugins: [withoutNatives, clientAlone, patchedSsh2],
 });
 writeFileSync('dist/tunnel.js', 'require("./worker.js");\n');
+// Types alone, for other extensions.
+copyFileSync('src/ui/api.ts', 'dist/api.d.ts');
 
 if (process.argv.includes('--tests')) {
   const tests = readdirSync('test/host').filter((name) => name.endsWith('.test.ts'));
