@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { countsVariable, type Counts } from './support/counts';
 import { dropbearPackages, whyNoDropbear } from './support/dropbear';
 import { onEndRequested } from './support/endRequested';
+import { packageVariable, packExtension } from './support/packExtension';
 import { ensureSystemPackages, packageWith, sshPackages, type SystemPackage } from './support/systemPackages';
 import { canServeVsCode, ensureVsCodeHost, repositoryRoot } from './support/vscodeServer';
 
@@ -57,7 +58,11 @@ async function main(): Promise<number> {
   if (chosen.some((level) => level !== 'core')) ensureSystemPackages(sshPackages, packagesOfSomeTests);
   if (chosen.some((level) => level !== 'core')) await build();
   // Here, where no time limit of a test counts the download.
-  if (canServeVsCode && chosen.some((level) => level === 'host' || level === 'ui')) await ensureVsCodeHost();
+  if (canServeVsCode && chosen.some((level) => level === 'host' || level === 'ui')) {
+    await Promise.all([ensureVsCodeHost(), ...(chosen.includes('ui') ? [ensureVsCodeHost('minimum')] : [])]);
+  }
+  const wantsPackage = chosen.some((level) => level === 'ui' || level === 'engine');
+  if (wantsPackage && values.grep === undefined) process.env[packageVariable] = packExtension();
 
   const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-test-'));
   const sum = { passed: 0, failed: 0, skipped: 0 };

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { packExtension } from '../support/packExtension.js';
 
 const dist = join(__dirname, '../../dist');
 const text = (name: string) => readFileSync(join(dist, name), 'utf8');
@@ -59,23 +58,17 @@ describe('the bundles', () => {
     assert.doesNotMatch(text('worker.js'), /SSH_FXP_OPEN|posix-rename/);
   });
 
-  it('are shipped in a package below 400 KB, with nothing beside them that is not named', async function () {
+  it('are shipped in a package below 400 KB, with nothing beside them that is not named', function () {
     this.timeout(120_000);
-    const folder = mkdtempSync(join(tmpdir(), 'ssh-tunnels-package-'));
-    try {
-      const path = join(folder, 'packed.vsix');
-      await promisify(execFile)('npm', ['run', 'package', '--silent', '--', '--out', path], { cwd: join(dist, '..') });
-      const files = filesOf(readFileSync(path));
-      const { size } = statSync(path);
-      console.log(`the package: ${(size / 1000).toFixed(0)} KB, ${files.length} files`);
-      assert.ok(size < 400_000, `${size} bytes`);
-      const foreign = files.filter((name) => !shipped.test(name));
-      assert.deepEqual(foreign, []);
-      for (const name of ['dist/extension.js', 'dist/worker.js', 'dist/tunnel.js', 'package.json', 'package.nls.json'])
-        assert.ok(files.includes(`extension/${name}`), name);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const path = packExtension();
+    const files = filesOf(readFileSync(path));
+    const { size } = statSync(path);
+    console.log(`the package: ${(size / 1000).toFixed(0)} KB, ${files.length} files`);
+    assert.ok(size < 400_000, `${size} bytes`);
+    const foreign = files.filter((name) => !shipped.test(name));
+    assert.deepEqual(foreign, []);
+    for (const name of ['dist/extension.js', 'dist/worker.js', 'dist/tunnel.js', 'package.json', 'package.nls.json'])
+      assert.ok(files.includes(`extension/${name}`), name);
   });
 
   it('need nothing at run time but node’s own modules and VS Code', () => {

@@ -1,22 +1,15 @@
 // Windows of a real VS Code in a browser with the extension as a user has it: installed from its package.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { launchBrowser } from './browser';
 import { eventually } from './eventually';
-import {
-  installVsix,
-  repositoryRoot,
-  startVsCode,
-  type Edition,
-  type VsCode,
-  type VsCodeOptions,
-} from './vscodeServer';
+import { packExtension } from './packExtension';
+import { installVsix, startVsCode, type Edition, type VsCode, type VsCodeOptions } from './vscodeServer';
 import { openWorkbench, type Workbench } from './workbench';
 
-export interface WindowOptions extends Pick<VsCodeOptions, 'trust' | 'colorTheme'> {
+export interface WindowOptions extends Pick<VsCodeOptions, 'trust' | 'colorTheme' | 'builtin'> {
   settings?: object;
   folderSettings?: object;
   /** A .code-workspace file to open instead of the folder. */
@@ -36,20 +29,16 @@ export interface ExtensionWindows {
   close(): Promise<void>;
 }
 
-/** Made once for all suites of a process. */
-let vsix: string | undefined;
-
 /** `edition`: of VS Code, the newest unless given. */
 export async function startExtensionWindows(edition: Edition = 'newest'): Promise<ExtensionWindows> {
   const browser = await launchBrowser();
   const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-ui-'));
   const extensionsDir = join(tmp, 'extensions');
   let vscode: VsCode | undefined;
-  vsix ??= packExtension();
-  await installVsix(vsix, extensionsDir);
+  await installVsix(packExtension(), extensionsDir);
   return {
     tmp,
-    async open(name, { settings, folderSettings, workspace, trust, colorTheme }) {
+    async open(name, { settings, folderSettings, workspace, trust, colorTheme, builtin }) {
       await vscode?.stop();
       const folder = join(tmp, name, 'shop');
       mkdirSync(join(folder, '.vscode'), { recursive: true });
@@ -61,6 +50,7 @@ export async function startExtensionWindows(edition: Edition = 'newest'): Promis
         settings: { ...settings },
         ...(trust && { trust }),
         ...(colorTheme && { colorTheme }),
+        ...(builtin && { builtin }),
       });
       return openWorkbench(browser, vscode, workspace ?? folder);
     },
@@ -77,16 +67,6 @@ export async function startExtensionWindows(edition: Edition = 'newest'): Promis
       rmSync(tmp, { recursive: true, force: true });
     },
   };
-}
-
-function packExtension(): string {
-  const path = join(repositoryRoot, 'out', 'ssh-tunnels.vsix');
-  // Moved there whole: other processes of the run make and install the same.
-  const staging = `${path}.${process.pid}`;
-  mkdirSync(join(repositoryRoot, 'out'), { recursive: true });
-  execFileSync('npm', ['run', 'package', '--silent', '--', '--out', staging], { cwd: repositoryRoot, stdio: 'pipe' });
-  renameSync(staging, path);
-  return path;
 }
 
 /** Goes through the two steps of Forward Port. */
