@@ -67,7 +67,14 @@ describe('the bundles', () => {
     assert.ok(size < 400_000, `${size} bytes`);
     const foreign = files.filter((name) => !shipped.test(name));
     assert.deepEqual(foreign, []);
-    for (const name of ['dist/extension.js', 'dist/worker.js', 'dist/tunnel.js', 'package.json', 'package.nls.json'])
+    for (const name of [
+      'dist/extension.js',
+      'dist/api.d.ts',
+      'dist/worker.js',
+      'dist/tunnel.js',
+      'package.json',
+      'package.nls.json',
+    ])
       assert.ok(files.includes(`extension/${name}`), name);
   });
 
