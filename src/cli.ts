@@ -136,7 +136,7 @@ async function run({ host: asked, specs, verbose }: TunnelCommand): Promise<numb
         return apply(forwards.map((forward) => (ids.includes(forward.id) ? { ...forward, wish: 'drain' } : forward)));
       }
       case 'help':
-        return void process.stdout.write(`${controlLineHelp}\n`);
+        return void process.stdout.write(`${controlLineHelp()}\n`);
       case 'refused':
         return complain(failureText(line.failure));
       case 'empty':

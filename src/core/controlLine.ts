@@ -9,6 +9,7 @@ import {
   type ForwardSpec,
   type Listen,
 } from './forwardSpec.js';
+import { t } from './translate.js';
 
 /** Which forward a line cancels: its kind and where it listens. */
 export interface Cancelled {
@@ -23,14 +24,16 @@ export type ControlLine =
   | { kind: 'refused'; failure: Failure };
 
 /** What `?` says. */
-export const controlLineHelp = `-L [bind_address:]port:host:hostport   add a local forward
+export function controlLineHelp(): string {
+  return t(`-L [bind_address:]port:host:hostport   add a local forward
 -R [bind_address:]port:host:hostport   add a remote forward
 -R [bind_address:]port                 add a remote SOCKS proxy
 -D [bind_address:]port                 add a local SOCKS proxy
 -KL [bind_address:]port                cancel a local forward
 -KR [bind_address:]port                cancel a remote forward
 -KD [bind_address:]port                cancel a SOCKS proxy
-A path may stand for [bind_address:]port and for host:hostport: a Unix socket.`;
+A path may stand for [bind_address:]port and for host:hostport: a Unix socket.`);
+}
 
 /** Parses a line. As in ssh the dash may be missing and a blank may stand before the forward. */
 export function parseControlLine(text: string, env: Environment = {}): ControlLine {

@@ -14,6 +14,7 @@ import {
 } from '../core/prompt.js';
 import { isSecretAsk, type GivenSecret, type SecretAsk } from '../core/secretKeeping.js';
 import type { Session } from '../core/session.js';
+import { t } from '../core/translate.js';
 import type { Turns } from '../core/turns.js';
 import { failureText } from '../core/wording.js';
 import { commands } from './contributions.js';
@@ -68,7 +69,7 @@ export function answerAsks(
       if (!isOpen(ask)) return { kind: 'cancel' };
       const { title, detail } = networkPrompt(ask);
       // The first one is the one that Enter presses, see askHostKey.
-      const [edit, open] = ['Edit…', 'Open to the Network'];
+      const [edit, open] = [t('Edit…'), t('Open to the Network')];
       const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, edit, open);
       if (pressed === edit) void vscode.commands.executeCommand(commands.edit, { kind: 'forward', id: ask.forward });
       if (pressed !== open) return { kind: 'cancel' };
@@ -135,7 +136,8 @@ export function answerAsks(
       if (given.secret !== undefined) return { ...given, secret: given.secret };
       // Escape, or another quick input in its place: VS Code doesn't tell which.
       remember = given.remember;
-      if ((await messages.show('warning', waitingText(ask), 'Answer', 'Cancel')) !== 'Answer') break;
+      const again = t('Answer');
+      if ((await messages.show('warning', waitingText(ask), again, t('Cancel'))) !== again) break;
     }
     return undefined;
   };
@@ -154,7 +156,14 @@ export function answerAsks(
     if (event?.kind === 'asked') void answer(event.ask);
     // What the server waits for may be somewhere else: on the user's phone. Banners are in the log.
     else if (event?.kind === 'serverSaid' && event.about === 'login')
-      void messages.show('information', `${event.connection}: ${event.host} says: “${quotable(event.text)}”`);
+      void messages.show(
+        'information',
+        t('{connection}: {host} says: “{text}”', {
+          connection: event.connection,
+          host: event.host,
+          text: quotable(event.text),
+        }),
+      );
     else if (event) settled.fire();
   });
   return vscode.Disposable.from({ dispose: stop }, settled, pictures);
@@ -163,10 +172,10 @@ export function answerAsks(
 /** The first button is the one that Enter presses, and the question may come while somebody types: it must do no harm. */
 async function askHostKey(ask: Ask & { kind: 'hostKey' }): Promise<Reply | 'copy' | 'picture'> {
   const { title, detail } = hostKeyPrompt(ask);
-  const copy = 'Copy Fingerprint';
-  const remember = 'Accept and Remember';
-  const once = 'Accept Once';
-  const picture = 'Show Picture';
+  const copy = t('Copy Fingerprint');
+  const remember = t('Accept and Remember');
+  const once = t('Accept Once');
+  const picture = t('Show Picture');
   const buttons = [copy, ...(ask.file === undefined ? [] : [remember]), once, ...(ask.art === '' ? [] : [picture])];
   const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, ...buttons);
   switch (pressed) {
@@ -198,15 +207,17 @@ function askSecret({ title, detail }: Prompt, box: Box, closed: vscode.Cancellat
   const input = vscode.window.createInputBox();
   let { remember } = box;
   const show = () => {
-    const place = 'VS Code’s secret storage';
-    const keeping =
-      remember === undefined ? '' : ` It will ${remember ? `be remembered in ${place}` : 'not be remembered'}.`;
-    input.prompt = withoutLinks(`${detail}${keeping}`);
+    const keeping = remember
+      ? [t('It will be remembered in VS Code’s secret storage.')]
+      : remember === false
+        ? [t('It will not be remembered.')]
+        : [];
+    input.prompt = withoutLinks([detail, ...keeping].join(' '));
     if (remember === undefined) return;
     input.buttons = [
       remember
-        ? { iconPath: new vscode.ThemeIcon('pass-filled'), tooltip: 'Don’t remember' }
-        : { iconPath: new vscode.ThemeIcon('key'), tooltip: `Remember in ${place}` },
+        ? { iconPath: new vscode.ThemeIcon('pass-filled'), tooltip: t('Don’t remember') }
+        : { iconPath: new vscode.ThemeIcon('key'), tooltip: t('Remember in VS Code’s secret storage') },
     ];
   };
   input.title = title;

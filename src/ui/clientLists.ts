@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { Engine } from '../core/engine.js';
 import { clientRows, type ClientRow } from '../core/present.js';
+import { t } from '../core/translate.js';
 
 /** Says that there is nobody, or how many more there are. */
 export interface NoteRow {
@@ -36,7 +37,7 @@ export function createClientLists(clients: Engine['clients']): ClientLists {
     const all = await clients(forward);
     const rows = clientRows(forward, all.slice(0, rowsShown), Date.now());
     if (rows.length === all.length && rows.length > 0) return rows;
-    const text = rows.length === 0 ? 'No connections' : `${all.length - rows.length} more`;
+    const text = rows.length === 0 ? t('No connections') : t('{count} more', { count: all.length - rows.length });
     return [...rows, { kind: 'note', forward, text }];
   };
 

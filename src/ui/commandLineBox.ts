@@ -13,6 +13,7 @@ import { tunnelName } from '../core/present.js';
 import type { NewTunnel, SessionState, Tunnel } from '../core/session.js';
 import { tunnelsOf } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
+import { t } from '../core/translate.js';
 import { effectOf, problemText } from './sshCommandBox.js';
 
 /** What a line means for a connection. */
@@ -65,8 +66,8 @@ export function askLine(tunnel: Tunnel, state: () => SessionState, typed = ''): 
   const show = () => {
     pick.items = lineItems(pick.value, tunnel, state());
   };
-  pick.title = `SSH Command Line: ${connectionOf(tunnel)}`;
-  pick.placeholder = '-L 5432:db:5432, -KL 5432 or ? for help';
+  pick.title = t('SSH Command Line: {connectionOf}', { connectionOf: connectionOf(tunnel) });
+  pick.placeholder = t('-L 5432:db:5432, -KL 5432 or ? for help');
   pick.ignoreFocusOut = true;
   pick.value = typed;
   show();
@@ -110,7 +111,11 @@ function lineItems(typed: string, tunnel: Tunnel, state: SessionState): LineItem
       return [item(isOpen ? 'broadcast' : 'add', line, { description: access, detail: effect })];
     }
     case 'cancel':
-      return [item('circle-slash', line, { detail: `Cancels ${meaning.name}. Connections that are open may finish.` })];
+      return [
+        item('circle-slash', line, {
+          detail: t('Cancels {name}. Connections that are open may finish.', { name: meaning.name }),
+        }),
+      ];
     case 'refused': {
       // What is only the beginning of a line is no mistake yet.
       const dashed = line.replace(/^-?(?=[KLRD])/, '-');
@@ -118,20 +123,22 @@ function lineItems(typed: string, tunnel: Tunnel, state: SessionState): LineItem
       return begun.find((items) => items.length > 0) ?? [item('error', problemText(meaning.failure), {})];
     }
     case 'help':
-      return [item('question', line, { description: 'What can be typed here' }), ...helpItems(item), ...cancels];
+      return [item('question', line, { description: t('What can be typed here') }), ...helpItems(item), ...cancels];
     case 'empty':
       return [
         ...helpItems(item),
-        ...(cancels.length > 0 ? [{ label: 'Cancel a forward', kind: vscode.QuickPickItemKind.Separator }] : []),
+        ...(cancels.length > 0 ? [{ label: t('Cancel a forward'), kind: vscode.QuickPickItemKind.Separator }] : []),
         ...cancels,
       ];
   }
 }
 
 function helpItems(item: (icon: string, label: string, rest: Partial<LineItem>) => LineItem): LineItem[] {
-  return controlLineHelp.split('\n').flatMap((text) => {
-    const [syntax = '', meaning] = text.split(/ {2,}/);
-    if (meaning === undefined) return [item('info', text, {})];
-    return [item('blank', syntax, { line: `${syntax.split(' ')[0]} `, description: meaning })];
-  });
+  return controlLineHelp()
+    .split('\n')
+    .flatMap((text) => {
+      const [syntax = '', meaning] = text.split(/ {2,}/);
+      if (meaning === undefined) return [item('info', text, {})];
+      return [item('blank', syntax, { line: `${syntax.split(' ')[0]} `, description: meaning })];
+    });
 }

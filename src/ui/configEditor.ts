@@ -8,6 +8,7 @@ import { printSpec } from '../core/forwardSpec.js';
 import { stateText } from '../core/present.js';
 import type { Session } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
+import { t } from '../core/translate.js';
 import type { ConfigList } from './configList.js';
 import { commands, settings, sshConfigLanguage } from './contributions.js';
 import { paragraphs } from './markdown.js';
@@ -177,7 +178,7 @@ function toDiagnostic({ severity, place, message, related }: DocumentProblem, { 
 function markProblems(document: vscode.TextDocument): DocumentProblem[] {
   if (document.encoding !== 'utf8bom') return [];
   const place = { line: 0, start: 0, end: Math.max(document.lineAt(0).text.length, 1) };
-  const message = 'The file begins with a byte order mark, which ssh refuses. Save it with the encoding UTF-8.';
+  const message = t('The file begins with a byte order mark, which ssh refuses. Save it with the encoding UTF-8.');
   return [{ severity: 'error', place, message }];
 }
 

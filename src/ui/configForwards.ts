@@ -4,6 +4,7 @@ import { isAmong } from '../core/configFiles.js';
 import { configTunnel, type ConfigForwards } from '../core/configForward.js';
 import { tunnelId, type NewTunnel } from '../core/session.js';
 import { readEditorLine, type EditorLine } from '../core/subject.js';
+import { t } from '../core/translate.js';
 import type { Turns } from '../core/turns.js';
 import { printable } from '../core/printable.js';
 import type { ConfigList } from './configList.js';
@@ -25,7 +26,7 @@ export async function chooseConfigForwards(
   if (!line && given !== undefined && given !== null) return [];
   const list = await configList.refresh();
   if (!list) {
-    void messages.show('error', 'ssh_config can’t be read. The log says why.');
+    void messages.show('error', t('ssh_config can’t be read. The log says why.'));
     return [];
   }
   return line ? ofLine(line, list, turns, messages) : ofList(list, presentation, turns, messages);
@@ -38,11 +39,14 @@ async function ofLine(
   messages: Messages,
 ): Promise<readonly NewTunnel[]> {
   if (!isAmong(files, file, process.platform)) {
-    const text = `ssh does not read ${printable(file)}, so its hosts are not known. Include it in your ssh_config, or name it in the setting sshTunnels.sshConfigFile.`;
+    const text = t(
+      'ssh does not read {file}, so its hosts are not known. Include it in your ssh_config, or name it in the setting sshTunnels.sshConfigFile.',
+      { file: printable(file) },
+    );
     void messages.show('error', text);
     return [];
   }
-  const title = 'Start for Which Host?';
+  const title = t('Start for Which Host?');
   const host =
     hosts.length === 1 ? hosts[0] : await turns.take(() => vscode.window.showQuickPick([...hosts], { title }));
   return host === undefined ? [] : [configTunnel({ host, spec })];
@@ -59,7 +63,11 @@ async function ofList(
   const groups = presentation.presented.rows.flatMap((row) => (row.kind === 'sshConfig' ? row.rows : []));
   const items = groups.flatMap((row): PickedForwards[] => {
     if (row.kind !== 'configHost') return [];
-    const all = { label: `All ${row.forwards.length} forwards`, description: row.host, ids: row.forwards.map(idOf) };
+    const all = {
+      label: t('All {count} forwards', { count: row.forwards.length }),
+      description: row.host,
+      ids: row.forwards.map(idOf),
+    };
     return [
       ...(row.forwards.length > 1 ? [all] : []),
       ...row.forwards.map(({ id, label, description }) => ({
@@ -71,11 +79,14 @@ async function ofList(
   });
   if (items.length === 0) {
     const where = files[0] === undefined ? 'ssh_config' : printable(files[0]);
-    const text = `No forward stands in ${where} for a host by name. Add one there, such as LocalForward 8080 localhost:80.`;
+    const text = t(
+      'No forward stands in {where} for a host by name. Add one there, such as LocalForward 8080 localhost:80.',
+      { where },
+    );
     void messages.show('information', text);
     return [];
   }
-  const options = { title: 'Start Forward of ssh_config', matchOnDescription: true };
+  const options = { title: t('Start Forward of ssh_config'), matchOnDescription: true };
   const picked = await turns.take(() => vscode.window.showQuickPick(items, options));
   return forwards.map(configTunnel).filter((tunnel) => picked?.ids.includes(tunnelId(tunnel)));
 }

@@ -4,6 +4,7 @@ import { isAmong, mayBeIncluded } from '../core/configFiles.js';
 import { isHostName, type ConfigForwards } from '../core/configForward.js';
 import type { Engine } from '../core/engine.js';
 import { failureOf } from '../core/failure.js';
+import { inEnglish } from '../core/translate.js';
 import { failureText } from '../core/wording.js';
 import { settings } from './contributions.js';
 import type { Log } from './log.js';
@@ -59,7 +60,7 @@ export function createConfigList(
       take(list);
       return list;
     } catch (error) {
-      log.error(`ssh_config can’t be listed: ${failureText(failureOf(error))}`);
+      log.error(`ssh_config can’t be listed: ${inEnglish(() => failureText(failureOf(error)))}`);
       latest = undefined;
       return undefined;
     }

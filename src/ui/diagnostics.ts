@@ -4,6 +4,7 @@ import { printDiagnostics, type Diagnostics, type Fact } from '../core/diagnosti
 import type { Engine } from '../core/engine.js';
 import type { Names } from '../core/redaction.js';
 import type { Session } from '../core/session.js';
+import { t } from '../core/translate.js';
 import { namesIn } from '../core/unnamed.js';
 import { settings } from './contributions.js';
 import { inTime } from './inTime.js';
@@ -65,11 +66,11 @@ export function createDiagnostics(
     }),
   );
   const offer = async (lacksConfigHosts: boolean): Promise<void> => {
-    const open = 'Open';
-    const lacking = lacksConfigHosts
-      ? ' The hosts of ssh_config could not be read for that: look for their names.'
-      : '';
-    const said = `Diagnostics are on the clipboard. Names of hosts and users are replaced in them.${lacking}`;
+    const open = t('Open');
+    const said = [
+      t('Diagnostics are on the clipboard. Names of hosts and users are replaced in them.'),
+      ...(lacksConfigHosts ? [t('The hosts of ssh_config could not be read for that: look for their names.')] : []),
+    ].join(' ');
     if ((await messages.show('information', said, open)) !== open) return;
     const document = await vscode.workspace.openTextDocument(address);
     await vscode.window.showTextDocument(await vscode.languages.setTextDocumentLanguage(document, 'markdown'), {

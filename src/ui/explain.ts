@@ -5,6 +5,7 @@ import type { Engine } from '../core/engine.js';
 import { printExplanation } from '../core/explanation.js';
 import { failureOf } from '../core/failure.js';
 import type { HostRequest } from '../core/plan.js';
+import { t } from '../core/translate.js';
 import { failureText } from '../core/wording.js';
 import type { Messages } from './messages.js';
 
@@ -32,7 +33,7 @@ export function createExplanations(engine: Pick<Engine, 'explain'>, messages: Me
     async show(host) {
       const name = printDestination(host.destination);
       const location = vscode.ProgressLocation.Notification;
-      const options = { location, title: `Finding out how ${name} is reached`, cancellable: true };
+      const options = { location, title: t('Finding out how {name} is reached', { name }), cancellable: true };
       const explanation = await vscode.window.withProgress(options, (_progress, cancelled) => {
         const abort = new AbortController();
         cancelled.onCancellationRequested(() => abort.abort());

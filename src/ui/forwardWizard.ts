@@ -5,6 +5,7 @@ import type { Failure } from '../core/failure.js';
 import { parseAnswer } from '../core/forwardSpec.js';
 import { forwardOf, type ServerPort } from '../core/serverPort.js';
 import type { NewTunnel } from '../core/session.js';
+import { t } from '../core/translate.js';
 import { failureText, serverPortText } from '../core/wording.js';
 import { createPastedText } from './pastedText.js';
 import {
@@ -34,7 +35,10 @@ export interface WizardHosts {
   defaultBind(): DefaultBind;
 }
 
-const title = 'Forward Port';
+function wizardTitle(): string {
+  return t('Forward Port');
+}
+
 const back = Symbol('back');
 
 /**
@@ -96,18 +100,18 @@ function askHost(
   const show = () => {
     const known = hostItems(configured, hosts.recent());
     const typed = typedItem(pasted.of(pick.value), known, pasted.note(pick.value));
-    const separator = { label: 'As typed', kind: vscode.QuickPickItemKind.Separator };
+    const separator = { label: t('As typed'), kind: vscode.QuickPickItemKind.Separator };
     // Who writes a user or a port means just that; a bare name may be the beginning of one in the list.
     if (typed && /[@:]|\s-|^-/.test(pick.value.trim())) pick.items = [typed, ...known];
     else pick.items = typed ? [...known, separator, typed] : known;
   };
   const pasted = createPastedText(show);
-  pick.title = alone ?? title;
+  pick.title = alone ?? wizardTitle();
   if (alone === undefined) {
     pick.step = 1;
     pick.totalSteps = 2;
   }
-  pick.placeholder = 'Host to connect to: pick one, or type user@host:port';
+  pick.placeholder = t('Host to connect to: pick one, or type user@host:port');
   pick.ignoreFocusOut = true;
   pick.value = answers.host;
   pick.busy = true;
@@ -157,11 +161,11 @@ function hostItems(configured: readonly string[], recent: readonly string[]): Ho
   };
   return [
     ...group(
-      'Recent',
+      t('Recent'),
       'history',
       recent.filter((name) => !configured.includes(name)),
     ),
-    ...group('From ssh_config', 'server', configured),
+    ...group(t('From ssh_config'), 'server', configured),
   ];
 }
 
@@ -209,7 +213,7 @@ function typedItem(value: string, known: readonly HostItem[], linesNote?: string
   const { destination } = result;
   const name = printDestination(destination);
   if (known.some(({ answer }) => answer && printDestination(answer.destination) === name)) return undefined;
-  return taken(`Connect to ${name}`, '', { destination, tunnels: [] });
+  return taken(t('Connect to {name}', { name }), '', { destination, tunnels: [] });
 }
 
 type ForwardItem = vscode.QuickPickItem & {
@@ -237,16 +241,16 @@ function askTunnels(
       return;
     }
     const { tunnels, items } = read();
-    const separator = { label: 'As typed', kind: vscode.QuickPickItemKind.Separator };
+    const separator = { label: t('As typed'), kind: vscode.QuickPickItemKind.Separator };
     // What is no forward may be the beginning of a program's name.
     if (tunnels) pick.items = [...items, ...found];
     else pick.items = found.length > 0 ? [...found, separator, ...items] : items;
   };
   const pasted = createPastedText(show);
-  pick.title = title;
+  pick.title = wizardTitle();
   pick.step = 2;
   pick.totalSteps = 2;
-  pick.placeholder = `What to forward through ${through}: 5432, db:5432 or ssh’s own -L, -R, -D`;
+  pick.placeholder = t('What to forward through {through}: 5432, db:5432 or ssh’s own -L, -R, -D', { through });
   pick.buttons = [vscode.QuickInputButtons.Back];
   pick.ignoreFocusOut = true;
   pick.value = answers.forward;
@@ -321,7 +325,10 @@ function foundItems(ports: readonly ServerPort[], destination: Destination, bind
       },
     ];
   });
-  const separator = { label: `Listening on ${destination.host}`, kind: vscode.QuickPickItemKind.Separator };
+  const separator = {
+    label: t('Listening on {host}', { host: destination.host }),
+    kind: vscode.QuickPickItemKind.Separator,
+  };
   return items.length > 0 ? [separator, ...items] : [];
 }
 
@@ -355,6 +362,6 @@ function readTunnels(text: string, destination: Destination, bind: DefaultBind, 
   const items = commandItems(read, linesNote);
   if (!read.ok) return { items };
   if (read.tunnels.length === 0)
-    return { items: [item('error', 'This command has no -L, -R or -D: nothing to forward.')] };
+    return { items: [item('error', t('This command has no -L, -R or -D: nothing to forward.'))] };
   return { tunnels: read.tunnels, items };
 }

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { Ask } from '../core/engine.js';
 import { keyPicture } from '../core/prompt.js';
+import { t } from '../core/translate.js';
 
 export interface KeyPictures extends vscode.Disposable {
   show(ask: Ask & { kind: 'hostKey' }): Promise<void>;
@@ -17,7 +18,7 @@ export function createKeyPictures(): KeyPictures {
   return {
     async show(ask) {
       // The fingerprint stands in the path, so that no document ever shows another key than at first.
-      const path = `/${ask.fingerprint.replace(/[^\w]/g, '-')}/Host key of ${ask.connection.replace(/[\\/]/g, '-')}`;
+      const path = `/${ask.fingerprint.replace(/[^\w]/g, '-')}/${t('Host key of {connection}', { connection: ask.connection.replace(/[\\/]/g, '-') })}`;
       texts.set(path, keyPicture(ask));
       const document = await vscode.workspace.openTextDocument(vscode.Uri.from({ scheme, path }));
       await vscode.window.showTextDocument(document, { preview: true, preserveFocus: true });

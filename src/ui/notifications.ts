@@ -13,6 +13,7 @@ import { isWanted } from '../core/plan.js';
 import { browserUrl, clientAddress } from '../core/present.js';
 import { tunnelState } from '../core/snapshot.js';
 import type { Session, SessionState } from '../core/session.js';
+import { t } from '../core/translate.js';
 import { commands } from './contributions.js';
 import type { Messages } from './messages.js';
 
@@ -47,8 +48,8 @@ export function createNotifications(session: Session, messages: Messages, level:
       case 'ready': {
         const address = isOne ? clientAddress(tunnel, tunnelState(tunnel, session.state.snapshot)) : undefined;
         if (!tunnel || address === undefined) return remedies;
-        const copy = run('Copy Address', commands.copyAddress, row);
-        const open = run('Open in Browser', commands.openInBrowser, row);
+        const copy = run(t('Copy Address'), commands.copyAddress, row);
+        const open = run(t('Open in Browser'), commands.openInBrowser, row);
         return [...remedies, ...(browserUrl(tunnel, address) ? [open] : []), copy];
       }
       case 'restarted':
@@ -57,9 +58,9 @@ export function createNotifications(session: Session, messages: Messages, level:
         const isAnswer = notice.remedies.some(({ kind }) => kind === 'answer');
         if (isAnswer) return remedies;
         const isReport = notice.remedies.some(({ kind }) => kind === 'report');
-        const edit = isOne ? [run('Edit', commands.edit, row)] : [];
-        const retry = run('Retry', commands.start, row, rows);
-        const log = run('Show Log', commands.showLog);
+        const edit = isOne ? [run(t('Edit'), commands.edit, row)] : [];
+        const retry = run(t('Retry'), commands.start, row, rows);
+        const log = run(t('Show Log'), commands.showLog);
         if (isReport) return [log, ...remedies, retry];
         return remedies.length > 0 ? [...remedies, ...edit, retry] : [log, ...edit, retry];
       }
@@ -74,14 +75,14 @@ export function createNotifications(session: Session, messages: Messages, level:
     const rows = rowsOf(remedy.tunnels);
     switch (remedy.kind) {
       case 'nextFree':
-        return run('Use Next Free Port', commands.startOnFreePort, rows[0], rows);
+        return run(t('Use Next Free Port'), commands.startOnFreePort, rows[0], rows);
       case 'answer':
-        return run('Answer…', commands.start, rows[0], rows);
+        return run(t('Answer…'), commands.start, rows[0], rows);
       case 'report':
-        return run('Copy Diagnostics', commands.copyDiagnostics);
+        return run(t('Copy Diagnostics'), commands.copyDiagnostics);
       case 'stop':
         return {
-          label: 'Stop',
+          label: t('Stop'),
           press: async () => {
             const still = rowsOf(remedy.tunnels.filter(isStillWanted));
             if (still.length > 0) await vscode.commands.executeCommand(commands.stop, still[0], still);
@@ -89,7 +90,7 @@ export function createNotifications(session: Session, messages: Messages, level:
         };
       case 'stopOther':
         return {
-          label: `Stop “${remedy.name}”`,
+          label: t('Stop “{name}”', { name: remedy.name }),
           press: async () => {
             // One that finishes by now has given its port back: another stop would cut its clients.
             if (isStillWanted(remedy.tunnel))

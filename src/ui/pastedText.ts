@@ -1,6 +1,7 @@
 // VS Code's inputs join the lines that are pasted: what was copied is read again where it was several.
 import * as vscode from 'vscode';
 import { pastedLines } from '../core/pastedLines.js';
+import { t } from '../core/translate.js';
 import { inTime } from './inTime.js';
 
 export interface PastedText {
@@ -44,7 +45,7 @@ export function createPastedText(changed: () => void): PastedText {
     of: (value) => found(value)?.text ?? value,
     note(value) {
       const lines = found(value)?.lines;
-      return lines === undefined ? undefined : `${lines} lines were pasted: they are read as lines`;
+      return lines === undefined ? undefined : t('{lines} lines were pasted: they are read as lines', { lines });
     },
   };
 }

@@ -176,7 +176,7 @@ export function createPresets(
   };
 
   const sayNotSaved = async (text: string, scope: PresetScope): Promise<void> => {
-    const open = 'Open Settings';
+    const open = t('Open Settings');
     if ((await messages.show('error', text, open)) === open) await openPresetsFile(scope);
   };
 
@@ -186,18 +186,21 @@ export function createPresets(
     const place = scopeText(scope);
     const host = printDestination(destination);
     const typed = await vscode.window.showInputBox({
-      title: 'Save as Preset',
-      prompt: withoutLinks(`Name of the preset for ${host} in ${place}`),
+      title: t('Save as Preset'),
+      prompt: withoutLinks(t('Name of the preset for {host} in {place}', { host, place })),
       value: (tunnels.length === 1 ? tunnels[0]?.label : undefined) ?? host,
-      validateInput: (text) => (text.trim() === '' ? 'The name is empty.' : undefined),
+      validateInput: (text) => (text.trim() === '' ? t('The name is empty.') : undefined),
     });
     const name = typed?.trim();
     if (!name) return false;
     if (hasPreset(scope, name)) {
-      const title = `Replace the preset “${name}”?`;
-      const detail = `It stands in ${place}. Its host and forwards will be those of ${tunnels.length === 1 ? 'this tunnel' : 'these tunnels'}.`;
-      const pressed = await vscode.window.showWarningMessage(title, { modal: true, detail }, 'Replace');
-      if (pressed !== 'Replace') return false;
+      const title = t('Replace the preset “{name}”?', { name });
+      const detail =
+        tunnels.length === 1
+          ? t('It stands in {place}. Its host and forwards will be those of this tunnel.', { place })
+          : t('It stands in {place}. Its host and forwards will be those of these tunnels.', { place });
+      const replace = t('Replace');
+      if ((await vscode.window.showWarningMessage(title, { modal: true, detail }, replace)) !== replace) return false;
     }
     const forwards = tunnels.map(({ spec }) => spec);
     const onDemand = tunnels.every((tunnel) => tunnel.onDemand && tunnel.spec.kind !== 'remote');
@@ -208,7 +211,7 @@ export function createPresets(
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      void sayNotSaved(`“${name}” was not saved to ${place}: ${reason}`, scope);
+      void sayNotSaved(t('“{name}” was not saved to {place}: {reason}', { name, place, reason }), scope);
       return false;
     }
   };
@@ -232,12 +235,14 @@ export function createPresets(
       for (const preset of automatic.filter(hasConsent)) run(preset, false);
       const unasked = automatic.filter((preset) => !hasConsent(preset));
       if (unasked.length === 0 || context.workspaceState.get<boolean>(offerSilencedKey, false)) return;
-      const names = unasked.map(({ name }) => `“${name}”`).join(', ');
-      const want = unasked.length === 1 ? 'wants' : 'want';
-      const review = 'Review…';
-      const never = 'Don’t Show Again';
-      const text = `${names} ${want} to start with this workspace.`;
-      const pressed = await messages.show('information', text, review, 'Not Now', never);
+      const names = unasked.map(({ name }) => t('“{name}”', { name })).join(', ');
+      const review = t('Review…');
+      const never = t('Don’t Show Again');
+      const text =
+        unasked.length === 1
+          ? t('{names} wants to start with this workspace.', { names })
+          : t('{names} want to start with this workspace.', { names });
+      const pressed = await messages.show('information', text, review, t('Not Now'), never);
       if (pressed === never) await context.workspaceState.update(offerSilencedKey, true);
       if (pressed === review) for (const preset of unasked) await start(preset);
     },
@@ -245,7 +250,10 @@ export function createPresets(
       const scope = scopeForNew();
       if (tunnels.length > 0 && !canAddPreset(scope))
         return void sayNotSaved(
-          `The presets in ${scopeText(scope)} are not a list, so none can be added. Mend the setting ${settings.presets} first.`,
+          t('The presets in {scope} are not a list, so none can be added. Mend the setting {presets} first.', {
+            scope: scopeText(scope),
+            presets: settings.presets,
+          }),
           scope,
         );
       const hosts = new Map(tunnels.map((tunnel) => [connectionOf(tunnel), tunnel.destination]));

@@ -13,6 +13,7 @@ import {
   type Run,
 } from '../core/restore.js';
 import type { Session } from '../core/session.js';
+import { t } from '../core/translate.js';
 import { settings } from './contributions.js';
 import type { Log } from './log.js';
 import type { Messages } from './messages.js';
@@ -93,12 +94,18 @@ export function createRestoring(
         .update(settings.restoreTunnels, value, vscode.ConfigurationTarget.Global);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      void messages.show('error', `The setting ${settings.restoreTunnels} was not changed: ${reason}`);
+      void messages.show(
+        'error',
+        t('The setting {restoreTunnels} was not changed: {reason}', {
+          restoreTunnels: settings.restoreTunnels,
+          reason,
+        }),
+      );
     }
   };
   const ask = async (ran: ReadonlyMap<string, Run>): Promise<void> => {
     const tunnels = session.state.wanted.tunnels.filter(({ id }) => ran.has(id));
-    const [again, always, never] = ['Start', 'Always', 'Never'];
+    const [again, always, never] = [t('Start'), t('Always'), t('Never')];
     const pressed = await messages.show('information', restoreQuestion(tunnels), again, always, never);
     // An old question is about those that nobody has started, stopped or removed since.
     const due = new Map([...unanswered].filter(([id]) => ran.has(id)));

@@ -13,7 +13,9 @@ import {
   effectText,
   failureText,
   specProblem,
+  listOf,
 } from '../core/wording.js';
+import { t } from '../core/translate.js';
 import { createPastedText } from './pastedText.js';
 
 /** Whether a text is meant to be a command, and not a host or a forward. */
@@ -32,7 +34,7 @@ export function effectOf({ destination, spec }: NewTunnel): { effect: string; ac
   const who = accessText(access, spec.kind === 'remote' ? host : machineName(), spec.listen.kind);
   return {
     effect: effectText(spec, host),
-    access: `${who.charAt(0).toUpperCase()}${who.slice(1)} can connect`,
+    access: capitalized(t('{who} can connect', { who })),
     isOpen: access === 'network',
   };
 }
@@ -52,15 +54,25 @@ export function problemText(failure: Failure): string {
 }
 
 function placed(problem: string, { text, at }: { text: string; at: number }): string {
-  const place = at < text.length ? `at character ${at + 1}` : 'at the end';
-  return `${problem.charAt(0).toUpperCase()}${problem.slice(1)}, ${place}.`;
+  return capitalized(
+    at < text.length
+      ? t('{problem}, at character {at}.', { problem, at: at + 1 })
+      : t('{problem}, at the end.', { problem }),
+  );
+}
+
+function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 /** `Open 2 tunnels through machine (-J bastion)`, or where to when there is no forward. */
 export function commandTitle({ tunnels, destination }: SshCommand): string {
-  if (tunnels.length === 0) return `Connect to ${hostText(destination)}`;
+  if (tunnels.length === 0) return t('Connect to {host}', { host: hostText(destination) });
   const hosts = [...new Set(tunnels.map((tunnel) => hostText(tunnel.destination)))];
-  return `Open ${tunnels.length === 1 ? 'a tunnel' : `${tunnels.length} tunnels`} through ${hosts.join(' and ')}`;
+  const through = listOf(hosts);
+  return tunnels.length === 1
+    ? t('Open a tunnel through {hosts}', { hosts: through })
+    : t('Open {count} tunnels through {hosts}', { count: tunnels.length, hosts: through });
 }
 
 function hostText({ options = [], ...address }: Destination): string {
@@ -71,7 +83,7 @@ function hostText({ options = [], ...address }: Destination): string {
 export function commandNotes({ ignored, notes }: SshCommand, linesNote?: string): string[] {
   return [
     ...(linesNote === undefined ? [] : [linesNote]),
-    ...(ignored.length > 0 ? [`Ignored: ${ignored.join(', ')}`] : []),
+    ...(ignored.length > 0 ? [t('Ignored: {ignored}', { ignored: ignored.join(', ') })] : []),
     ...notes,
   ];
 }
@@ -84,8 +96,8 @@ export function askSshCommand(): Promise<SshCommand | undefined> {
     pick.items = pick.value.trim() === '' ? [] : commandItems(read, pasted.note(pick.value));
   };
   const pasted = createPastedText(show);
-  pick.title = 'New Tunnel from ssh Command';
-  pick.placeholder = 'Paste it: ssh -N -L 5000:db:5432 user@machine';
+  pick.title = t('New Tunnel from ssh Command');
+  pick.placeholder = t('Paste it: ssh -N -L 5000:db:5432 user@machine');
   pick.ignoreFocusOut = true;
   return new Promise((resolve) => {
     pick.onDidChangeValue((value) => {

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { StatusLine } from '../core/present.js';
+import { t } from '../core/translate.js';
 import { focusTunnelsView } from './contributions.js';
 import { table } from './markdown.js';
 import type { Presentation } from './presentation.js';
@@ -11,7 +12,7 @@ export function createStatusBar(presentation: Presentation): vscode.Disposable {
   const show = (line: StatusLine | undefined) => {
     if (!line) return item.hide();
     item.text = line.text;
-    item.tooltip = table(['Listen', 'Target', 'State'], line.table, line.note);
+    item.tooltip = table([t('Listen'), t('Target'), t('State')], line.table, line.note);
     item.backgroundColor = line.isError ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
     item.accessibilityInformation = { label: line.accessibleText };
     item.show();

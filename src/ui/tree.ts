@@ -1,13 +1,14 @@
 import * as vscode from 'vscode';
-import type {
-  ConfigForwardRow,
-  ConnectionRow,
-  ForwardRow,
-  Presented,
-  PresetGroupRow,
-  PresetRow,
-  Row,
-  Status,
+import {
+  statusText,
+  type ConfigForwardRow,
+  type ConnectionRow,
+  type ForwardRow,
+  type Presented,
+  type PresetGroupRow,
+  type PresetRow,
+  type Row,
+  type Status,
 } from '../core/present.js';
 import { placeText } from '../core/machine.js';
 import type { Session } from '../core/session.js';
@@ -145,7 +146,9 @@ export function createTree(
     drawn = presented;
     const { ready } = presented;
     view.badge =
-      ready === 0 ? undefined : { value: ready, tooltip: ready === 1 ? '1 tunnel ready' : `${ready} tunnels ready` };
+      ready === 0
+        ? undefined
+        : { value: ready, tooltip: ready === 1 ? t('1 tunnel ready') : t('{ready} tunnels ready', { ready }) };
     const forwards = forwardsOf(presented);
     const states = forwards.map((row) => (flagsOf(row).includes('elsewhere') ? `${row.status}.elsewhere` : row.status));
     if (states.includes('connecting')) {
@@ -353,23 +356,23 @@ function treeItem(row: TreeRow, flags: readonly RowFlag[]): vscode.TreeItem {
   item.tooltip = paragraphs(row.tooltip);
   item.accessibilityInformation = { label: spoken(row) };
   if (row.kind === 'problem') {
-    item.command = { command: commands.editPresets, title: 'Open Settings', arguments: [row] };
+    item.command = { command: commands.editPresets, title: t('Open Settings'), arguments: [row] };
     return item;
   }
   if (row.kind === 'configProblem') {
-    item.command = { command: commands.goToDefinition, title: 'Go to Definition', arguments: [row] };
+    item.command = { command: commands.goToDefinition, title: t('Go to Definition'), arguments: [row] };
     return item;
   }
   item.description = row.description;
   if (row.kind === 'preset' && row.status === 'stopped')
-    item.command = { command: commands.startPreset, title: 'Start Preset', arguments: [row] };
+    item.command = { command: commands.startPreset, title: t('Start Preset'), arguments: [row] };
   return item;
 }
 
 function labelOf(row: TreeRow): string {
   switch (row.kind) {
     case 'presets':
-      return 'Presets';
+      return t('Presets');
     case 'sshConfig':
       return 'ssh_config';
     case 'note':
@@ -381,31 +384,35 @@ function labelOf(row: TreeRow): string {
 
 /** What a screen reader says of a row. */
 function spoken(row: Exclude<TreeRow, { kind: 'presets' | 'sshConfig' | 'note' }>): string {
-  const said = (parts: readonly string[]) => parts.join(', ').replaceAll(' → ', ' to ').replaceAll(' · ', ', ');
+  const said = (parts: readonly string[]) =>
+    parts
+      .join(', ')
+      .replaceAll(' → ', ` ${t('to')} `)
+      .replaceAll(' · ', ', ');
   switch (row.kind) {
     case 'connection':
-      return said([`SSH connection to ${row.label}`, row.spoken ?? row.description]);
+      return said([t('SSH connection to {label}', { label: row.label }), row.spoken ?? row.description]);
     case 'configHost':
-      return said([`Host ${row.label} of ssh_config`, row.description]);
+      return said([t('Host {label} of ssh_config', { label: row.label }), row.description]);
     case 'forward':
     case 'configForward':
       return (
-        said([`Tunnel ${row.label}`, row.spoken ?? (row.description || row.status)]) +
+        said([t('Tunnel {label}', { label: row.label }), row.spoken ?? (row.description || statusText(row.status))]) +
         (row.problem === undefined ? '' : `. ${row.problem}`)
       );
     case 'client':
-      return `Connection ${said([...row.tooltip])}`;
+      return t('Connection {said}', { said: said([...row.tooltip]) });
     case 'preset':
       return said([
-        `Preset ${row.label}`,
+        t('Preset {label}', { label: row.label }),
         row.description,
-        ...(row.status === 'stopped' && !row.locked ? ['stopped'] : []),
+        ...(row.status === 'stopped' && !row.locked ? [statusText('stopped')] : []),
       ]);
     case 'presetGroup':
       return t('Group {name}: {description}', { name: row.label, description: said([row.description]) });
     case 'problem':
     case 'configProblem':
-      return `Problem in ${row.label}`;
+      return t('Problem in {label}', { label: row.label });
   }
 }
 

@@ -69,7 +69,7 @@ describe('parseControlLine', () => {
     });
 
   it('has help that names each command', () => {
-    for (const command of ['-L', '-R', '-D', '-KL', '-KR', '-KD']) assert.ok(controlLineHelp.includes(`${command} `));
+    for (const command of ['-L', '-R', '-D', '-KL', '-KR', '-KD']) assert.ok(controlLineHelp().includes(`${command} `));
   });
 });
 
