@@ -279,9 +279,7 @@ function fillDestination(sampled: Destination, known: readonly (Token & { value:
   if (!read.ok) return destinationProblem(unfill(read.failure.problem, names));
   const isAddress = /^[\da-f:.]+(%[\w.-]+)?$/i.test(filled.host);
   if (isPlain === false || (filled.host.includes(':') && !isAddress) || !isSame(read.destination, filled))
-    return t(
-      'a variable stands for one part of the host alone, such as its name or its port; write the other parts around it',
-    );
+    return t('a variable stands for one part of the host alone: a user, a name or a port');
   return filled;
 }
 

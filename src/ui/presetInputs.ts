@@ -23,7 +23,7 @@ export async function askInputs(
     const before = questions.slice(0, step).map(({ id }, index) => [id, given[index]!] as const);
     const problemOf = (text: string) => {
       const filled = fillPreset(preset, world, Object.fromEntries([...before, [question.id, text]]));
-      return filled.ok ? undefined : filled.message;
+      return filled.ok ? undefined : sentence(filled.message);
     };
     const own = Object.hasOwn(last, question.id) ? last[question.id] : undefined;
     const offered = drafts.get(question.id) ?? own ?? question.default ?? question.options?.[0] ?? '';
@@ -132,6 +132,11 @@ const pickAnswer: Asking = (question, offered, shown, problemOf) => {
     show(pick, shown);
   });
 };
+
+/** Where it stands for itself, and not behind a place. */
+function sentence(problem: string): string {
+  return `${problem.slice(0, 1).toLocaleUpperCase()}${problem.slice(1)}.`;
+}
 
 /** A label would make icons of `$(name)`. */
 function plain(text: string): string {
