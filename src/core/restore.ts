@@ -16,6 +16,7 @@ import {
   type Tunnel,
   type Wanted,
 } from './session.js';
+import { inEnglish, t } from './translate.js';
 import { destinationProblem, specProblem } from './wording.js';
 
 /** How a tunnel ran: on its own port or on the next free one. */
@@ -97,6 +98,10 @@ const storedTunnels = v.object({ version: v.literal(1), tunnels: v.array(v.unkno
 
 /** Reads what `storeTunnels` made; never throws, whatever stands there. `problems`: what was left out and why, for the log. */
 export function readTunnels(value: unknown): { tunnels: readonly Kept[]; problems: readonly string[] } {
+  return inEnglish(() => readAll(value));
+}
+
+function readAll(value: unknown): { tunnels: readonly Kept[]; problems: readonly string[] } {
   if (value === undefined) return { tunnels: [], problems: [] };
   const list = v.safeParse(storedTunnels, value);
   if (!list.success) return { tunnels: [], problems: [`The tunnels of the window before can’t be read: ${issueText(list.issues)}`] }; // prettier-ignore
@@ -212,11 +217,15 @@ const mostNames = 3;
 export function restoreQuestion(tunnels: readonly Tunnel[]): string {
   const names = tunnels.slice(0, mostNames).map((tunnel) => nameOf(tunnel));
   const rest = tunnels.length - names.length;
-  const all = [...names, ...(rest > 0 ? [`${rest} more`] : [])];
-  const list = all.length > 1 ? `${all.slice(0, -1).join(', ')} and ${all.at(-1)}` : all[0];
+  const all = [...names, ...(rest > 0 ? [t('{count} more', { count: rest })] : [])];
+  const list =
+    all.length > 1 ? t('{before} and {last}', { before: all.slice(0, -1).join(', '), last: all.at(-1)! }) : all[0]!;
   return tunnels.length === 1
-    ? `A tunnel was running when this window closed: ${list}. Start it again?`
-    : `${tunnels.length} tunnels were running when this window closed: ${list}. Start them again?`;
+    ? t('A tunnel was running when this window closed: {list}. Start it again?', { list })
+    : t('{count} tunnels were running when this window closed: {list}. Start them again?', {
+        count: tunnels.length,
+        list,
+      });
 }
 
 function nameOf(tunnel: Tunnel): string {
