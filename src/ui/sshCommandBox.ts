@@ -5,6 +5,7 @@ import type { Failure } from '../core/failure.js';
 import { machineName } from '../core/machine.js';
 import type { NewTunnel } from '../core/session.js';
 import { parseSshCommand, type SshCommand, type SshCommandResult } from '../core/sshCommand.js';
+import { t } from '../core/translate.js';
 import {
   accessText,
   askedAccess,
@@ -15,7 +16,6 @@ import {
   specProblem,
   listOf,
 } from '../core/wording.js';
-import { t } from '../core/translate.js';
 import { createPastedText } from './pastedText.js';
 
 /** Whether a text is meant to be a command, and not a host or a forward. */
@@ -89,14 +89,14 @@ export function commandNotes({ ignored, notes }: SshCommand, linesNote?: string)
 }
 
 /** Asks for a command; undefined when it was closed. */
-export function askSshCommand(): Promise<SshCommand | undefined> {
+export function askSshCommand(title = t('New Tunnel from ssh Command')): Promise<SshCommand | undefined> {
   const pick = vscode.window.createQuickPick();
   const show = () => {
     const read = readSshCommand(pasted.of(pick.value));
     pick.items = pick.value.trim() === '' ? [] : commandItems(read, pasted.note(pick.value));
   };
   const pasted = createPastedText(show);
-  pick.title = t('New Tunnel from ssh Command');
+  pick.title = title;
   pick.placeholder = t('Paste it: ssh -N -L 5000:db:5432 user@machine');
   pick.ignoreFocusOut = true;
   return new Promise((resolve) => {
