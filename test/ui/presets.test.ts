@@ -162,4 +162,170 @@ describe('the extension in a window', () => {
       await eventually(async () => assert.equal((await status())?.text, '1'));
     });
   });
+
+  describe('with presets that ask', () => {
+    let port: number;
+    const settingsFile = () => join(bench.windows.tmp, 'asking/shop/.vscode/settings.json');
+    const marker = () => window.page.locator('.monaco-editor .squiggly-error');
+    const write = (...forwards: string[]) =>
+      writeFileSync(
+        settingsFile(),
+        JSON.stringify(
+          { 'sshTunnels.presets': [{ name: 'Shop page', group: 'Web', host: 'web01', forwards }] },
+          null,
+          2,
+        ),
+      );
+
+    before(async () => {
+      port = await freePort();
+      window = await bench.open('asking', {
+        colorTheme: 'Default Dark Modern',
+        settings: {
+          'sshTunnels.sshConfigFile': bench.sshd.configPath('web01'),
+          'sshTunnels.presets': [
+            {
+              name: 'Page',
+              host: '${input:server}',
+              forwards: [`-L \${input:port}:localhost:${bench.webPort}`, '-D auto'],
+              autoStart: true,
+              afterOpen: 'copy',
+              inputs: {
+                server: { description: 'Which server?', options: ['web01', 'web02'] },
+                port: { default: String(port) },
+              },
+            },
+            {
+              name: 'In the browser',
+              host: 'web01',
+              forwards: [`-L ${await freePort()}:localhost:${bench.webPort}`],
+              afterOpen: 'simpleBrowser',
+            },
+          ],
+        },
+      });
+      tunnels = await bench.openView();
+    });
+
+    it('shows one as it is written, and why it does not start by itself', async () => {
+      await eventually(async () => assert.equal((await rows())[1], 'Page · 2 forwards via ${input:server}'));
+      assert.match(
+        await tunnels.tooltip('Page', () => window.screenshot('preset-unanswered-dark')),
+        /Asks when it is started: server, port. It doesn’t start with the window until that is answered once./,
+      );
+    });
+
+    it('asks one thing after the other, goes back, and takes nothing that does not fit', async () => {
+      const { quickInput } = window;
+      await tunnels.pressInline('Page', 'Start Preset');
+      await quickInput.step('Which server?');
+      assert.equal(await quickInput.title(), 'Page (1/2)');
+      assert.deepEqual(
+        (await quickInput.items()).map(({ label }) => label),
+        ['web01', 'web02'],
+      );
+      await quickInput.type('web03');
+      await eventually(async () => assert.deepEqual((await quickInput.items()).at(-1)?.description, 'as typed'));
+      await quickInput.type('web01:22');
+      await eventually(async () =>
+        assert.match((await quickInput.items()).at(-1)?.label ?? '', /^A variable stands for one part of the host/),
+      );
+      await window.screenshot('preset-input-options-dark');
+      await quickInput.type('');
+      await quickInput.pick('web02');
+      await quickInput.step('Value of port');
+      assert.equal(await quickInput.value(), String(port));
+      await quickInput.type('http:80');
+      await quickInput.step('is not a port to listen on');
+      assert.equal(await quickInput.isInvalid(), true);
+      await window.screenshot('preset-input-refused-dark');
+      await quickInput.accept();
+      assert.equal(await quickInput.title(), 'Page (2/2)');
+      await quickInput.back();
+      await quickInput.step('Which server?');
+      await quickInput.pick('web01');
+      await quickInput.step('Value of port');
+      await quickInput.accept(String(port));
+      await window.toast('2 tunnels are ready');
+      assert.equal((await exchange(port, Buffer.from('GET / HTTP/1.0\r\n\r\n'))).end, 'end');
+    });
+
+    it('copies the address of one that says so, and shows it with its answers', async () => {
+      await eventually(async () => assert.equal(await window.clipboard(), `localhost:${port}`));
+      await eventually(async () => assert.match((await rows()).join('\n'), /^Page · ready · 2 forwards via web01$/m));
+      await window.screenshot('preset-answered-dark');
+      await window.dismissToasts();
+    });
+
+    it('offers what was answered last, and starts nothing when it is closed', async () => {
+      const { quickInput } = window;
+      const inPresets = async () => (await rows()).filter((row) => row.startsWith('Page · '));
+      await tunnels.pressInline('Page', 'Stop Preset');
+      await eventually(async () => assert.doesNotMatch((await inPresets()).join(), /ready/));
+      await tunnels.pressInline('Page', 'Start Preset');
+      await quickInput.step('Which server?');
+      await quickInput.pick('web01');
+      await quickInput.step('Value of port');
+      assert.equal(await quickInput.value(), String(port));
+      await quickInput.dismiss();
+      assert.doesNotMatch((await inPresets()).join(), /ready/);
+      assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
+    });
+
+    it('opens the address of one that says so, in the browser where there is no Simple Browser', async () => {
+      const opened = window.page.context().waitForEvent('page');
+      await tunnels.pressInline('In the browser', 'Start Preset');
+      const page = await opened;
+      await eventually(() => assert.match(page.url(), /\/proxy\/\d+/));
+      await page.close();
+      await window.dismissToasts();
+    });
+
+    it('marks what is wrong in the settings file, which opens at the field', async () => {
+      write('-L 8080:localhost:80', '-L 8081:localhost:x80');
+      const label = 'presets[0].forwards[1]: “x80” is not a target port (1 to 65535)';
+      await eventually(async () =>
+        assert.ok(
+          (await rows()).some((row) => row.startsWith(label)),
+          (await rows()).join(),
+        ),
+      );
+      await tunnels.row(label).click();
+      await eventually(async () => assert.equal(await marker().count(), 1));
+      const cursor = window.page.locator('.statusbar-item', { hasText: /^Ln 9, Col \d+ \(23 selected\)$/ });
+      await cursor.waitFor();
+      await window.page.keyboard.press('F8');
+      await window.page.locator('.marker-widget', { hasText: 'is not a target port' }).waitFor();
+      await window.screenshot('preset-problem-dark');
+      await window.page.keyboard.press('Escape');
+      write('-L 8080:localhost:80');
+      await eventually(async () => assert.equal(await marker().count(), 0));
+    });
+
+    it('tells in a hover what a forward does', async () => {
+      const forward = window.page.locator('.view-line', { hasText: '8080' }).locator('span span').last();
+      await eventually(async () => {
+        await window.page.mouse.move(900, 600);
+        await forward.hover({ position: { x: 80, y: 8 } });
+        const hover = window.page.locator('.monaco-hover:not(.hidden)').first();
+        await hover.waitFor({ timeout: 3000 });
+        assert.match((await hover.innerText()).replaceAll('\u00a0', ' '), /→ localhost:80, as web01 sees it/);
+      });
+      await window.screenshot('preset-hover-dark');
+      await window.page.keyboard.press('Escape');
+    });
+
+    it('offers the hosts of ssh_config', async () => {
+      const { page } = window;
+      await page.locator('.view-line', { hasText: '"web01"' }).click();
+      await page.keyboard.press('End');
+      for (let index = 0; index < 2; index++) await page.keyboard.press('ArrowLeft');
+      await page.keyboard.press('Backspace');
+      await page.keyboard.press('Control+Space');
+      await page.locator('.suggest-widget.visible .monaco-list-row', { hasText: 'web01' }).first().waitFor();
+      await window.screenshot('preset-completion-dark');
+      await page.keyboard.press('Enter');
+      await eventually(async () => assert.match(await window.editorText(), /"host": "web01",/));
+    });
+  });
 });
