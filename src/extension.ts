@@ -31,6 +31,8 @@ import { createNotifications } from './ui/notifications.js';
 import { createPresentation } from './ui/presentation.js';
 import { createPresetAnswers } from './ui/presetAnswers.js';
 import { editPresets } from './ui/presetEditor.js';
+import { dragPresets } from './ui/presetDrag.js';
+import { createPresetFiles } from './ui/presetFiles.js';
 import { createPresets, watchPresets } from './ui/presets.js';
 import { createRestoring, tunnelsKey } from './ui/restore.js';
 import { createSandboxTrial } from './ui/sandbox.js';
@@ -111,7 +113,9 @@ export function activate(context: vscode.ExtensionContext): Activated {
     return engine.clients(forward);
   };
   const clientLists = createClientLists(clients);
-  const tree = createTree(presentation, session, clientLists, configList);
+  const presetFiles = createPresetFiles(messages);
+  const drag = dragPresets(presetFiles, messages);
+  const tree = createTree(presentation, session, clientLists, configList, drag);
   const holds = createHolds(session);
   const extensionApi = createExtensionApi(session, holds, presets, presetSettings);
   const agentTools = createAgentTools(session, holds, presets, presetSettings, () => engine.hosts(configFile()));
@@ -158,6 +162,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
       notifications,
       presets,
       presetSettings,
+      presetFiles,
       turns,
       secrets,
       sandboxTrial,

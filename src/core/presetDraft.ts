@@ -121,7 +121,8 @@ function choices<K extends keyof StoredPreset, V extends StoredPreset[K]>(
   return options.map(([value, label, detail]) => ({
     label,
     ...(detail !== undefined && { detail }),
-    chosen: ({ [key]: _, ...rest }) => ({ ...rest, ...(value !== undefined && { [key]: value }) }) as unknown as StoredPreset,
+    chosen: ({ [key]: _, ...rest }) =>
+      ({ ...rest, ...(value !== undefined && { [key]: value }) }) as unknown as StoredPreset,
     // What is not among the others, such as `"connect": "now"`, means what nothing written means.
     isChosen: (preset) => {
       const own = preset[key] as V | undefined;

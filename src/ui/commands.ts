@@ -43,6 +43,8 @@ import type { Log } from './log.js';
 import type { Messages } from './messages.js';
 import type { Notifications } from './notifications.js';
 import type { Presentation } from './presentation.js';
+import { createPresetWork } from './presetCommands.js';
+import type { PresetFiles } from './presetFiles.js';
 import type { Presets, PresetSettings } from './presets.js';
 import { rowFlags } from './rowFlags.js';
 import { createRowPicker, isOneOf } from './rowPicker.js';
@@ -68,6 +70,7 @@ export interface CommandParts {
   notifications: Notifications;
   presets: Presets;
   presetSettings: PresetSettings;
+  presetFiles: PresetFiles;
   turns: Turns;
   secrets: Secrets;
   sandboxTrial: Pick<SandboxTrial, 'try' | 'remove'>;
@@ -95,6 +98,7 @@ export function registerCommands({
   notifications,
   presets,
   presetSettings,
+  presetFiles,
   turns,
   secrets,
   sandboxTrial,
@@ -146,7 +150,22 @@ export function registerCommands({
     isOneOf('retrying')(row) && !rowFlags(row, session.state).includes('elsewhere');
   const isPortTaken = (tunnel: { id: string; url?: string }) => rowFlags(tunnel, session.state).includes('portInUse');
 
+  const presetWork = createPresetWork({
+    files: presetFiles,
+    presets,
+    presetSettings,
+    configList,
+    hosts: wizardHosts.configured,
+    presentation,
+    picker,
+    tree,
+    stopping,
+    turns,
+    messages,
+  });
   const handlers: Record<CommandId, (...args: never[]) => unknown> = {
+    ...presetWork.handlers,
+
     async [commands.forwardPort](
       given?: { host?: unknown; forward?: unknown; label?: unknown; answers?: unknown } | null,
     ) {
@@ -243,6 +262,9 @@ export function registerCommands({
       closeClients(rows);
       const running = rows.flatMap(picker.tunnelsOf).filter(({ wish }) => wish !== 'stop');
       if (running.length > 0) return stopping.stop(running, readHow(given));
+      const stoppedPresets = rows.filter(({ kind }) => kind === 'preset');
+      if (stoppedPresets.length > 0)
+        await presetWork.handlers[commands.removePreset](stoppedPresets[0], stoppedPresets);
       const listed = rows.filter(({ kind }) => kind === 'forward' || kind === 'connection');
       const stopped = listed.flatMap(picker.tunnelsOf);
       session.update((wanted) => removeTunnels(wanted, stopped.map(idOf)));
@@ -283,6 +305,7 @@ export function registerCommands({
     },
 
     async [commands.rename](given?: unknown, selected?: unknown) {
+      if (await presetWork.rename(given, selected)) return;
       const [tunnel, another] = await picker.tunnels('Rename Tunnel', given, selected);
       // One name is for one tunnel: several rows, or a host with several tunnels, are no subject.
       if (!tunnel || another) return;

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { presetRowsOf, scopeText, type PresetGroupRow, type PresetRow } from '../core/present.js';
 import type { StoredPreset } from '../core/preset.js';
-import { copyName, duplicatePreset, movePreset, removePreset } from '../core/presetList.js';
+import { copyName, duplicatePreset, movePreset, removePreset, renameGroup } from '../core/presetList.js';
 import { findPreset, readSubjects, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { Turns } from '../core/turns.js';
@@ -18,7 +18,7 @@ import type { RowPicker } from './rowPicker.js';
 import { readHow, type Stopping } from './stopping.js';
 import type { Tree } from './tree.js';
 
-export interface PresetCommandParts {
+export interface PresetWorkParts {
   files: PresetFiles;
   presets: Presets;
   presetSettings: PresetSettings;
@@ -32,7 +32,7 @@ export interface PresetCommandParts {
   messages: Messages;
 }
 
-export function presetCommands({
+export function createPresetWork({
   files,
   presets,
   presetSettings,
@@ -44,7 +44,7 @@ export function presetCommands({
   stopping,
   turns,
   messages,
-}: PresetCommandParts) {
+}: PresetWorkParts) {
   const form = createPresetForm({ files, hosts, consents: presets.consents, messages });
   const importPresets = createPresetImport(files, configList, hosts, messages);
   const groupRows = () =>
@@ -83,7 +83,7 @@ export function presetCommands({
     await files.change(key.scope, (value) => movePreset(value, key.name, direction, names, groupsAbove));
   };
 
-  return {
+  const handlers = {
     async [commands.newPreset](given?: unknown) {
       const saved = await turns.take(() => form.create(readGiven(given)));
       if (!saved) return;
@@ -141,6 +141,31 @@ export function presetCommands({
       await stopping.stop([...new Set(tunnels)], readHow(given));
     },
   };
+
+  /** F2 on a group or a preset; false: the rows are none of these. */
+  const rename = async (given: unknown, selected: unknown): Promise<boolean> => {
+    const [row, ...others] = picker.subjects(given, selected) ?? [];
+    if (row?.kind !== 'preset' && row?.kind !== 'presetGroup') return false;
+    if (others.length > 0) return true;
+    if (row.kind === 'preset') {
+      const saved = await turns.take(() => form.edit(row.preset, 'name'));
+      if (saved) await shown(saved.preset);
+      return true;
+    }
+    const box = {
+      title: t('Rename Group'),
+      prompt: t('Name of the group; one that is there takes these presets in; empty: no group'),
+      value: row.name,
+    };
+    const typed = await turns.take(() => vscode.window.showInputBox(box));
+    const name = typed?.trim();
+    if (name === undefined || name === row.name) return true;
+    const scopes = presetSettings.current.presets.filter(({ group }) => group === row.name).map(({ scope }) => scope);
+    for (const scope of new Map(scopes.map((one) => [JSON.stringify(one), one])).values())
+      await files.change(scope, (value) => renameGroup(value, row.name, name === '' ? undefined : name));
+    return true;
+  };
+  return { handlers, rename };
 }
 
 /** What a group’s row, a keybinding or a link fills in. */

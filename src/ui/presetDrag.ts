@@ -5,6 +5,7 @@ import type { PresetScope } from '../core/preset.js';
 import { groupPresets, placePresets } from '../core/presetList.js';
 import { readSubjects, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
+import type { BelowForward } from './clientLists.js';
 import { views } from './contributions.js';
 import type { Messages } from './messages.js';
 import type { PresetFiles } from './presetFiles.js';
@@ -12,11 +13,11 @@ import type { PresetFiles } from './presetFiles.js';
 /** VS Code’s name for what is dragged within the tree. */
 const mimeType = `application/vnd.code.tree.${views.tunnels.toLowerCase()}`;
 
-export function dragPresets<T extends { kind: string }>(
+export function dragPresets(
   files: PresetFiles,
   messages: Messages,
-): vscode.TreeDragAndDropController<T | Row> {
-  const drop = async (keys: readonly PresetKey[], target: Row): Promise<void> => {
+): vscode.TreeDragAndDropController<Row | BelowForward> {
+  const drop = async (keys: readonly PresetKey[], target: Row | BelowForward): Promise<void> => {
     const scopes = [...new Map(keys.map(({ scope }) => [JSON.stringify(scope), scope])).values()];
     const namesIn = (scope: PresetScope) => keys.filter((key) => isSame(key.scope, scope)).map(({ name }) => name);
     switch (target.kind) {
@@ -37,6 +38,8 @@ export function dragPresets<T extends { kind: string }>(
         void messages.show('information', text);
         return;
       }
+      default:
+        return;
     }
   };
 
@@ -52,7 +55,7 @@ export function dragPresets<T extends { kind: string }>(
       if (!target || !text) return;
       const rows: unknown = JSON.parse(text);
       const keys = (readSubjects(rows, rows) ?? []).flatMap((row) => (row.kind === 'preset' ? [row.preset] : []));
-      if (keys.length > 0) await drop(keys, target as Row);
+      if (keys.length > 0) await drop(keys, target);
     },
   };
 }

@@ -33,7 +33,8 @@ import { askChoice, askName, askText, back, type Answer, type ChoiceItem, type S
 export interface PresetForm {
   /** Begins with what is given, or goes on with what was not saved. Undefined: it was closed. */
   create(given?: Partial<StoredPreset>): Promise<SavedPreset | undefined>;
-  edit(preset: PresetKey): Promise<SavedPreset | undefined>;
+  /** Begins at the field, else with the list of fields. */
+  edit(preset: PresetKey, field?: DraftField): Promise<SavedPreset | undefined>;
 }
 
 export interface SavedPreset {
@@ -230,7 +231,10 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
             form.draft = { ...form.draft, preset: withText(form.draft.preset, choice.field, '') };
           break;
         case 'settings':
-          await openPresetsFile(form.original?.key.scope ?? form.draft.scope);
+          await openPresetsFile(
+            form.original?.key.scope ?? form.draft.scope,
+            form.original && { name: form.original.key.name },
+          );
           return undefined;
         case 'discard':
           kept.delete(id);
@@ -268,14 +272,21 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
         active: 'save',
       });
     },
-    edit(key) {
+    edit(key, field) {
       const id = JSON.stringify([key.scope, key.name]);
       const preset = findStored(files.value(key.scope), key.name);
       if (!preset) return Promise.resolve(undefined);
       const old = kept.get(id);
       // What has been changed in the file meanwhile is not taken back by what was typed before.
-      if (old && isSame(old.original?.preset, preset)) return run(id, old);
-      return run(id, { original: { key, preset }, draft: { preset, scope: key.scope }, lead: [], active: 'name' });
+      const isCurrent = old && isSame(old.original?.preset, preset);
+      const form: Form = isCurrent
+        ? old
+        : { original: { key, preset }, draft: { preset, scope: key.scope }, lead: [], active: 'name' };
+      if (field !== undefined && form.at !== field) {
+        delete form.typed;
+        form.at = field;
+      }
+      return run(id, form);
     },
   };
 }

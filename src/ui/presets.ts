@@ -4,11 +4,13 @@ import { printDestination, type Destination } from '../core/destination.js';
 import { connectionOf, isWanted } from '../core/plan.js';
 import {
   fillPreset,
+  parsePresets,
   presetFingerprint,
   presetTunnels,
   printPreset,
   type Preset,
   type PresetScope,
+  type StoredPreset,
 } from '../core/preset.js';
 import { scopeText } from '../core/present.js';
 import { consentPrompt, networkConsentKey } from '../core/prompt.js';
@@ -78,6 +80,11 @@ export interface Presets {
   allowed(): readonly Preset[];
   /** Starts those with autoStart; where a consent is missing, offers to. */
   startAutomatic(scopes: 'all' | 'workspace'): Promise<void>;
+  /** For a preset that is typed into a form: the user knows what is in it, and needs not be asked again when it starts. */
+  readonly consents: {
+    has(preset: PresetKey): boolean;
+    give(preset: StoredPreset, scope: PresetScope): Promise<void>;
+  };
   /** Writes the tunnels as presets, one for each of their hosts, and asks for its name. */
   save(tunnels: readonly Tunnel[]): Promise<void>;
 }
@@ -245,6 +252,17 @@ export function createPresets(
       const pressed = await messages.show('information', text, review, t('Not Now'), never);
       if (pressed === never) await context.workspaceState.update(offerSilencedKey, true);
       if (pressed === review) for (const preset of unasked) await start(preset);
+    },
+    consents: {
+      has(key) {
+        const preset = findPreset(presetSettings.current.presets, key);
+        return preset !== undefined && hasConsent(preset);
+      },
+      async give(stored, scope) {
+        const [preset] = parsePresets([stored], scope, presetWorld(scope)).presets;
+        // What its inputs are answered with is asked for when it starts.
+        if (preset && !preset.isUnfilled) await giveConsent(preset);
+      },
     },
     async save(tunnels) {
       const scope = scopeForNew();

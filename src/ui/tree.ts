@@ -39,6 +39,7 @@ export function createTree(
   session: Session,
   clientLists: ClientLists,
   configList: Pick<ConfigList, 'read'>,
+  drag: vscode.TreeDragAndDropController<Row | BelowForward>,
 ): Tree {
   const changed = new vscode.EventEmitter<TreeRow[] | undefined>();
   /** The rows on the screen by id: VS Code knows a row as the very object that it was given, whatever it says now. */
@@ -81,6 +82,7 @@ export function createTree(
   };
   const view = vscode.window.createTreeView(views.tunnels, {
     treeDataProvider: provider,
+    dragAndDropController: drag,
     canSelectMany: true,
   });
   view.description = placeText();

@@ -61,6 +61,8 @@ const viewItems = [
   'note',
   'preset.locked',
   'preset.stopped.partly',
+  'presetGroup.locked',
+  ...statuses.map((status) => `presetGroup.${status}.canStart.canStop`),
   'presets',
   'problem',
 ];
@@ -173,7 +175,13 @@ describe('contributions', () => {
   it('keeps out of the palette what only makes sense on a row, and the rest while there is nothing to do it to', () => {
     const rowCommands = new Set(contributes.menus['view/item/context']!.map(({ command }) => command));
     const conditional = new Set(contributes.menus['commandPalette']!.map(({ command }) => command));
-    const always = new Set<string>([commands.showLog, commands.editPresets, commands.explain]);
+    const always = new Set<string>([
+      commands.showLog,
+      commands.editPresets,
+      commands.explain,
+      commands.newPreset,
+      commands.importPresets,
+    ]);
     assert.deepEqual(
       [...rowCommands].filter((command) => !conditional.has(command) && !always.has(command)),
       [],
