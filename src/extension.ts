@@ -7,6 +7,7 @@ import { createHolds } from './core/holds.js';
 import { placeOf, usePlace, type Surroundings } from './core/machine.js';
 import type { Presented } from './core/present.js';
 import { createSession } from './core/session.js';
+import { useTranslations } from './core/translate.js';
 import { createTurns } from './core/turns.js';
 import { createSandboxes } from './engine/sandboxThread.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
@@ -75,6 +76,7 @@ export type Activated = SshTunnelsApi & { readonly test?: TestAccess };
 
 export function activate(context: vscode.ExtensionContext): Activated {
   const began = performance.now();
+  useTranslations(vscode.l10n.bundle);
   usePlace(placeOf(surroundings(context)));
   const configFile = () => sshConfigFile(homedir());
   const defaults = () => hostDefaults(homedir());
