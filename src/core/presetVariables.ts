@@ -152,7 +152,10 @@ export function fillForward(text: string, world: VariableWorld, answers: Answers
   const { sampled, result } = results[0]!;
   if (result.ok) return { kind: 'unfilled' };
   const { at, problem } = result.failure;
-  return { kind: 'wrong', problems: [{ at, message: specProblem(unfill(problem, [...known, ...sampled])) }] };
+  return {
+    kind: 'wrong',
+    problems: [{ at, message: specProblem(unfill(problem, [...known.filter(isHidden), ...sampled])) }],
+  };
 }
 
 function problemsOf(variables: readonly Variable[], values: ReadonlyMap<string, Value>): TextProblem[] {
@@ -162,7 +165,12 @@ function problemsOf(variables: readonly Variable[], values: ReadonlyMap<string, 
   });
 }
 
-/** The problem as the text is written: what an environment variable holds may be a secret. */
+/** What was answered is shown; what an environment holds may be a secret. */
+function isHidden([name]: readonly [name: string, value: string]): boolean {
+  return inputId(name) === undefined;
+}
+
+/** The problem with the variables in the place of what they stand for. */
 function unfill<P extends SpecProblem | DestinationProblem>(
   problem: P,
   filled: readonly (readonly [name: string, value: string])[],
@@ -252,7 +260,7 @@ function fillDestination(sampled: Destination, known: readonly (Token & { value:
   if (known.length === 0) return sampled;
   const fill = (text: string, change = (value: string) => value) =>
     text.replace(patternOf(known), (found) => change(known.find(({ token }) => token === found)!.value));
-  const names = known.map(({ name, value }) => [name, value] as const);
+  const names = known.map(({ name, value }) => [name, value] as const).filter(isHidden);
   const { host, user, port, options } = sampled;
   const filledPort = port === undefined ? undefined : readPort(fill(String(port)));
   if (port !== undefined && filledPort === undefined) {

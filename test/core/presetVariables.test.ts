@@ -57,7 +57,7 @@ describe('a variable in a forward', () => {
     assert.equal(filled('-L 80:[${input:host}]:80', { host: '::1' }), '-L 80:[::1]:80');
     assert.equal(filled('-L 80:${input:path}', { path: '/a:1:[b]\\' }), '-L 80:/a\\:1\\:\\[b\\]\\\\');
     assert.equal(filled('-R 80:${input:path}', { path: '/${HOME}' }), '-R 80:/$\\{HOME}');
-    assert.match(message('-L ${input:listen}:db:5432', { listen: '0.0.0.0:8080' }), /not a port to listen on/);
+    assert.match(message('-L ${input:listen}:db:5432', { listen: '0.0.0.0:8080' }), /“0.0.0.0:8080” is not a port to/);
     assert.match(message('-L 80:${input:host}:80', { host: 'a b' }), /a blank inside/);
     assert.match(message('-L ${input:bind}:80:db:80', { bind: '' }), /nothing is answered/);
   });
@@ -181,7 +181,7 @@ describe('a variable in a host', () => {
     assert.match(message('${input:host}', { host: '-4' }), /host missing/);
     assert.match(message('-4 ${input:host}', { host: '-J x' }), /./);
     assert.match(message('${input:host}', { host: 'web -J x' }), one);
-    assert.equal(message('web:${input:port}', { port: '22x' }), '“${input:port}” is not a port (1 to 65535)');
+    assert.equal(message('web:${input:port}', { port: '22x' }), '“22x” is not a port (1 to 65535)');
     assert.match(message('web${input:x}', { x: '\n' }), /nobody sees/);
     assert.match(message('-o ${input:x} web', { x: 'ProxyCommand=x' }), /./);
     assert.match(message('-${input:x} web', { x: 'A' }), /./);
