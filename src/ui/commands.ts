@@ -29,13 +29,15 @@ import {
 import { readSubjects, type Subject } from '../core/subject.js';
 import { printSshCommand } from '../core/printSshCommand.js';
 import { printSshConfigBlocks } from '../core/sshConfigBlock.js';
+import { t } from '../core/translate.js';
 import type { Turns } from '../core/turns.js';
 import { connectionSeen } from '../core/snapshot.js';
 import { failureText } from '../core/wording.js';
 import { askLine, readLine } from './commandLineBox.js';
 import { chooseConfigForwards } from './configForwards.js';
 import type { ConfigList } from './configList.js';
-import { commands, settings, type CommandId } from './contributions.js';
+import { showCopiedNote } from './copiedNote.js';
+import { commands, settings, walkthrough, type CommandId } from './contributions.js';
 import type { DiagnosticsCopier } from './diagnostics.js';
 import type { Explanations } from './explain.js';
 import { askDestination, askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
@@ -201,14 +203,14 @@ export function registerCommands({
     },
 
     async [commands.addForward](given?: unknown) {
-      const [tunnel] = (await picker.connection('Add Forward to Connection', given)) ?? [];
+      const [tunnel] = (await picker.connection(t('Add Forward to Connection'), given)) ?? [];
       if (!tunnel) return;
       const tunnels = await turns.take(() => askForward(wizardHosts, noAnswers(), tunnel.destination));
       if (tunnels) await open(tunnels);
     },
 
     async [commands.commandLine](given?: unknown, more?: unknown) {
-      const [tunnel] = (await picker.connection('SSH Command Line', given)) ?? [];
+      const [tunnel] = (await picker.connection(t('SSH Command Line'), given)) ?? [];
       if (!tunnel) return;
       const line = typeof more === 'string' ? more : (given as { line?: unknown } | null | undefined)?.line;
       const read = readLine(typeof line === 'string' ? line : '', tunnel, session.state);
@@ -222,7 +224,7 @@ export function registerCommands({
 
     async [commands.edit](given?: unknown, selected?: unknown) {
       const isDown = (row: ForwardRow) => isOneOf('stopped', 'failed')(row) && !isDraining(row);
-      const [old] = await picker.tunnels('Edit Tunnel', given, selected, isDown);
+      const [old] = await picker.tunnels(t('Edit Tunnel'), given, selected, isDown);
       if (!old) return;
       const answers = { host: printDestination(old.destination), forward: printSpec(old.spec) };
       // What it listens on is known: without a bind address as it was.
@@ -241,11 +243,11 @@ export function registerCommands({
     },
 
     async [commands.start](given?: unknown, selected?: unknown) {
-      start(await picker.newTunnels('Start Tunnel', given, selected, isOneOf('stopped', 'failed')));
+      start(await picker.newTunnels(t('Start Tunnel'), given, selected, isOneOf('stopped', 'failed')));
     },
 
     async [commands.startOnFreePort](given?: unknown, selected?: unknown) {
-      const tunnels = await picker.tunnels('Use Next Free Port', given, selected, isPortTaken);
+      const tunnels = await picker.tunnels(t('Use Next Free Port'), given, selected, isPortTaken);
       const ids = tunnels.filter(isPortTaken).map(idOf);
       notifications.expect(ids);
       session.update((wanted) => restartTunnels(wanted, ids, false, 'nextFree'));
@@ -254,7 +256,7 @@ export function registerCommands({
     async [commands.stop](given?: unknown, selected?: unknown) {
       const isUp = isOneOf('connecting', 'ready', 'retrying', 'failed');
       const isOffered = (row: ForwardRow) => isUp(row) || isDraining(row);
-      await stopping.stop(await picker.tunnels('Stop Tunnel', given, selected, isOffered), readHow(given));
+      await stopping.stop(await picker.tunnels(t('Stop Tunnel'), given, selected, isOffered), readHow(given));
     },
 
     async [commands.stopOrRemove](given: unknown = { kind: 'selection' }, selected?: unknown) {
@@ -271,20 +273,20 @@ export function registerCommands({
     },
 
     async [commands.retryNow](given?: unknown, selected?: unknown) {
-      const tunnels = retryingOf(session.state, await picker.tunnels('Retry Now', given, selected, isRetrying));
+      const tunnels = retryingOf(session.state, await picker.tunnels(t('Retry Now'), given, selected, isRetrying));
       if (tunnels.length === 0) return;
       notifications.expect(tunnels.map(idOf));
       session.update(() => retryTunnels(session.state, tunnels));
     },
 
     async [commands.giveUp](given?: unknown, selected?: unknown) {
-      const tunnels = retryingOf(session.state, await picker.tunnels('Give Up', given, selected, isRetrying));
+      const tunnels = retryingOf(session.state, await picker.tunnels(t('Give Up'), given, selected, isRetrying));
       // Nobody is connected: those who wait are reset.
       await stopping.stop(tunnels, 'stop');
     },
 
     async [commands.restart](given?: unknown, selected?: unknown) {
-      const tunnels = await picker.tunnels('Restart Tunnel', given, selected);
+      const tunnels = await picker.tunnels(t('Restart Tunnel'), given, selected);
       const rows = picker.subjects(given, selected) ?? [];
       const running = tunnels.filter(isWanted);
       const ids = (running.length > 0 ? running : tunnels).map(idOf);
@@ -297,7 +299,7 @@ export function registerCommands({
     },
 
     async [commands.remove](given?: unknown, selected?: unknown) {
-      await stopping.remove(await picker.tunnels('Remove Tunnel', given, selected), readHow(given));
+      await stopping.remove(await picker.tunnels(t('Remove Tunnel'), given, selected), readHow(given));
     },
 
     [commands.disconnectClient](given?: unknown, selected?: unknown) {
@@ -306,12 +308,12 @@ export function registerCommands({
 
     async [commands.rename](given?: unknown, selected?: unknown) {
       if (await presetWork.rename(given, selected)) return;
-      const [tunnel, another] = await picker.tunnels('Rename Tunnel', given, selected);
+      const [tunnel, another] = await picker.tunnels(t('Rename Tunnel'), given, selected);
       // One name is for one tunnel: several rows, or a host with several tunnels, are no subject.
       if (!tunnel || another) return;
       const box = {
-        title: 'Rename Tunnel',
-        prompt: 'Name of the tunnel; empty: its addresses',
+        title: t('Rename Tunnel'),
+        prompt: t('Name of the tunnel; empty: its addresses'),
         value: tunnel.label ?? '',
       };
       const label = await turns.take(() => vscode.window.showInputBox(box));
@@ -319,26 +321,29 @@ export function registerCommands({
     },
 
     async [commands.copyAddress](given?: unknown, selected?: unknown) {
-      const tunnels = await picker.tunnels('Copy Address', given, selected, isOneOf('ready'));
-      await copy(rowsOf(tunnels).flatMap(({ address }) => address ?? []));
+      const tunnels = await picker.tunnels(t('Copy Address'), given, selected, isOneOf('ready'));
+      const onServer = tunnels.filter(({ spec }) => spec.kind === 'remote').map(idOf);
+      const rows = rowsOf(tunnels);
+      await copy(rows.flatMap(({ address }) => address ?? []));
+      showCopiedNote(rows.flatMap(({ id, address }) => (onServer.includes(id) ? [] : (address ?? []))));
     },
 
     async [commands.copySshCommand](given?: unknown, selected?: unknown) {
-      const tunnels = await picker.newTunnels('Copy as ssh Command', given, selected);
+      const tunnels = await picker.newTunnels(t('Copy as ssh Command'), given, selected);
       const commandOf = ([first, specs]: ReturnType<typeof byHost>[number]) =>
         printSshCommand(first.destination, specs, sshOf(connectionOf(first))[0]);
       await copy(byHost(tunnels).map(commandOf));
     },
 
     async [commands.copyConfigBlock](given?: unknown, selected?: unknown) {
-      const tunnels = await picker.tunnels('Copy as ssh_config Block', given, selected);
+      const tunnels = await picker.tunnels(t('Copy as ssh_config Block'), given, selected);
       const groups = byHost(tunnels).map(([{ destination }, specs]) => ({ destination, specs }));
       if (groups.length > 0) await copy([printSshConfigBlocks(groups)]);
     },
 
     async [commands.openInBrowser](given?: unknown, selected?: unknown) {
       const isPage = (row: ForwardRow) => rowFlags(row, session.state).includes('url');
-      const tunnels = await picker.tunnels('Open in Browser', given, selected, isPage);
+      const tunnels = await picker.tunnels(t('Open in Browser'), given, selected, isPage);
       for (const { url } of rowsOf(tunnels))
         if (url !== undefined) await vscode.env.openExternal(await vscode.env.asExternalUri(vscode.Uri.parse(url)));
     },
@@ -350,18 +355,19 @@ export function registerCommands({
     async [commands.savePreset](given?: unknown, selected?: unknown) {
       // A sandbox ends with its window.
       const lasts = (tunnel: Tunnel) => sandboxOf(session.state.wanted, connectionOf(tunnel)) === undefined;
-      const tunnels = (await picker.tunnels('Save as Preset', given, selected)).filter(lasts);
+      const tunnels = (await picker.tunnels(t('Save as Preset'), given, selected)).filter(lasts);
       await turns.take(() => presets.save(tunnels));
     },
 
     async [commands.startPreset](given?: unknown, selected?: unknown) {
       const isDown = ({ status, locked }: PresetRow) => locked === undefined && ['stopped', 'failed'].includes(status);
-      for (const preset of await picker.presets('Start Preset', given, selected, isDown)) await presets.start(preset);
+      for (const preset of await picker.presets(t('Start Preset'), given, selected, isDown))
+        await presets.start(preset);
     },
 
     async [commands.stopPreset](given?: unknown, selected?: unknown) {
       const isUp = ({ status, isPartly }: PresetRow) => status !== 'stopped' || isPartly === true;
-      const stopped = await picker.presets('Stop Preset', given, selected, isUp);
+      const stopped = await picker.presets(t('Stop Preset'), given, selected, isUp);
       const tunnels = stopped.flatMap((preset) => picker.tunnelsOf({ kind: 'preset', preset }));
       await stopping.stop(tunnels, readHow(given));
     },
@@ -390,12 +396,15 @@ export function registerCommands({
       )[0];
       if (rows && named === undefined) return;
       const read = named === undefined ? undefined : parseDestination(named);
-      const picked = read ?? (await turns.take(() => askDestination(wizardHosts, 'Explain Connection')));
+      const picked = read ?? (await turns.take(() => askDestination(wizardHosts, t('Explain Connection'))));
       const destination = picked && 'ok' in picked ? picked.ok && picked.destination : picked;
       if (destination) await explanations.show(requestOf(destination));
     },
 
     [commands.localPort]: (given?: unknown) => localPort(given),
+
+    [commands.openWalkthrough]: () =>
+      vscode.commands.executeCommand('workbench.action.openWalkthrough', `${context.extension.id}#${walkthrough}`),
 
     [commands.trySandbox]: () => sandboxTrial.try(),
 
@@ -405,7 +414,7 @@ export function registerCommands({
 
     async [commands.forgetSecrets]() {
       const count = await secrets.forgetAll();
-      const text = count === 0 ? 'No secrets were saved.' : `Saved secrets forgotten: ${count}.`;
+      const text = count === 0 ? t('No secrets were saved.') : t('Saved secrets forgotten: {count}.', { count });
       void messages.show('information', text);
     },
   };
@@ -419,7 +428,10 @@ async function openLine({ file, line }: Origin, messages: Messages): Promise<voi
   try {
     await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: new vscode.Range(place, place) });
   } catch (error) {
-    void messages.show('error', `${file} can’t be opened: ${error instanceof Error ? error.message : String(error)}`);
+    void messages.show(
+      'error',
+      t('{file} can’t be opened: {message}', { file, message: error instanceof Error ? error.message : String(error) }),
+    );
   }
 }
 

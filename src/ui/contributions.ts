@@ -39,6 +39,7 @@ export const commands = {
   goToDefinition: 'sshTunnels.goToDefinition',
   explain: 'sshTunnels.explain',
   localPort: 'sshTunnels.localPort',
+  openWalkthrough: 'sshTunnels.openWalkthrough',
   trySandbox: 'sshTunnels.trySandbox',
   removeSandbox: 'sshTunnels.removeSandbox',
   manageTrust: 'sshTunnels.manageTrust',
@@ -51,6 +52,8 @@ export const viewContainers = { sshTunnels: 'sshTunnels' } as const;
 
 /** The tools of language models. */
 export const languageModelTools = { list: 'sshTunnels_list', open: 'sshTunnels_open' } as const;
+
+export const walkthrough = 'firstTunnel';
 
 /** VS Code makes this command for each view. */
 export const focusTunnelsView = `${views.tunnels}.focus`;

@@ -8,6 +8,7 @@ import {
   settings,
   viewContainers,
   views,
+  walkthrough,
 } from '../../src/ui/contributions.js';
 
 interface MenuItem {
@@ -26,6 +27,10 @@ interface Manifest {
     viewsWelcome: { view: string; contents: string }[];
     menus: Record<string, MenuItem[]>;
     keybindings: { command: string; when: string }[];
+    walkthroughs: {
+      id: string;
+      steps: { description: string; media: { svg: string; altText: string }; completionEvents: string[] }[];
+    }[];
     languageModelTools: { name: string }[];
     configuration: { properties: Record<string, { description?: string; markdownDescription?: string }> };
   };
@@ -34,6 +39,7 @@ interface Manifest {
 const root = join(import.meta.dirname, '../..');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
 const { contributes } = manifest;
+const nls = JSON.parse(readFileSync(join(root, 'package.nls.json'), 'utf8')) as Record<string, string>;
 
 /** The rows' `viewItem`s that a menu can meet. */
 const statuses = ['connecting', 'ready', 'retrying', 'failed', 'stopped'];
@@ -66,6 +72,18 @@ const viewItems = [
   'presets',
   'problem',
 ];
+
+/** The text that stands for a key in package.nls.json. */
+function english(text: string): string {
+  return text.replace(/^%(.+)%$/, (_, key: string) => {
+    assert.ok(nls[key], key);
+    return nls[key];
+  });
+}
+
+function walkthroughTexts(): string[] {
+  return contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ description }) => description));
+}
 
 function offered({ when = '' }: MenuItem, viewItem: string): boolean {
   const pattern = /viewItem =~ \/(.*)\//.exec(when)?.[1];
@@ -104,9 +122,10 @@ describe('contributions', () => {
 
   it('names only declared commands in menus, keybindings and the welcome view', () => {
     const declared = new Set<string>(Object.values(commands));
-    const linked = contributes.viewsWelcome.flatMap(({ contents }) =>
-      [...contents.matchAll(/\(command:([^)]+)\)/g)].map((match) => match[1]!),
+    const linked = [...contributes.viewsWelcome.map(({ contents }) => contents), ...walkthroughTexts()].flatMap(
+      (text) => [...english(text).matchAll(/\(command:(sshTunnels[^)]+)\)/g)].map((match) => match[1]!),
     );
+    assert.ok(linked.includes(commands.trySandbox), linked.join(' '));
     const named = [
       ...Object.values(contributes.menus)
         .flat()
@@ -197,6 +216,23 @@ describe('contributions', () => {
     const { restrictedConfigurations } = manifest.capabilities.untrustedWorkspaces;
     const { autoStart, sshConfigFile, identityFile, defaultBind } = settings;
     assert.deepEqual(restrictedConfigurations, [autoStart, sshConfigFile, identityFile, defaultBind]);
+  });
+
+  it('has one walkthrough, of four steps that each complete by doing and have a themed picture with a text', () => {
+    assert.deepEqual(
+      contributes.walkthroughs.map(({ id, steps }) => [id, steps.length]),
+      [[walkthrough, 4]],
+    );
+    for (const { media, completionEvents } of contributes.walkthroughs[0]!.steps) {
+      const picture = readFileSync(join(root, media.svg), 'utf8');
+      assert.match(picture, /var\(--vscode-foreground/, media.svg);
+      // A colour of its own stands only where a theme has none.
+      assert.doesNotMatch(picture.replace(/var\([^;"]*\)/g, ''), /#[0-9a-f]{3}/i, media.svg);
+      assert.ok(english(media.altText).length > 20, media.svg);
+      for (const event of completionEvents)
+        assert.match(event, /^(onCommand|onContext|onView|onSettingChanged):sshTunnels\./);
+      assert.ok(completionEvents.length > 0, media.svg);
+    }
   });
 
   it('names icons that exist', () => {
