@@ -254,8 +254,18 @@ export function stopPrompt(tunnelNames: readonly string[], count: number): StopP
   };
 }
 
+function afterwards({ afterOpen, terminalVariables }: Preset): string[] {
+  return [
+    ...(afterOpen === 'browser' ? [t('When you start it, its address is opened in the browser.')] : []),
+    ...(afterOpen === 'simpleBrowser' ? [t('When you start it, its address is opened in the Simple Browser.')] : []),
+    ...(afterOpen === 'copy' ? [t('When you start it, its address is copied to the clipboard.')] : []),
+    ...(terminalVariables ? [t('New terminals are told its ports.')] : []),
+  ];
+}
+
 /** What starting a preset that came with the workspace means. */
-export function consentPrompt({ name, scope, destination, forwards, autoStart }: Preset): Prompt {
+export function consentPrompt(preset: Preset): Prompt {
+  const { name, scope, destination, forwards, autoStart } = preset;
   const host = printDestination(destination);
   const opens = forwards.map((spec) => {
     const access = accessText(askedAccess(spec), spec.kind === 'remote' ? host : machineName(), spec.listen.kind);
@@ -266,6 +276,7 @@ export function consentPrompt({ name, scope, destination, forwards, autoStart }:
     detail: [
       [t('It connects to {host} over SSH with your keys and opens:', { host }), ...opens].join('\n'),
       [
+        ...afterwards(preset),
         ...(autoStart ? [t('It will start with this workspace from now on.')] : []),
         t('You are asked once, and again when it has changed.'),
       ].join(' '),

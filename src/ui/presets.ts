@@ -229,7 +229,18 @@ export function createPresets(
       const agreed = isAllowed(preset) ? await agreeTo(preset) : undefined;
       return agreed && presetTunnels(agreed);
     },
-    allowed: () => presetSettings.current.presets.filter(isAllowed).flatMap(filledBefore).filter(hasConsent),
+    allowed: () => {
+      const starts = startsPresets();
+      return presetSettings.current.presets.filter(isAllowed).flatMap((preset) =>
+        filledBefore(preset)
+          .filter(hasConsent)
+          .map((filled) => {
+            // With earlier answers it does not start by itself.
+            const isLatest = presetFingerprint(filled) === presetFingerprint(preset);
+            return { ...filled, autoStart: filled.autoStart && starts && isLatest };
+          }),
+      );
+    },
     async startAutomatic(scopes) {
       if (!startsPresets()) return;
       const automatic = presetSettings.current.presets.filter(

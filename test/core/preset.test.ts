@@ -311,11 +311,15 @@ describe('the tunnels of a preset', () => {
 });
 
 describe('presetFingerprint', () => {
-  it('changes with the place, name, host, forwards and autoStart, and with nothing else', () => {
-    const same = presetFingerprint({ ...preset, description: 'x', onDemand: true });
+  it('changes with the place, name, host, forwards, autoStart and what comes after, and with nothing else', () => {
+    const looks = { description: 'x', group: 'x', icon: 'x', color: 'red' } as const;
+    const same = presetFingerprint({ ...preset, ...looks, onDemand: true });
     assert.equal(presetFingerprint(preset), same);
     const others: Preset[] = [
       { ...preset, autoStart: !preset.autoStart },
+      { ...preset, afterOpen: 'browser' },
+      { ...preset, afterOpen: 'copy' },
+      { ...preset, terminalVariables: true },
       { ...preset, scope: { kind: 'workspace' } },
       { ...preset, scope: { kind: 'folder', folder: 'a' } },
       { ...preset, scope: { kind: 'folder', folder: 'b' } },

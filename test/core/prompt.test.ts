@@ -185,6 +185,31 @@ describe('the words of a question', () => {
   });
 });
 
+describe('the consent to a preset', () => {
+  const preset: Preset = {
+    name: 'Page',
+    destination: { host: 'web01' },
+    forwards: [mustParseSpec('-L 8080:localhost:80')],
+    autoStart: false,
+    scope: { kind: 'workspace' },
+  };
+  const last = (more: Partial<Preset>) =>
+    consentPrompt({ ...preset, ...more })
+      .detail.split('\n')
+      .at(-1);
+  const once = 'You are asked once, and again when it has changed.';
+
+  it('is told what comes after it opens', () => {
+    assert.equal(last({}), once);
+    assert.equal(
+      last({ afterOpen: 'browser', terminalVariables: true }),
+      `When you start it, its address is opened in the browser. New terminals are told its ports. ${once}`,
+    );
+    assert.match(last({ afterOpen: 'simpleBrowser' }) ?? '', /Simple Browser/);
+    assert.match(last({ afterOpen: 'copy' }) ?? '', /copied to the clipboard/);
+  });
+});
+
 describe('the question before a forward is opened to the network', () => {
   const ask = (spec: string, addresses: readonly string[] = []) =>
     ({
