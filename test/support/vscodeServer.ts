@@ -36,6 +36,8 @@ export interface VsCodeOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly colorTheme?: string;
   readonly extensionsDir?: string;
+  /** Names of VS Code's own extensions that it loads, too, such as `ms-vscode.js-debug`. */
+  readonly builtin?: readonly string[];
   /** `all` (the default) trusts every folder, `ask` asks as an ordinary VS Code does. */
   readonly trust?: 'all' | 'ask';
 }
@@ -119,7 +121,7 @@ export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
   const log = join(options.tmp, 'server.log');
   const args = ['--host', '127.0.0.1', '--port', '0', '--without-connection-token', '--accept-server-license-terms'];
   args.push('--telemetry-level', 'off', '--server-data-dir', data, '--extensions-dir', extensions);
-  args.push('--builtin-extensions-dir', host.builtinExtensions);
+  args.push('--builtin-extensions-dir', await builtinFolder(host, options));
   if (options.smoke) args.push('--enable-smoke-test-driver');
   // Where its extension hosts leave their sockets; short, since a socket's path may have no more than 107 characters.
   const runtime = await mkdtemp(join(tmpdir(), 'vscode-'));
@@ -147,6 +149,17 @@ export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
     await stop();
     throw error;
   }
+}
+
+/** The folder of the few extensions that every window has, or one with more of them. */
+async function builtinFolder(host: VsCodeHost, { builtin = [], tmp }: VsCodeOptions): Promise<string> {
+  if (builtin.length === 0) return host.builtinExtensions;
+  const folder = join(tmp, 'builtin');
+  const own = join(host.serverMain, '../../extensions');
+  await mkdir(folder);
+  for (const name of [...readdirSync(host.builtinExtensions), ...builtin])
+    await symlink(join(own, name), join(folder, name));
+  return folder;
 }
 
 /** Installs a packaged extension into `extensionsDir`, as a user's VS Code does. */
