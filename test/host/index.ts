@@ -1,7 +1,7 @@
-import { appendFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Mocha from 'mocha';
-import { resultsVariable, type ResultLine } from './resultLine';
+import { write } from './resultLine';
 
 /** What VS Code calls in its extension host: runs every *.test.js beside this file, and writes one line for each test's fate. */
 export async function run(): Promise<void> {
@@ -19,12 +19,6 @@ export async function run(): Promise<void> {
     runner.on('end', () => write({ kind: 'end' }));
   });
   if (failures > 0) throw new Error(`${failures} failed`);
-}
-
-/** At once and not at the end, so that the launcher can say which test an extension host hung or died in. */
-function write(line: ResultLine): void {
-  const file = process.env[resultsVariable];
-  if (file) appendFileSync(file, `${JSON.stringify(line)}\n`);
 }
 
 function shown(error: Error & { expected?: unknown; actual?: unknown }): string {

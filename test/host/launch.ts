@@ -137,6 +137,7 @@ function report(outcome: Outcome, lines: readonly ResultLine[], tmp: string): nu
   console.log('');
   for (const line of lines) {
     if (line.kind === 'pass') console.log(`  ✔ ${line.title} (${line.ms}ms)`);
+    if (line.kind === 'say') console.log(`    ${line.text}`);
     if (line.kind === 'skip') console.log(`  - ${line.title}`);
     if (line.kind === 'fail') console.log(`  ✘ ${line.title}\n${indented(line.error)}`);
   }

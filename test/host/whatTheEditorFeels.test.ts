@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import * as vscode from 'vscode';
 import { eventually } from '../support/eventually.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import { extensionUnderTest } from './extensionUnderTest.js';
+import { say } from './resultLine.js';
 
 // What a person feels of the extension while they write: the thread that all extensions share. The figures are printed; the
 // limits are some times the goals, for a machine that is busy with other things.
@@ -45,26 +46,6 @@ describe('the thread of the editor’s extensions', () => {
     await configure('sshConfigFile', undefined);
     traffic.kill('SIGKILL');
     await sshd.stop();
-  });
-
-  it('is held up for a moment when the extension starts', () => {
-    const dist = join(vscode.extensions.getExtension('ssh-tunnels.ssh-tunnels')!.extensionPath, 'dist/extension.js');
-    const load = (time: number): number => {
-      // Another text each time, so that the runtime compiles it anew.
-      const again = join(__dirname, `extension-${process.pid}-${time}.js`);
-      writeFileSync(again, `// ${again}\n${readFileSync(dist, 'utf8')}`);
-      try {
-        const began = performance.now();
-        module.require(again);
-        return performance.now() - began;
-      } finally {
-        rmSync(again);
-      }
-    };
-    const loadMs = Math.min(...[1, 2, 3].map(load));
-    const { activateMs } = access();
-    say(`activation: ${ms(loadMs)} to load, ${ms(activateMs)} to activate`);
-    assert.ok(loadMs + activateMs < 250, 'some times the goal of 20 ms');
   });
 
   it('is as good as free while a tunnel carries data as fast as it can', async () => {
@@ -162,10 +143,6 @@ interface Echo {
   p50: number;
   p99: number;
   longest: number;
-}
-
-function say(text: string): void {
-  console.log(`the thread of the extensions, ${text}`);
 }
 
 function ms(value: number): string {

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import { extensionUnderTest } from './extensionUnderTest.js';
+import { say } from './resultLine.js';
+
+// Needs no server, so that it can run on every system.
+describe('activation', () => {
+  const { activate, access } = extensionUnderTest();
+  const { extensionPath, packageJSON } = vscode.extensions.getExtension('ssh-tunnels.ssh-tunnels')! as {
+    readonly extensionPath: string;
+    readonly packageJSON: { readonly contributes: { readonly commands: readonly { readonly command: string }[] } };
+  };
+
+  before(() => activate());
+
+  it('holds up the editor for a moment only', () => {
+    const dist = join(extensionPath, 'dist/extension.js');
+    const load = (time: number): number => {
+      // Another text each time, so that the runtime compiles it anew.
+      const again = join(__dirname, `extension-${process.pid}-${time}.js`);
+      writeFileSync(again, `// ${again}\n${readFileSync(dist, 'utf8')}`);
+      try {
+        const began = performance.now();
+        module.require(again);
+        return performance.now() - began;
+      } finally {
+        rmSync(again);
+      }
+    };
+    const loadMs = Math.min(...[1, 2, 3, 4, 5].map(load));
+    const { activateMs } = access();
+    say(
+      `activation: ${(loadMs + activateMs).toFixed(1)} ms of our own code, ${loadMs.toFixed(1)} ms to load and ${activateMs.toFixed(1)} ms to activate (goal: 20 ms)`,
+    );
+    assert.ok(loadMs + activateMs < 250, 'some times the goal of 20 ms, for a machine that is busy with other things');
+  });
+
+  it('leaves no command of package.json without its handler', async () => {
+    const known = new Set(await vscode.commands.getCommands(true));
+    assert.deepEqual(
+      packageJSON.contributes.commands.map(({ command }) => command).filter((command) => !known.has(command)),
+      [],
+    );
+  });
+});
