@@ -186,6 +186,15 @@ describe('what comes back of it', () => {
       assert.deepEqual(comeback(all, allowed).waiting, [proxyId]);
   });
 
+  it('is a tunnel of a preset with variables while they come to the same', () => {
+    const stored = { name: 'Proxy', host: '${input:server}', forwards: ['-D auto'] };
+    const answered = (server: string) =>
+      parsePresets([stored], { kind: 'workspace' }, { folders: [], env: {}, answers: () => ({ server }) }).presets;
+    assert.deepEqual(comeback(all, answered('web01')).waiting, []);
+    assert.deepEqual(comeback(all, answered('web02')).waiting, [proxyId]);
+    assert.deepEqual(comeback(all, parsePresets([stored], { kind: 'workspace' }).presets).waiting, [proxyId]);
+  });
+
   it('waits for a window in which a preset may start it, and is kept until then', () => {
     const first = decideComeback(kept(all), []);
     const listed = listTunnels(nothingWanted, first.listed);
