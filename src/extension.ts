@@ -29,6 +29,7 @@ import { createLog } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
 import { createNetworkConsents } from './ui/networkConsents.js';
 import { createNotifications } from './ui/notifications.js';
+import { createPortHolds } from './ui/portHolds.js';
 import { createPresentation } from './ui/presentation.js';
 import { createPresetAnswers } from './ui/presetAnswers.js';
 import { editPresets } from './ui/presetEditor.js';
@@ -121,7 +122,8 @@ export function activate(context: vscode.ExtensionContext): Activated {
   const holds = createHolds(session);
   const extensionApi = createExtensionApi(session, holds, presets, presetSettings);
   const agentTools = createAgentTools(session, holds, presets, presetSettings, () => engine.hosts(configFile()));
-  const taskParts = { session, engine, holds, presets, presetSettings, messages };
+  const portHolds = createPortHolds();
+  const taskParts = { session, engine, holds, portHolds, presets, presetSettings, messages };
   const sandboxes = createSandboxes(workerPath, join(context.globalStorageUri.fsPath, 'sandbox'));
   const sandboxTrial = createSandboxTrial(session, sandboxes, tree, messages, log);
   // At once: what the engine's end tells must not change the list that is kept.
@@ -172,6 +174,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
       messages,
       log,
     }),
+    portHolds,
     provideTunnelTasks(taskParts),
     keepTerminalVariables(context, session, presetSettings, presets, log),
     editConfigs(session, presentation, configList, configFile),

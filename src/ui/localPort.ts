@@ -9,18 +9,17 @@ import { boundOf, tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
 import { presetNamed, readTunnelTask, taskPreset, taskType } from '../core/tunnelTask.js';
 import type { Messages } from './messages.js';
+import type { PortHolds } from './portHolds.js';
 import type { Presets, PresetSettings } from './presets.js';
 
 interface PortParts {
   session: Session;
   holds: Holds;
+  portHolds: Pick<PortHolds, 'keep'>;
   presets: Pick<Presets, 'agree'>;
   presetSettings: Pick<PresetSettings, 'current'>;
   messages: Messages;
 }
-
-/** How long a tunnel is kept for the task that comes before the debugging, in milliseconds. */
-const handOverMs = 60_000;
 
 /**
  * The port of this machine where the preset's first tunnel listens, as text; the preset is started if it isn't up. `given` is
@@ -48,8 +47,7 @@ export async function localPort(given: unknown, parts: PortParts): Promise<strin
     const reason = reasonText(failureOf(error), parts.session.state);
     return refuse(t('There is no port of “{name}”. {reason}', { name: preset.name, reason }));
   } finally {
-    // The task that is about to start takes it over.
-    if (isTask) setTimeout(() => hold.release(), handOverMs).unref();
+    if (isTask) parts.portHolds.keep(hold);
     else hold.release();
   }
 }

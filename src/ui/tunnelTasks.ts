@@ -21,12 +21,14 @@ import {
 } from '../core/tunnelTask.js';
 import { failureText } from '../core/wording.js';
 import type { Messages } from './messages.js';
+import type { PortHolds } from './portHolds.js';
 import type { Presets, PresetSettings } from './presets.js';
 
 interface TaskParts {
   session: Session;
   engine: Pick<Engine, 'probe'>;
   holds: Holds;
+  portHolds: Pick<PortHolds, 'takeOver'>;
   presets: Pick<Presets, 'agree'>;
   presetSettings: Pick<PresetSettings, 'current'>;
   messages: Messages;
@@ -102,7 +104,9 @@ function openTerminal(
     const tunnels = await parts.presets.agree(preset.value);
     if (isOver) return;
     if (!tunnels || tunnels.length === 0) return fail(t('Not started: you did not agree to it.'), true);
-    running = watch(task.value, parts.holds.hold(tunnels));
+    const hold = parts.holds.hold(tunnels);
+    parts.portHolds.takeOver(hold.tunnels);
+    running = watch(task.value, hold);
   };
 
   const watch = (task: TunnelTask, hold: Hold): vscode.Disposable => {
