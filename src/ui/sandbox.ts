@@ -132,9 +132,8 @@ export function createSandboxTrial(
       const address = await ready(id);
       // A failure is told of as any other.
       if (address === undefined || running !== sandbox) return;
-      const isQuiet = noticeLevel() !== 'all';
-      if (!isQuiet) void sayReady(address, id);
-      await vscode.commands.executeCommand(commands.openInBrowser, { kind: 'forward', id });
+      if (noticeLevel() === 'all') void sayReady(address);
+      await openPage(address);
     },
     async remove() {
       const sandbox = await current;
@@ -153,16 +152,20 @@ export function createSandboxTrial(
     },
   };
 
-  async function sayReady(address: string, id: string): Promise<void> {
+  async function sayReady(address: string): Promise<void> {
     const [open, remove] = [t('Open in Browser'), t('Remove Sandbox')];
     const text = t(
-      'The sandbox’s page came through a tunnel to {address}. Remove the sandbox when you have seen enough.',
+      'The sandbox’s page is at {address}, through an SSH tunnel. Remove the sandbox when you have seen enough.',
       {
         address,
       },
     );
     const pressed = await messages.show('information', text, open, remove);
-    if (pressed === open) await vscode.commands.executeCommand(commands.openInBrowser, { kind: 'forward', id });
+    if (pressed === open) await openPage(address);
     if (pressed === remove) await vscode.commands.executeCommand(commands.removeSandbox);
   }
+}
+
+async function openPage(address: string): Promise<void> {
+  await vscode.env.openExternal(await vscode.env.asExternalUri(vscode.Uri.parse(`http://${address}`)));
 }
