@@ -281,6 +281,28 @@ describe('the extension in a window', () => {
       await window.dismissToasts();
     });
 
+    it('brings back what ran with its answers after a reload, and knows it by them', async () => {
+      write(`-L \${input:port}:localhost:${bench.webPort}`);
+      const own = await freePort();
+      await eventually(async () => assert.ok((await rows()).some((row) => row.startsWith('Shop page · '))));
+      await tunnels.pressInline('Shop page', 'Start Preset');
+      await window.quickInput.step('Value of port');
+      await window.quickInput.accept(String(own));
+      const { message, detail } = await window.modal();
+      assert.equal(message, 'Start “Shop page” from the workspace settings?');
+      assert.match(detail, new RegExp(`localhost:${own} on`));
+      await window.pressModal('Start');
+      await window.toast('is ready');
+      await window.reload();
+      tunnels = await bench.openView();
+      await window.pressToast('2 tunnels were running', 'Start');
+      await eventually(async () =>
+        assert.match((await rows()).join('\n'), /^Shop page · ready · localhost:\d+ via web01/m),
+      );
+      assert.equal((await exchange(own, Buffer.from('GET / HTTP/1.0\r\n\r\n'))).end, 'end');
+      await window.dismissToasts();
+    });
+
     it('marks what is wrong in the settings file, which opens at the field', async () => {
       write('-L 8080:localhost:80', '-L 8081:localhost:x80');
       const label = 'presets[0].forwards[1]: “x80” is not a target port (1 to 65535)';
