@@ -41,13 +41,13 @@ export async function startPostgres(command: readonly string[], sql: string): Pr
   const data = join(folder, 'data');
   const [setUp, ...setUpArgs] = [...asOwner, join(bin, 'initdb')];
   // It is gone in a minute: what it writes need not survive a power cut.
-  execFileSync(setUp!, [...setUpArgs, '-D', data, '-U', 'owner', '-A', 'trust', '-E', 'UTF8', '--no-sync'], {
+  execFileSync(setUp, [...setUpArgs, '-D', data, '-U', 'owner', '-A', 'trust', '-E', 'UTF8', '--no-sync'], {
     stdio: 'pipe',
     cwd: folder,
   });
   const [program, ...args] = [...command, ...asOwner, join(bin, 'postgres')];
   const server = spawn(
-    program!,
+    program,
     [...args, '-D', data, '-k', folder, '-F', '-c', 'listen_addresses=127.0.0.1', '-c', 'port=5432'],
     { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder },
   );
@@ -64,7 +64,7 @@ export async function startPostgres(command: readonly string[], sql: string): Pr
     await eventually(() => {
       const [psql, ...psqlArgs] = [...asOwner, join(bin, 'psql')];
       const more = ['-h', folder, '-U', 'owner', '-d', 'postgres', '-v', 'ON_ERROR_STOP=1', '-q', '-f', '-'];
-      const done = spawnSync(psql!, [...psqlArgs, ...more], { input: sql, encoding: 'utf8', cwd: folder });
+      const done = spawnSync(psql, [...psqlArgs, ...more], { input: sql, encoding: 'utf8', cwd: folder });
       assert.equal(done.status, 0, `${done.stderr}\n${said}`);
     });
     return { stop };

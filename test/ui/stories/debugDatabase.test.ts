@@ -1,6 +1,6 @@
 // The story of README: F5 debugs a program against a database that only the bastion reaches. Its files are README’s own.
 import assert from 'node:assert/strict';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { eventually } from '../../support/eventually.js';
 import { startFaultyNetwork, whyNoFaultyNetwork, type FaultyNetwork } from '../../support/faultyNetwork.js';
@@ -27,6 +27,7 @@ describe('a database behind a bastion', function () {
   let bastion: Sshd | undefined;
   let database: Postgres | undefined;
   let window: Workbench;
+  let shop: string;
 
   before(async function () {
     const whyNot = whyNoFaultyNetwork() ?? whyNoPostgres();
@@ -40,7 +41,7 @@ describe('a database behind a bastion', function () {
       machine: withHosts(network.machine, join(bench.windows.tmp, 'hosts')),
       config: ['PermitOpen db.internal:5432'],
     });
-    const shop = join(bench.windows.tmp, 'debug/shop');
+    shop = join(bench.windows.tmp, 'debug/shop');
     for (const [path, content] of Object.entries(readmeFiles('Debug against a database behind a bastion'))) {
       mkdirSync(dirname(join(shop, path)), { recursive: true });
       writeFileSync(join(shop, path), content);
@@ -76,6 +77,23 @@ describe('a database behind a bastion', function () {
     story.end();
     // The task ends with the debugging, and the tunnel with it.
     await bench.shows('Presets · ', 'Billing DB · db.internal:5432 via bastion');
+  });
+
+  it('is not debugged against while it does not answer: the task says why, and fails', async () => {
+    await database!.stop();
+    database = undefined;
+    const tasks = join(shop, '.vscode/tasks.json');
+    writeFileSync(
+      tasks,
+      readFileSync(tasks, 'utf8').replace('"type": "tunnel",', '"type": "tunnel", "timeoutSeconds": 3,'),
+    );
+    appendFileSync(join(shop, 'invoices.js'), "require('node:fs').writeFileSync(__dirname + '/ran', '');\n");
+    await window.page.keyboard.press('F5');
+    const { text } = await window.toast('The task “Billing DB” has failed.');
+    assert.match(text, /Not ready within 3 s\. .*db\.internal:5432/);
+    await window.runCommand('Terminal: Focus Terminal');
+    await window.screenshot('tunnel-task-failed');
+    assert.equal(existsSync(join(shop, 'ran')), false);
   });
 
   const debugConsole = () => window.page.locator('.repl .monaco-list-rows').innerText();
