@@ -21,6 +21,7 @@ export interface JsonMember {
   to: number;
 }
 
+const escaped = /^\\(?:u([\da-fA-F]{4})|([^\n\r]))/;
 const escapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 /** Deeper ones are left out. */
 const deepest = 200;
@@ -38,7 +39,7 @@ export function readJson(text: string): JsonNode | undefined {
     const places: number[] = [];
     while (at < text.length && !/["\n\r]/.test(text[at]!)) {
       places.push(at);
-      const [escape, hex, letter] = /^\\(?:u([\da-fA-F]{4})|([^\n\r]))/.exec(text.slice(at, at + 6)) ?? [];
+      const [escape, hex, letter] = text[at] === '\\' ? (escaped.exec(text.slice(at, at + 6)) ?? []) : [];
       if (escape === undefined) value += text[at++]!;
       else {
         value += hex === undefined ? (escapes[letter!] ?? letter!) : String.fromCharCode(parseInt(hex, 16));

@@ -43,7 +43,7 @@ interface Variable {
 }
 
 function variablesOf(text: string): Variable[] {
-  return [...text.matchAll(/\$\{([^}]*)\}/g)].map((match) => ({ name: match[1]!, at: match.index }));
+  return [...text.matchAll(/\$\{([^{}$]*)\}/g)].map((match) => ({ name: match[1]!, at: match.index }));
 }
 
 /** As written: `${env:USER}`. */
@@ -131,6 +131,9 @@ function unknownText(name: string): string {
 /** Stands for what is not known yet: what it is a part of has to read well with one of these. */
 const samples = ['50001', '/sample'];
 
+/** In one text: nobody writes as many, and it takes time. */
+const mostVariables = 20;
+
 /** Combinations of samples that are tried. */
 const mostTries = 16;
 
@@ -159,6 +162,8 @@ export function fillForward(text: string, world: VariableWorld, answers: Answers
 }
 
 function problemsOf(variables: readonly Variable[], values: ReadonlyMap<string, Value>): TextProblem[] {
+  if (variables.length > mostVariables)
+    return [{ message: t('more than {count} variables in one text', { count: mostVariables }) }];
   return variables.flatMap(({ name, at }) => {
     const value = values.get(name)!;
     return value.kind === 'wrong' ? [{ at, length: written(name).length, message: value.message }] : [];

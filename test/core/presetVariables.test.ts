@@ -88,6 +88,14 @@ describe('a variable in a forward', () => {
     assert.equal(message('-L 80:${x:80'), '} missing');
   });
 
+  it('is one of a few, so that no text takes long to read', () => {
+    assert.equal(message(`-L 80:${'${env:HOST}'.repeat(21)}:80`), 'more than 20 variables in one text');
+    const began = performance.now();
+    assert.equal(message(`-L 80:${'${'.repeat(200_000)}:80`), '} missing');
+    assert.notEqual(fillHost('${env:HOST}'.repeat(20_000), world).kind, 'filled');
+    assert.ok(performance.now() - began < 2000, 'too slow');
+  });
+
   it('leaves the forward unfilled until it is answered, but tells at once what can’t become right', () => {
     assert.deepEqual(fillForward('-L ${input:port}:${input:target}', world), { kind: 'unfilled' });
     assert.deepEqual(fillForward('-L 5432:${env:HOST}:80', { folders: [] }), { kind: 'unfilled' });
