@@ -14,7 +14,7 @@ const needs: Readonly<Record<string, readonly string[]>> = {
   'tunnel.js': ['./worker.js'],
 };
 const shipped =
-  /^(\[Content_Types\]\.xml|extension\.vsixmanifest|extension\/(dist\/[\w.]+\.(js|css|d\.ts)|l10n\/[\w.-]+\.json|media\/[\w-]+\.(svg|png)|package(\.nls(\.\w+)?)?\.json|(readme|changelog|support|security)\.md|LICENSE\.txt))$/i;
+  /^(\[Content_Types\]\.xml|extension\.vsixmanifest|extension\/(dist\/[\w.]+\.(js|css|d\.ts)|l10n\/[\w.-]+\.json|media\/[\w/-]+\.(svg|png)|package(\.nls(\.\w+)?)?\.json|(readme|changelog|support|security)\.md|LICENSE\.txt))$/i;
 
 /** The names in a zip's directory: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.12. */
 function filesOf(zip: Buffer): string[] {
