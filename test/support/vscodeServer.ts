@@ -171,7 +171,17 @@ export async function installVsix(vsix: string, extensionsDir: string): Promise<
   await run(host.node, [host.serverMain, ...args], { env: outsideVsCode(process.env), quiet: true });
 }
 
-const shippedParts = ['package.json', 'package.nls.json', 'dist', 'media', 'README.md', 'CHANGELOG.md', 'LICENSE'];
+const shippedParts = [
+  'package.json',
+  'package.nls.json',
+  'package.nls.de.json',
+  'l10n',
+  'dist',
+  'media',
+  'README.md',
+  'CHANGELOG.md',
+  'LICENSE',
+];
 
 /** Copies the built extension into `extensionsDir`: faster than packaging it, and without the packager's judgement. */
 export async function copyExtension(folder: string, extensionsDir: string): Promise<void> {
