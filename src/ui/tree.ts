@@ -85,7 +85,6 @@ export function createTree(
     dragAndDropController: drag,
     canSelectMany: true,
   });
-  view.description = placeText();
 
   const flagsOf = (row: TreeRow) =>
     row.kind === 'forward' || row.kind === 'configForward' ? rowFlags(row, session.state) : [];
@@ -146,6 +145,8 @@ export function createTree(
     look();
     redrawChanged(drawn, presented);
     drawn = presented;
+    // Above no rows at all it would take the place of what is said to a newcomer.
+    view.message = presented.rows.length > 0 ? placeText() : undefined;
     const { ready } = presented;
     view.badge =
       ready === 0

@@ -427,10 +427,6 @@ function viewOf(page: Page, name: string) {
     header,
     row,
 
-    /** What stands in the view's head, in the title of its container where it has no head of its own. */
-    async headText(): Promise<string> {
-      return textOf((await header.isVisible()) ? header : page.locator('.part.sidebar > .composite.title'));
-    },
     /** The rows on the screen, from the top. */
     rows(): Promise<TreeRow[]> {
       return pane.locator('.monaco-list-row[role=treeitem]').evaluateAll((nodes: PageElement[]) =>
