@@ -369,7 +369,7 @@ function forwardRow(tunnel: Tunnel, state: TunnelState, { session, waits, now }:
       ...(state.kind === 'retrying' && !isElsewhere
         ? retryLines(isHeld(tunnel, session) ? asksAgain() : connectsAgain(), [state], waits)
         : []),
-      ...(tunnel.forExtension ? [t('Another extension opened it, and closes it when it no longer needs it.')] : []),
+      ...(tunnel.forExtension ? [t('Another extension or a task opened it, and closes it when it no longer needs it.')] : []),
       ...(isElsewhere ? [takeOverText(), t('Stop takes it off this window alone.')] : []),
     ],
     ...(address !== undefined && { address }),

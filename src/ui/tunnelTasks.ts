@@ -156,6 +156,8 @@ function followTunnels(
   /** `waiting`: so many ms without a person who has to answer. */
   let stand: { kind: 'waiting'; ms: number } | { kind: 'ready' } = { kind: 'waiting', ms: 0 };
   let reason = '';
+  /** One that was ready is waited for without end: a break of the line is no reason to end it. */
+  let wasReady = false;
 
   const mark = (): TaskMark => (stand.kind === 'waiting' ? '○' : ' ');
   const tell = (id: string, line: string, with_: TaskMark = mark()) => {
@@ -188,6 +190,7 @@ function followTunnels(
     }
     if (stand.kind === 'ready' || answered.size < ids.length) return;
     stand = { kind: 'ready' };
+    wasReady = true;
     say('✔', ids.length === 1 ? t('The tunnel is ready') : t('All {count} tunnels are ready', { count: ids.length }));
   };
   const lineOf = (tunnel: Tunnel) => tunnelLine(tunnel, session.state) ?? '';
@@ -220,6 +223,7 @@ function followTunnels(
 
   const tick = () => {
     if (stand.kind === 'ready') return;
+    if (wasReady) return look();
     const isAsking = ids.some((id) => {
       const tunnel = find(id, session.state);
       const state = tunnel && tunnelState(tunnel, session.state.snapshot);
