@@ -31,6 +31,7 @@ describe('the extension in a window', () => {
         folderSettings: {
           'sshTunnels.presets': [
             { name: 'Theirs', host: 'web01', forwards: [`-L ${port}:localhost:${bench.webPort}`], autoStart: true },
+            { name: 'Of mine', host: 'web01', forwards: ['-L ${env:HOME}/shop.sock:localhost:80'] },
           ],
         },
       });
@@ -42,6 +43,8 @@ describe('the extension in a window', () => {
       await shows(
         'Presets · ',
         `Theirs · workspace not trusted · localhost:${bench.webPort} via web01 · workspace`,
+        // Nothing of the environment is read for it.
+        'Of mine · workspace not trusted · -L ${env:HOME}/shop.sock:localhost:80 via web01 · workspace',
         `Mine · localhost:${bench.webPort} via web01 · user`,
       );
       assert.match(await tunnels.tooltip('Theirs'), /This workspace is not trusted, so its presets don’t start/);
@@ -69,6 +72,9 @@ describe('the extension in a window', () => {
       assert.deepEqual(toast.buttons, ['Review…', 'Not Now', 'Don’t Show Again']);
       assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
       await window.screenshot('auto-start-dark');
+      await eventually(async () =>
+        assert.match((await rows()).join('\n'), /^Of mine · localhost:80 via web01 · workspace$/m),
+      );
       await window.pressToast('wants to start', 'Review…');
       assert.equal((await window.modal()).message, 'Start “Theirs” from the workspace settings?');
       await window.pressModal('Start');
