@@ -226,6 +226,8 @@ describe('contributions', () => {
     for (const { media, completionEvents } of contributes.walkthroughs[0]!.steps) {
       const picture = readFileSync(join(root, media.svg), 'utf8');
       assert.match(picture, /var\(--vscode-foreground/, media.svg);
+      // VS Code’s page takes no style but its own.
+      assert.doesNotMatch(picture, /<style|style=|<script|href/, media.svg);
       // A colour of its own stands only where a theme has none.
       assert.doesNotMatch(picture.replace(/var\([^;"]*\)/g, ''), /#[0-9a-f]{3}/i, media.svg);
       assert.ok(english(media.altText).length > 20, media.svg);
