@@ -82,9 +82,9 @@ function remoteMachine(remote: Place & { kind: 'remote' }): string {
   }
 }
 
-/** Where tunnels listen, in a sentence above the rows of the view; undefined where there is but one machine. */
+/** Where tunnels listen, above the rows of the view; undefined where there is but one machine. */
 export function placeText(): string | undefined {
-  return place.kind === 'here' ? undefined : t('Tunnels listen on {machine}.', { machine: machineName() });
+  return place.kind === 'here' ? undefined : t('Listening on {machine}', { machine: machineName() });
 }
 
 /** Who can’t use an address as it is shown; undefined where there is but one machine. */

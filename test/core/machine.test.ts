@@ -38,7 +38,7 @@ describe('where tunnels listen', () => {
       usePlace(placeOf({ ...plain, ...given }));
       assert.equal(machineName(), name);
       const isPlain = name === 'this machine';
-      assert.equal(placeText(), isPlain ? undefined : `Tunnels listen on ${name}.`);
+      assert.equal(placeText(), isPlain ? undefined : `Listening on ${name}`);
     });
 
   it('tells who can’t use the address: programs of the remote, or the browser at the user’s side', () => {
