@@ -21,7 +21,7 @@ interface Manifest {
   icon: string;
   capabilities: { untrustedWorkspaces: { restrictedConfigurations: string[] } };
   contributes: {
-    commands: { command: string; title?: string; category?: string }[];
+    commands: { command: string; title?: string; category?: string; icon?: unknown; enablement?: string }[];
     viewsContainers: Record<string, { id: string; icon: string }[]>;
     views: Record<string, { id: string; icon: string }[]>;
     viewsWelcome: { view: string; contents: string }[];
@@ -79,6 +79,25 @@ function english(text: string): string {
     assert.ok(nls[key], key);
     return nls[key];
   });
+}
+
+type Context = Readonly<Record<string, string | boolean>>;
+
+/** Whether a `when` clause holds: of its grammar what package.json uses, without brackets. */
+function holds(when: string, context: Context): boolean {
+  if (when === '') return true;
+  const isTrue = (term: string): boolean => {
+    const [, negated, key, operator, value] = /^(!?)([\w.]+)(?:\s*(=~|==|!=)\s*(.+))?$/.exec(term.trim()) ?? [];
+    assert.ok(key, when);
+    if (key === 'true' || key === 'false') return (key === 'true') !== (negated === '!');
+    const found = context[key] ?? '';
+    if (operator === undefined) return (found !== '' && found !== false) !== (negated === '!');
+    const text = value!.trim();
+    if (operator !== '=~') return (String(found) === text.replace(/^'(.*)'$/, '$1')) === (operator === '==');
+    return new RegExp(/^\/(.*)\/$/.exec(text)![1]!).test(String(found));
+  };
+  // Neither mark is used within a pattern with blanks around it.
+  return when.split(' || ').some((all) => all.split(' && ').every(isTrue));
 }
 
 function walkthroughTexts(): string[] {
@@ -191,20 +210,140 @@ describe('contributions', () => {
     }
   });
 
-  it('keeps out of the palette what only makes sense on a row, and the rest while there is nothing to do it to', () => {
-    const rowCommands = new Set(contributes.menus['view/item/context']!.map(({ command }) => command));
-    const conditional = new Set(contributes.menus['commandPalette']!.map(({ command }) => command));
-    const always = new Set<string>([
-      commands.showLog,
-      commands.editPresets,
-      commands.explain,
-      commands.newPreset,
-      commands.importPresets,
-    ]);
+  /** When the palette offers each: always, never (it needs a row or an argument), or in these states. */
+  const offers: Record<string, 'always' | 'never' | { tunnels: string } | { presets: string }> = {
+    forwardPort: 'always',
+    newFromCommand: 'always',
+    newPreset: 'always',
+    importPresets: 'always',
+    editPresets: 'always',
+    startConfigForward: 'always',
+    explain: 'always',
+    showLog: 'always',
+    copyDiagnostics: 'always',
+    forgetSecrets: 'always',
+    openWalkthrough: 'always',
+    trySandbox: 'always',
+    stopOrRemove: 'never',
+    disconnectClient: 'never',
+    goToDefinition: 'never',
+    manageTrust: 'never',
+    localPort: 'never',
+    movePresetUp: 'never',
+    movePresetDown: 'never',
+    addForward: { tunnels: 'any' },
+    commandLine: { tunnels: 'any' },
+    restart: { tunnels: 'any' },
+    remove: { tunnels: 'any' },
+    rename: { tunnels: 'any' },
+    copySshCommand: { tunnels: 'any' },
+    copyConfigBlock: { tunnels: 'any' },
+    savePreset: { tunnels: 'any' },
+    showDetails: { tunnels: 'any' },
+    start: { tunnels: 'stopped failed draining' },
+    edit: { tunnels: 'stopped failed draining' },
+    startOnFreePort: { tunnels: 'portInUse' },
+    stop: { tunnels: 'connecting ready retrying elsewhere failed draining portInUse url sandbox' },
+    retryNow: { tunnels: 'retrying' },
+    giveUp: { tunnels: 'retrying' },
+    copyAddress: { tunnels: 'ready portInUse url sandbox' },
+    openInBrowser: { tunnels: 'url sandbox' },
+    removeSandbox: { tunnels: 'sandbox' },
+    startPreset: { presets: 'stopped failed' },
+    stopPreset: { presets: 'connecting ready retrying failed partly' },
+    editPreset: { presets: 'any' },
+    duplicatePreset: { presets: 'any' },
+    removePreset: { presets: 'any' },
+    startGroup: { presets: 'canStart' },
+    stopGroup: { presets: 'canStop' },
+  };
+  /** What the keys hold while there is one tunnel, or one preset, in that state. */
+  const tunnelStates: Record<string, string> = {
+    connecting: 'connecting',
+    ready: 'ready',
+    retrying: 'retrying',
+    elsewhere: 'retrying.elsewhere elsewhere',
+    failed: 'failed',
+    stopped: 'stopped',
+    draining: 'stopped draining',
+    portInUse: 'ready portInUse',
+    url: 'ready url',
+    sandbox: 'ready url sandbox',
+  };
+  const presetStates: Record<string, string> = {
+    connecting: 'connecting',
+    ready: 'ready',
+    retrying: 'retrying',
+    failed: 'failed',
+    stopped: 'stopped',
+    partly: 'stopped partly',
+    locked: 'locked',
+    canStart: 'locked group.canStart',
+    canStop: 'locked group.canStop',
+  };
+  const isOffered = (command: string, context: Context) => {
+    const own = contributes.commands.find((one) => one.command === command);
+    const item = contributes.menus['commandPalette']!.find((one) => one.command === command);
+    return holds(own?.enablement ?? '', context) && holds(item?.when ?? '', context);
+  };
+
+  it('offers each command in the palette when it can do something, and only then', () => {
+    const names = contributes.commands.map(({ command }) => command.slice('sshTunnels.'.length));
     assert.deepEqual(
-      [...rowCommands].filter((command) => !conditional.has(command) && !always.has(command)),
+      names.filter((name) => !(name in offers)),
       [],
+      'the table has every command',
     );
+    for (const name of names) {
+      const command = `sshTunnels.${name}`;
+      const expected = offers[name]!;
+      const inTunnels = typeof expected === 'object' && 'tunnels' in expected ? expected.tunnels.split(' ') : [];
+      const inPresets = typeof expected === 'object' && 'presets' in expected ? expected.presets.split(' ') : [];
+      const always = expected === 'always';
+      assert.equal(isOffered(command, {}), always, `${name} with nothing there`);
+      for (const [state, words] of Object.entries(tunnelStates))
+        assert.equal(
+          isOffered(command, { [contextKeys.tunnels]: words }),
+          always || inTunnels.includes(state) || inTunnels.includes('any'),
+          `${name} with a tunnel that is ${state}`,
+        );
+      for (const [state, words] of Object.entries(presetStates)) {
+        const isStart = state === 'partly' && inPresets.includes('stopped');
+        assert.equal(
+          isOffered(command, { [contextKeys.presets]: words }),
+          always || isStart || inPresets.includes(state) || inPresets.includes('any'),
+          `${name} with a preset that is ${state}`,
+        );
+      }
+    }
+  });
+
+  it('enables each command wherever a menu or a key offers it', () => {
+    for (const { command, enablement = '' } of contributes.commands) {
+      const isAbout = (kind: RegExp) =>
+        (contributes.menus['view/item/context'] ?? []).some(
+          (item) =>
+            item.command === command && viewItems.some((viewItem) => kind.test(viewItem) && offered(item, viewItem)),
+        );
+      // A row of these kinds stands for a tunnel on the list, so that the key is not empty.
+      if (isAbout(/^(forward|connection|client)/))
+        assert.ok(holds(enablement, { [contextKeys.tunnels]: 'ready url sandbox' }), `${command} on a tunnel`);
+      if (isAbout(/^preset\./)) {
+        const context = { [contextKeys.presets]: 'stopped', [contextKeys.tunnels]: 'retrying' };
+        assert.ok(holds(enablement, context), `${command} on a preset`);
+      }
+      // One of ssh_config may be on no list.
+      if (isAbout(/^config\w+\.stopped$/))
+        assert.ok(holds(enablement, {}), `${command} on a stopped forward of ssh_config`);
+    }
+  });
+
+  it('gives every command that is inline or a title’s an icon', () => {
+    const shown = Object.values(contributes.menus)
+      .flat()
+      .filter(({ group = '' }) => /^(inline|navigation)/.test(group));
+    for (const { command } of shown)
+      assert.ok(contributes.commands.find((one) => one.command === command)?.icon, command);
   });
 
   it('describes every setting', () => {
