@@ -57,6 +57,15 @@ describe('the list of tunnels that is kept', () => {
     });
   });
 
+  it('leaves out what another extension opened for a while, until somebody else has asked for it, too', () => {
+    const lent = wantTunnels(nothingWanted, [
+      { ...db, forExtension: true },
+      { ...proxy, forExtension: true },
+    ]);
+    assert.equal(storeTunnels(lent), undefined);
+    assert.deepEqual(stored(wantTunnels(lent, [db])), [['-L 5432:db:5432', 'exact']]);
+  });
+
   it('is nothing when there is no tunnel', () => {
     assert.equal(storeTunnels(nothingWanted), undefined);
     assert.equal(storeTunnels(removeTunnels(all, ids)), undefined);
