@@ -146,26 +146,27 @@ export async function openPresetsFile(
   scope: PresetScope,
   target: { path?: PresetProblem['path']; name?: string } = {},
 ): Promise<void> {
-  const document = await openSettingsFile(scope);
-  if (!document) return;
+  const editor = await openSettingsFile(scope);
+  if (!editor) return;
+  const { document } = editor;
   const text = document.getText();
   const { path = [], name } = target;
   const found = (name === undefined ? undefined : findPresetNamed(text, name)) ?? findInPresets(text, path);
   if (!found) return;
-  const range = new vscode.Range(document.positionAt(found.start), document.positionAt(found.end));
+  const [start, end] = [document.positionAt(found.start), document.positionAt(found.end)];
   const isPlace = name !== undefined || path.length > 0;
-  const selection = isPlace ? range : new vscode.Range(range.start, range.start);
-  await vscode.window.showTextDocument(document, { selection, preview: false });
+  editor.selection = new vscode.Selection(start, isPlace ? end : start);
+  editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
 }
 
-async function openSettingsFile(scope: PresetScope): Promise<vscode.TextDocument | undefined> {
+async function openSettingsFile(scope: PresetScope): Promise<vscode.TextEditor | undefined> {
   const { workspaceFile, workspaceFolders: folders = [] } = vscode.workspace;
   const folder = scope.kind === 'folder' ? folders.find((one) => folderScope(one).folder === scope.folder) : folders[0];
   const inFolder = folder && vscode.Uri.joinPath(folder.uri, '.vscode', 'settings.json');
   const uri = scope.kind === 'workspace' ? (workspaceFile ?? inFolder) : inFolder;
   if (scope.kind !== 'user' && uri) {
     try {
-      return await vscode.workspace.openTextDocument(uri);
+      return await vscode.window.showTextDocument(uri, { preview: false });
     } catch {
       // It is not there yet: VS Code makes one.
     }
@@ -177,5 +178,7 @@ async function openSettingsFile(scope: PresetScope): Promise<vscode.TextDocument
   }[scope.kind];
   await vscode.commands.executeCommand(command, { revealSetting: { key: settings.presets } });
   const { activeTextEditor } = vscode.window;
-  return activeTextEditor?.document.getText().includes(settings.presets) ? activeTextEditor.document : undefined;
+  return /settings\.json$|\.code-workspace$/.test(activeTextEditor?.document.uri.path ?? '')
+    ? activeTextEditor
+    : undefined;
 }
