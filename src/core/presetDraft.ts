@@ -1,10 +1,11 @@
 // A preset that is being made or changed in the form: what its fields say, and what is wrong with them.
 import { parseAnswer, printSpec } from './forwardSpec.js';
+import { machineName } from './machine.js';
 import { parsePresets, type AfterOpen, type PresetColor, type PresetScope, type StoredPreset } from './preset.js';
 import { fillForward, fillHost, type VariableWorld } from './presetVariables.js';
 import { scopeText } from './present.js';
 import { t } from './translate.js';
-import { effectText, specProblem } from './wording.js';
+import { accessText, askedAccess, effectText, specProblem } from './wording.js';
 
 /** What the form is about. */
 export interface PresetDraft {
@@ -174,7 +175,12 @@ export function forwardEffect(text: string, host: string, world: VariableWorld):
   const filled = read.ok ? fillForward(read.text, world) : undefined;
   if (filled?.kind !== 'filled') return undefined;
   const destination = fillHost(host, world);
-  return effectText(filled.value, destination.kind === 'filled' ? destination.value.host : host || t('the host'));
+  const name = destination.kind === 'filled' ? destination.value.host : host || t('the host');
+  const { kind, listen } = filled.value;
+  const effect = effectText(filled.value, name);
+  if (askedAccess(filled.value) !== 'network') return effect;
+  const who = accessText('network', kind === 'remote' ? name : machineName(), listen.kind);
+  return t('{effect}. Who can connect: {who}', { effect, who });
 }
 
 /** The fields in the order of the form. */

@@ -97,7 +97,7 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
       ? ([leadFields.indexOf(field) + 1, leadFields.length] as const)
       : undefined;
     const step: Step = {
-      title: titleOf(form, row?.label.replace(/…$/, '')),
+      title: titleOf(form, field === 'forward 0' ? t('Forward') : row?.label.replace(/…$/, '')),
       ...(number && { number }),
       text: form.typed ?? (isText(field) ? textOf(preset, field) : ''),
       onType: (text) => (form.typed = text),
@@ -477,7 +477,7 @@ async function askOne(step: Step, preset: StoredPreset, field: ChoiceField): Pro
     isActive: isChosen(preset),
     answer: chosen(preset),
   }));
-  return askChoice<StoredPreset>(step, '', items, items.find(({ isActive }) => isActive)); // prettier-ignore
+  return askChoice<StoredPreset>(step, t('Pick one'), items, items.find(({ isActive }) => isActive)); // prettier-ignore
 }
 
 async function askScope(

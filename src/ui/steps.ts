@@ -93,9 +93,10 @@ export function askName(
     const value = pick.value.trim();
     if (value === '' || known.some(({ answer }) => answer === value)) return [];
     const wrong = problem(value);
-    const row = { label: value, alwaysShow: true };
-    if (wrong !== undefined) return [{ ...row, detail: wrong, iconPath: new vscode.ThemeIcon('error') }];
-    return [{ ...row, description: t('as typed'), iconPath: new vscode.ThemeIcon('arrow-right'), answer: value }];
+    // Not the text alone: as a whole match it would stand above the names that begin with it.
+    const row = { label: t('Use “{text}”', { text: value }), alwaysShow: true };
+    if (wrong !== undefined) return [{ ...row, label: wrong, iconPath: new vscode.ThemeIcon('error') }];
+    return [{ ...row, iconPath: new vscode.ThemeIcon('arrow-right') }];
   };
   const show = () => {
     const own = typed();
@@ -130,8 +131,8 @@ export function askName(
       const value = pick.value.trim();
       const [picked] = pick.selectedItems;
       // Enter may come before the list has followed what was typed: then that counts, and not the row of before.
-      const isFollowed = picked !== undefined && isMatch(value, picked.label);
-      const answer = isFollowed ? picked.answer : problem(value) === undefined ? value : undefined;
+      const isOffered = picked?.answer !== undefined && isMatch(value, picked.label);
+      const answer = isOffered ? picked.answer : problem(value) === undefined ? value : undefined;
       if (answer !== undefined) resolve(answer);
     });
   });
