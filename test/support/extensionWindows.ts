@@ -12,6 +12,8 @@ import { openWorkbench, type Workbench } from './workbench';
 export interface WindowOptions extends Pick<VsCodeOptions, 'trust' | 'colorTheme' | 'builtin'> {
   settings?: object;
   folderSettings?: object;
+  /** Of what extensions say, such as `de`. */
+  language?: string;
   /** A .code-workspace file to open instead of the folder. */
   workspace?: string;
 }
@@ -38,7 +40,7 @@ export async function startExtensionWindows(edition: Edition = 'newest'): Promis
   await installVsix(packExtension(), extensionsDir);
   return {
     tmp,
-    async open(name, { settings, folderSettings, workspace, trust, colorTheme, builtin }) {
+    async open(name, { settings, folderSettings, workspace, language, trust, colorTheme, builtin }) {
       await vscode?.stop();
       const folder = join(tmp, name, 'shop');
       mkdirSync(join(folder, '.vscode'), { recursive: true });
@@ -52,7 +54,7 @@ export async function startExtensionWindows(edition: Edition = 'newest'): Promis
         ...(colorTheme && { colorTheme }),
         ...(builtin && { builtin }),
       });
-      return openWorkbench(browser, vscode, workspace ?? folder);
+      return openWorkbench(browser, vscode, workspace ?? folder, { ...(language && { language }) });
     },
     openBeside(name) {
       assert.ok(vscode, 'a window is open');

@@ -74,7 +74,7 @@ export async function openWorkbench(
   browser: Browser,
   vscode: VsCode,
   folder: string,
-  options: { width?: number; height?: number; scale?: number } = {},
+  options: { width?: number; height?: number; scale?: number; language?: string } = {},
 ) {
   const context = await browser.newContext({
     viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
@@ -85,6 +85,8 @@ export async function openWorkbench(
   await persistSecrets(context, vscode.port);
   // tsx wraps named functions in a helper of its module, which isn't there when a function is sent into the page.
   await context.addInitScript('globalThis.__name = (named) => named');
+  // What a language pack would set: VS Code asks extensions for that language, and its own words stay English without the pack.
+  if (options.language) await context.addInitScript(`globalThis._VSCODE_NLS_LANGUAGE = '${options.language}'`);
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const url = vscode.url(folder);
