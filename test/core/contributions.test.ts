@@ -32,7 +32,9 @@ interface Manifest {
       steps: { description: string; media: { svg: string; altText: string }; completionEvents: string[] }[];
     }[];
     languageModelTools: { name: string }[];
-    configuration: { properties: Record<string, { description?: string; markdownDescription?: string }> };
+    configuration: {
+      properties: Record<string, { description?: string; markdownDescription?: string; default?: unknown }>;
+    };
   };
 }
 
@@ -349,6 +351,22 @@ describe('contributions', () => {
   it('describes every setting', () => {
     for (const [name, { description, markdownDescription }] of Object.entries(contributes.configuration.properties))
       assert.ok(description ?? markdownDescription, name);
+  });
+
+  it('has every setting in the README’s table, with its default', () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const rows = readme.split('\n').filter((line) => /^\| `sshTunnels\./.test(line));
+    const told = rows.map((row) =>
+      row
+        .split('|')
+        .slice(1, 3)
+        .map((cell) => cell.trim()),
+    );
+    const properties = Object.entries(contributes.configuration.properties);
+    assert.deepEqual(
+      told,
+      properties.map(([name, { default: value }]) => [`\`${name}\``, `\`${JSON.stringify(value)}\``]),
+    );
   });
 
   it('restricts the settings that can run programs, name keys or open ports to trusted workspaces', () => {
