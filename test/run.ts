@@ -153,7 +153,7 @@ function jobsOf(level: Exclude<Level, 'host'>): number {
   // Most of its time the engine's level waits: for servers, and for what must not come.
   if (level === 'engine') return Math.max(3, availableParallelism());
   // One window keeps a processor and a half busy.
-  return level === 'ui' ? 2 : Math.max(2, availableParallelism());
+  return Math.max(2, level === 'ui' ? Math.floor(availableParallelism() / 1.5) : availableParallelism());
 }
 
 /** A process that still runs well after its counts were written has left a handle open: a leak, which the tests are to show. */
