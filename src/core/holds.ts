@@ -1,7 +1,15 @@
 // Tunnels that a program wants for a while, and not the user: opened, waited for, and stopped when the last one lets go.
 import { FailureError, type Failure } from './failure.js';
 import { isWanted } from './plan.js';
-import { removeTunnels, startTunnels, stopTunnels, tunnelId, type NewTunnel, type Session } from './session.js';
+import {
+  removeTunnels,
+  startTunnels,
+  stopTunnels,
+  tunnelId,
+  type Holder,
+  type NewTunnel,
+  type Session,
+} from './session.js';
 import { tunnelState, type TunnelState } from './snapshot.js';
 
 export interface Hold {
@@ -23,7 +31,7 @@ export interface Hold {
 
 export interface Holds {
   /** Starts those that don’t run. */
-  hold(tunnels: readonly NewTunnel[]): Hold;
+  hold(tunnels: readonly NewTunnel[], heldBy: Holder): Hold;
 }
 
 interface Held {
@@ -42,9 +50,9 @@ export function createHolds(session: Session): Holds {
   };
 
   /** Gives those of the ids that are held, and not the user’s. */
-  const take = (ids: readonly string[], tunnels: readonly NewTunnel[]): readonly string[] => {
+  const take = (ids: readonly string[], tunnels: readonly NewTunnel[], heldBy: Holder): readonly string[] => {
     const before = new Map(ids.map((id) => [id, find(id)]));
-    const lent = tunnels.map((tunnel) => ({ ...tunnel, forExtension: true as const }));
+    const lent = tunnels.map((tunnel) => ({ ...tunnel, heldBy }));
     const { wanted, started } = startTunnels(session.state, lent);
     if (started.length > 0) session.update(() => wanted);
     return ids.filter((id) => {
@@ -68,7 +76,7 @@ export function createHolds(session: Session): Holds {
       if (known.count > 0) return [];
       held.delete(id);
       const tunnel = find(id);
-      const isOurs = tunnel?.run === known.run && (known.wasListed || tunnel.forExtension);
+      const isOurs = tunnel?.run === known.run && (known.wasListed || tunnel.heldBy);
       return isOurs ? [{ id, ...known }] : [];
     });
     if (over.length === 0) return;
@@ -78,10 +86,10 @@ export function createHolds(session: Session): Holds {
   };
 
   return {
-    hold(tunnels) {
+    hold(tunnels, heldBy) {
       const ids = [...new Set(tunnels.map(tunnelId))];
       const old = new Map(ids.map((id) => [id, failureOf(stateOf(id))]));
-      const owned = take(ids, tunnels);
+      const owned = take(ids, tunnels, heldBy);
       let end = (): void => {};
       const ready = new Promise<void>((resolve, reject) => {
         const look = (): boolean => {

@@ -10,7 +10,7 @@ import { connectionOf, isPlanned, isWanted, type ConnectionId, type Waits } from
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
 import { presetHost, presetTunnels } from './preset.js';
 import { printable } from './printable.js';
-import { portHolder, tunnelId, tunnelsOf, type SessionState, type Tunnel } from './session.js';
+import { portHolder, tunnelId, tunnelsOf, type Holder, type SessionState, type Tunnel } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type ConnectionSeen, type TunnelState } from './snapshot.js';
 import { t } from './translate.js';
 import {
@@ -369,12 +369,23 @@ function forwardRow(tunnel: Tunnel, state: TunnelState, { session, waits, now }:
       ...(state.kind === 'retrying' && !isElsewhere
         ? retryLines(isHeld(tunnel, session) ? asksAgain() : connectsAgain(), [state], waits)
         : []),
-      ...(tunnel.forExtension ? [t('Another extension or a task opened it, and closes it when it no longer needs it.')] : []),
+      ...(tunnel.heldBy ? [heldText(tunnel.heldBy)] : []),
       ...(isElsewhere ? [takeOverText(), t('Stop takes it off this window alone.')] : []),
     ],
     ...(address !== undefined && { address }),
     ...(url !== undefined && { url }),
   };
+}
+
+function heldText(holder: Holder): string {
+  switch (holder) {
+    case 'extension':
+      return t('Another extension opened it, and closes it when it no longer needs it.');
+    case 'task':
+      return t('A task opened it, and closes it when it ends.');
+    case 'agent':
+      return t('A language model asked for it, and you agreed.');
+  }
 }
 
 function connectsAgain(): string {

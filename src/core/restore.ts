@@ -57,7 +57,7 @@ export function storeTunnels(
   const lasting = wanted.tunnels.filter((tunnel) => sandboxOf(wanted, connectionOf(tunnel)) === undefined);
   const stored = lasting.flatMap((tunnel): StoredTunnel[] => {
     const run = runOf(tunnel) ?? (tunnel.wish === 'stop' ? unanswered.get(tunnel.id) : undefined);
-    const isLeftOut = tunnel.forExtension || (!run && tunnel.fromWorkspace);
+    const isLeftOut = tunnel.heldBy || (!run && tunnel.fromWorkspace);
     return isLeftOut ? [] : [storedTunnelOf(tunnel, run)];
   });
   const waiting = stillWaiting(wanted, wait).map((tunnel) => storedTunnelOf(tunnel, tunnel.run));

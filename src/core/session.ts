@@ -39,8 +39,8 @@ export interface Tunnel {
   run: number;
   /** It came with a workspace, and nobody else has asked for it. */
   fromWorkspace?: true;
-  /** Another extension opened it for a while, and nobody else has asked for it. */
-  forExtension?: true;
+  /** Who opened it for a while; nobody else has asked for it. */
+  heldBy?: Holder;
   /** As its last start wanted it: it listens, and its connection is made when somebody comes. */
   onDemand?: true;
 }
@@ -56,12 +56,15 @@ export interface Wanted {
   sandboxes?: Readonly<Record<ConnectionId, string>>;
 }
 
+/** Who opens a tunnel and closes it when it is no longer needed: another extension, a task, a language model that is asked. */
+export type Holder = 'extension' | 'task' | 'agent';
+
 export interface NewTunnel {
   destination: Destination;
   spec: ForwardSpec;
   label?: string;
   fromWorkspace?: true;
-  forExtension?: true;
+  heldBy?: Holder;
   onDemand?: true;
 }
 
@@ -82,21 +85,21 @@ function listTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic: boo
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
       return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, wish: 'exact', automatic, run: 0 }] };
-    return change(list, [id], ({ fromWorkspace, forExtension, onDemand: _, ...other }) => ({
+    return change(list, [id], ({ fromWorkspace, heldBy, onDemand: _, ...other }) => ({
       ...other,
       ...(tunnel.label !== undefined && { label: tunnel.label }),
       ...(fromWorkspace && tunnel.fromWorkspace && { fromWorkspace }),
-      ...(forExtension && tunnel.forExtension && { forExtension }),
+      ...(heldBy && tunnel.heldBy && { heldBy }),
       ...(tunnel.onDemand && { onDemand: true }),
     }));
   }, wanted);
 }
 
-/** What somebody else asks for, too, is no longer another extension's alone; it may run, and goes on. */
+/** What somebody else asks for, too, is no longer its holder's alone; it may run, and goes on. */
 function keepTunnels(wanted: Wanted, added: readonly NewTunnel[]): Wanted {
-  const ids = added.filter(({ forExtension }) => !forExtension).map(tunnelId);
-  const lent = wanted.tunnels.filter(({ id, forExtension }) => forExtension && ids.includes(id)).map(({ id }) => id);
-  return lent.length > 0 ? change(wanted, lent, ({ forExtension: _, ...tunnel }) => tunnel) : wanted;
+  const ids = added.filter(({ heldBy }) => !heldBy).map(tunnelId);
+  const lent = wanted.tunnels.filter(({ id, heldBy }) => heldBy && ids.includes(id)).map(({ id }) => id);
+  return lent.length > 0 ? change(wanted, lent, ({ heldBy: _, ...tunnel }) => tunnel) : wanted;
 }
 
 /** `drain`: those that run listen no more, and their clients may finish; those that finish already go on. */

@@ -80,7 +80,7 @@ export function createAgentTools(
 
   /** What came of it, in words. */
   const start = async (tunnels: readonly NewTunnel[], token: vscode.CancellationToken): Promise<string> => {
-    const hold = holds.hold(tunnels);
+    const hold = holds.hold(tunnels, 'agent');
     const called = token.onCancellationRequested(() => hold.release());
     try {
       await hold.ready;

@@ -48,7 +48,7 @@ export function createExtensionApi(
   const openTunnel = async (spec: TunnelSpec, cancel?: vscode.CancellationToken): Promise<OpenTunnel> => {
     const tunnels = await tunnelsOf(spec);
     if (cancel?.isCancellationRequested) throw problem('cancelled', failureText({ kind: 'cancelled' }));
-    const hold = holds.hold(tunnels);
+    const hold = holds.hold(tunnels, 'extension');
     const called = cancel?.onCancellationRequested(() => hold.release());
     try {
       await hold.ready;

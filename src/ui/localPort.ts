@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { failureOf } from '../core/failure.js';
 import type { Holds } from '../core/holds.js';
+import { machineName } from '../core/machine.js';
 import { reasonText } from '../core/present.js';
 import { presetHost, presetTunnels, type Preset } from '../core/preset.js';
 import { startTunnels, tunnelId, type NewTunnel, type Session, type SessionState } from '../core/session.js';
@@ -38,11 +39,14 @@ export async function localPort(given: unknown, parts: PortParts): Promise<strin
   const tunnels = await parts.presets.agree(preset);
   if (!tunnels || tunnels.length === 0) return undefined;
   if (!isTask) start(tunnels, parts.session);
-  const hold = parts.holds.hold(tunnels);
+  const hold = parts.holds.hold(tunnels, 'task');
   try {
     await hold.ready;
     const { name } = preset;
-    return portOf(hold.tunnels, parts.session) ?? refuse(t('“{name}” has no port on this machine.', { name }));
+    return (
+      portOf(hold.tunnels, parts.session) ??
+      refuse(t('“{name}” has no port on {machine}.', { name, machine: machineName() }))
+    );
   } catch (error) {
     const reason = reasonText(failureOf(error), parts.session.state);
     return refuse(t('There is no port of “{name}”. {reason}', { name: preset.name, reason }));

@@ -13,6 +13,7 @@ import {
   readTunnelTask,
   taskLine,
   taskMatcher,
+  taskPlace,
   taskPreset,
   taskType,
   tunnelLine,
@@ -101,10 +102,10 @@ function openTerminal(
     if (!task.ok) return fail(task.message);
     const preset = taskPreset(task.value, name, scope, parts.presetSettings.current.presets);
     if (!preset.ok) return fail(preset.message);
-    const tunnels = await parts.presets.agree(preset.value);
+    const tunnels = await parts.presets.agree(preset.value, taskPlace(task.value));
     if (isOver) return;
     if (!tunnels || tunnels.length === 0) return fail(t('Not started: you did not agree to it.'), true);
-    const hold = parts.holds.hold(tunnels);
+    const hold = parts.holds.hold(tunnels, 'task');
     parts.portHolds.takeOver(hold.tunnels);
     running = watch(task.value, hold);
   };

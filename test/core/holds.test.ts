@@ -55,9 +55,9 @@ const settled = async (ready: Promise<void>) => Promise.race([kindOf(ready), Pro
 describe('tunnels that are held for a while', () => {
   it('are ready when all of them are, and leave the list with their hold', async () => {
     const { holds, listens, connects, wishes, find } = silentSession();
-    const hold = holds.hold([db, site]);
+    const hold = holds.hold([db, site], 'extension');
     assert.deepEqual(hold.tunnels, [dbId, siteId]);
-    assert.ok(find(dbId)?.forExtension && find(siteId)?.forExtension, 'they are marked');
+    assert.ok(find(dbId)?.heldBy && find(siteId)?.heldBy, 'they are marked');
     connects();
     listens(dbId);
     assert.equal(await settled(hold.ready), 'waits');
@@ -69,7 +69,7 @@ describe('tunnels that are held for a while', () => {
 
   it('end with the last of several holds, and a hold counts once', async () => {
     const { holds, listens, connects, wishes } = silentSession();
-    const [first, second] = [holds.hold([db]), holds.hold([db])];
+    const [first, second] = [holds.hold([db], 'extension'), holds.hold([db], 'extension')];
     connects();
     listens(dbId);
     assert.deepEqual(await Promise.all([kindOf(first.ready), kindOf(second.ready)]), ['ready', 'ready']);
@@ -85,23 +85,23 @@ describe('tunnels that are held for a while', () => {
     session.update((wanted) => wantTunnels(wanted, [db]));
     connects();
     listens(dbId);
-    const hold = holds.hold([db]);
+    const hold = holds.hold([db], 'extension');
     assert.equal(await kindOf(hold.ready), 'ready');
-    assert.equal(find(dbId)?.forExtension, undefined);
+    assert.equal(find(dbId)?.heldBy, undefined);
     hold.release();
     assert.deepEqual(wishes(), [[dbId, 'exact']]);
   });
 
   it('stay when the user asks for the same meanwhile, or starts them again', () => {
     const asked = silentSession();
-    const hold = asked.holds.hold([db]);
+    const hold = asked.holds.hold([db], 'extension');
     asked.session.update(() => startTunnels(asked.session.state, [db]).wanted);
-    assert.equal(asked.find(dbId)?.forExtension, undefined);
+    assert.equal(asked.find(dbId)?.heldBy, undefined);
     hold.release();
     assert.deepEqual(asked.wishes(), [[dbId, 'exact']]);
 
     const restarted = silentSession();
-    const another = restarted.holds.hold([db]);
+    const another = restarted.holds.hold([db], 'extension');
     restarted.session.update((wanted) => restartTunnels(wanted, [dbId]));
     another.release();
     assert.deepEqual(restarted.wishes(), [[dbId, 'exact']]);
@@ -110,7 +110,7 @@ describe('tunnels that are held for a while', () => {
   it('are stopped but stay on the list where the user had stopped them', () => {
     const { session, holds, wishes } = silentSession();
     session.update((wanted) => stopTunnels(wantTunnels(wanted, [db]), [dbId]));
-    const hold = holds.hold([db]);
+    const hold = holds.hold([db], 'extension');
     assert.deepEqual(wishes(), [[dbId, 'exact']]);
     hold.release();
     assert.deepEqual(wishes(), [[dbId, 'stop']]);
@@ -119,9 +119,9 @@ describe('tunnels that are held for a while', () => {
   it('are not ended by one who only shared them when somebody else has opened them since', () => {
     const { session, holds, wishes } = silentSession();
     session.update((wanted) => wantTunnels(wanted, [db]));
-    const sharing = holds.hold([db]);
+    const sharing = holds.hold([db], 'extension');
     session.update((wanted) => stopTunnels(wanted, [dbId]));
-    const opening = holds.hold([db]);
+    const opening = holds.hold([db], 'extension');
     sharing.release();
     assert.deepEqual(wishes(), [[dbId, 'exact']]);
     opening.release();
@@ -131,7 +131,7 @@ describe('tunnels that are held for a while', () => {
   it('are the user’s when they are kept, also for others who hold them', async () => {
     const { session, holds, listens, connects, wishes, find } = silentSession();
     session.update((wanted) => stopTunnels(wantTunnels(wanted, [site]), [siteId]));
-    const [kept, other] = [holds.hold([db, site]), holds.hold([db, site])];
+    const [kept, other] = [holds.hold([db, site], 'extension'), holds.hold([db, site], 'extension')];
     connects();
     listens(dbId);
     listens(siteId);
@@ -143,14 +143,14 @@ describe('tunnels that are held for a while', () => {
       [siteId, 'exact'],
       [dbId, 'exact'],
     ]);
-    assert.equal(find(dbId)?.forExtension, undefined);
+    assert.equal(find(dbId)?.heldBy, undefined);
   });
 
   it('tell why they failed, and not of a failure from before', async () => {
     const { session, holds, fails } = silentSession();
     session.update((wanted) => wantTunnels(wanted, [db]));
     fails({ kind: 'hostNotFound', host: 'web01' });
-    const hold = holds.hold([db]);
+    const hold = holds.hold([db], 'extension');
     assert.equal(await settled(hold.ready), 'waits');
     fails({ kind: 'authFailed', user: 'bob', host: 'web01', tried: [] } as unknown as Failure);
     assert.equal(await kindOf(hold.ready), 'authFailed');
@@ -158,12 +158,12 @@ describe('tunnels that are held for a while', () => {
 
   it('are called off by a stop of the user, by a cancelled question and by their own release', async () => {
     const stopped = silentSession();
-    const first = stopped.holds.hold([db]);
+    const first = stopped.holds.hold([db], 'extension');
     stopped.session.update((wanted) => stopTunnels(wanted, [dbId]));
     assert.equal(await kindOf(first.ready), 'cancelled');
 
     const refused = silentSession();
-    const second = refused.holds.hold([db]);
+    const second = refused.holds.hold([db], 'extension');
     refused.fails({ kind: 'cancelled' });
     assert.equal(await kindOf(second.ready), 'cancelled');
     second.release();
@@ -171,7 +171,7 @@ describe('tunnels that are held for a while', () => {
 
     const shared = silentSession();
     shared.session.update((wanted) => wantTunnels(wanted, [db]));
-    const third = shared.holds.hold([db]);
+    const third = shared.holds.hold([db], 'extension');
     third.release();
     assert.equal(await kindOf(third.ready), 'cancelled');
     assert.deepEqual(shared.wishes(), [[dbId, 'exact']]);

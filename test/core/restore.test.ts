@@ -59,8 +59,8 @@ describe('the list of tunnels that is kept', () => {
 
   it('leaves out what another extension opened for a while, until somebody else has asked for it, too', () => {
     const lent = wantTunnels(nothingWanted, [
-      { ...db, forExtension: true },
-      { ...proxy, forExtension: true },
+      { ...db, heldBy: 'extension' },
+      { ...proxy, heldBy: 'extension' },
     ]);
     assert.equal(storeTunnels(lent), undefined);
     assert.deepEqual(stored(wantTunnels(lent, [db])), [['-L 5432:db:5432', 'exact']]);

@@ -61,7 +61,7 @@ describe('what other extensions, language models and links get inside VS Code', 
         ['For a test', 'web01', 'local', 'ready', `localhost:${service.port}`],
       );
       assert.deepEqual(tunnel.tunnels, [info]);
-      assert.ok(forwards()[0]?.tooltip.some((line) => line.startsWith('Another extension or a task opened it')));
+      assert.ok(forwards()[0]?.tooltip.some((line) => line.startsWith('Another extension opened it')));
       assert.deepEqual(access().kept(), undefined, 'it is not for the next window');
       tunnel.dispose();
       tunnel.dispose();
