@@ -131,7 +131,11 @@ export function createPresetWork({
         // Those that are locked say why, once, where there is nothing else to start.
         const unlocked = rows.filter(({ locked }) => locked === undefined);
         const down = unlocked.filter(({ status }) => status === 'stopped' || status === 'failed');
-        for (const { preset } of unlocked.length > 0 ? down : rows.slice(0, 1)) await presets.start(preset);
+        for (const { preset } of unlocked.length > 0 ? down : rows.slice(0, 1)) {
+          await presets.start(preset);
+          // Who says no to one is not asked for the others.
+          if (!preset.questions && !presets.consents.has(preset)) break;
+        }
       }
     },
 

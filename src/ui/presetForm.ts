@@ -259,8 +259,8 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
 
   return {
     create(given) {
-      const id = 'new';
-      const old = given === undefined ? kept.get(id) : undefined;
+      const id = `new ${JSON.stringify(given ?? {})}`;
+      const old = kept.get(id);
       if (old) return run(id, old);
       const preset = { ...emptyDraft, ...given };
       const missing = leadFields.filter((field) => isText(field) && textOf(preset, field) === '');
