@@ -264,15 +264,15 @@ function afterwards({ afterOpen, terminalVariables }: Preset): string[] {
 }
 
 /** What starting a preset that came with the workspace means. */
-export function consentPrompt(preset: Preset): Prompt {
-  const { name, scope, destination, forwards, autoStart } = preset;
+export function consentPrompt(preset: Preset, place = scopeText(preset.scope)): Prompt {
+  const { name, destination, forwards, autoStart } = preset;
   const host = printDestination(destination);
   const opens = forwards.map((spec) => {
     const access = accessText(askedAccess(spec), spec.kind === 'remote' ? host : machineName(), spec.listen.kind);
     return `• ${effectText(spec, host)}\n   ${t('Who can connect: {who}', { who: access })}`;
   });
   return {
-    title: t('Start “{name}” from {scope}?', { name, scope: scopeText(scope) }),
+    title: t('Start “{name}” from {scope}?', { name, scope: place }),
     detail: [
       [t('It connects to {host} over SSH with your keys and opens:', { host }), ...opens].join('\n'),
       [

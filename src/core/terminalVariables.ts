@@ -57,6 +57,6 @@ function listenersOf(preset: Preset, { wanted, snapshot }: SessionState): (Bound
 }
 
 /** What a client on this machine connects to: a wildcard is reached by loopback. */
-export function clientHost(address: string): string {
+function clientHost(address: string): string {
   return { '0.0.0.0': '127.0.0.1', '::': '::1' }[address] ?? address;
 }

@@ -97,6 +97,11 @@ export function taskPreset(
   return { ok: true, value: { name: label, destination: host.destination, forwards, autoStart: false, scope } };
 }
 
+/** Where its tunnels were written, as the question says that comes before they start; undefined: as a preset says it. */
+export function taskPlace({ tunnels }: TunnelTask): string | undefined {
+  return tunnels.kind === 'forwards' ? t('the workspace’s tasks') : undefined;
+}
+
 /** `○` busy, `✔` ready, `✖` failed, `■` ended; a line without a mark changes nothing. */
 export type TaskMark = '○' | '✔' | '✖' | '■' | ' ';
 

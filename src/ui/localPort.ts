@@ -1,15 +1,16 @@
 // `${command:sshTunnels.localPort}`: the port of a preset’s tunnel, for launch.json and tasks.json.
 import * as vscode from 'vscode';
 import { failureOf } from '../core/failure.js';
-import type { Holds } from '../core/holds.js';
+import type { Hold, Holds } from '../core/holds.js';
 import { machineName } from '../core/machine.js';
 import { reasonText } from '../core/present.js';
 import { presetHost, presetTunnels, type Preset } from '../core/preset.js';
 import { startTunnels, tunnelId, type NewTunnel, type Session, type SessionState } from '../core/session.js';
 import { boundOf, tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
-import { presetNamed, readTunnelTask, taskPreset, taskType } from '../core/tunnelTask.js';
-import type { Messages } from './messages.js';
+import { presetNamed, readTunnelTask, taskPlace, taskPreset, taskType } from '../core/tunnelTask.js';
+import { inTime } from './inTime.js';
+import { withoutLinks, type Messages } from './messages.js';
 import type { PortHolds } from './portHolds.js';
 import type { Presets, PresetSettings } from './presets.js';
 
@@ -21,6 +22,9 @@ interface PortParts {
   presetSettings: Pick<PresetSettings, 'current'>;
   messages: Messages;
 }
+
+/** How long a person waits without a word, in milliseconds. */
+const patienceMs = 2_000;
 
 /**
  * The port of this machine where the preset's first tunnel listens, as text; the preset is started if it isn't up. `given` is
@@ -35,20 +39,22 @@ export async function localPort(given: unknown, parts: PortParts): Promise<strin
   const found = await presetFor(given, parts);
   if (!found) return undefined;
   if (!found.ok) return refuse(found.message);
-  const { value: preset, isTask = false } = found;
-  const tunnels = await parts.presets.agree(preset);
+  const { value: preset, isTask = false, place } = found;
+  const tunnels = await parts.presets.agree(preset, place);
   if (!tunnels || tunnels.length === 0) return undefined;
   if (!isTask) start(tunnels, parts.session);
   const hold = parts.holds.hold(tunnels, 'task');
   try {
-    await hold.ready;
+    await untilReady(hold, preset.name);
     const { name } = preset;
     return (
       portOf(hold.tunnels, parts.session) ??
       refuse(t('“{name}” has no port on {machine}.', { name, machine: machineName() }))
     );
   } catch (error) {
-    const reason = reasonText(failureOf(error), parts.session.state);
+    const failure = failureOf(error);
+    if (failure.kind === 'cancelled') return undefined;
+    const reason = reasonText(failure, parts.session.state);
     return refuse(t('There is no port of “{name}”. {reason}', { name: preset.name, reason }));
   } finally {
     if (isTask) parts.portHolds.keep(hold);
@@ -56,7 +62,22 @@ export async function localPort(given: unknown, parts: PortParts): Promise<strin
   }
 }
 
-type Found = ReturnType<typeof presetNamed> & { isTask?: boolean };
+/** Says after a while what is waited for, and lets the user call it off. */
+async function untilReady(hold: Hold, name: string): Promise<void> {
+  const isSoon = hold.ready.then(
+    () => true,
+    () => true,
+  );
+  if (await inTime(patienceMs, isSoon)) return hold.ready;
+  const title = t('Waiting until “{name}” is ready', { name: withoutLinks(name) });
+  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+  await vscode.window.withProgress(options, (_, calledOff) => {
+    calledOff.onCancellationRequested(() => hold.release());
+    return hold.ready;
+  });
+}
+
+type Found = ReturnType<typeof presetNamed> & { isTask?: boolean; place?: string | undefined };
 
 async function presetFor(given: unknown, { presetSettings, session }: PortParts): Promise<Found | undefined> {
   const { presets } = presetSettings.current;
@@ -68,7 +89,7 @@ async function presetFor(given: unknown, { presetSettings, session }: PortParts)
     if (task && read && !read.ok) return read;
     if (task && read?.ok) {
       const scope = { kind: task.scope === vscode.TaskScope.Global ? ('user' as const) : ('workspace' as const) };
-      return { ...taskPreset(read.value, task.name, scope, presets), isTask: true };
+      return { ...taskPreset(read.value, task.name, scope, presets), isTask: true, place: taskPlace(read.value) };
     }
   }
   return pickPreset(presets, session);

@@ -75,7 +75,7 @@ export interface Presets {
    * Asks the user where a consent is missing, and gives the preset's tunnels for somebody else to start; undefined: they may
    * not. `workspaceUntrusted` is said by whoever asks.
    */
-  agree(preset: Preset): Promise<readonly NewTunnel[] | undefined>;
+  agree(preset: Preset, place?: string): Promise<readonly NewTunnel[] | undefined>;
   /** Those that may start without a question. */
   allowed(): readonly Preset[];
   /** Starts those with autoStart; where a consent is missing, offers to. */
@@ -139,8 +139,8 @@ export function createPresets(
       asking.delete(fingerprint);
     }
   };
-  const askConsent = async (preset: Preset): Promise<boolean> => {
-    const { title, detail } = consentPrompt(preset);
+  const askConsent = async (preset: Preset, place?: string): Promise<boolean> => {
+    const { title, detail } = consentPrompt(preset, place);
     const begin = t('Start');
     const show = () => vscode.window.showInformationMessage(title, { modal: true, detail }, begin);
     return (await askOnce(preset, show)) === begin;
@@ -160,23 +160,23 @@ export function createPresets(
   };
 
   /** The preset with its inputs answered and a consent; asks the user for what is missing. */
-  const agreeTo = async (preset: Preset): Promise<Preset | undefined> => {
+  const agreeTo = async (preset: Preset, place?: string): Promise<Preset | undefined> => {
     // One that runs is completed as it is.
     const runs = presetTunnels(preset).map(tunnelId);
     if (!preset.questions || session.state.wanted.tunnels.some((one) => isWanted(one) && runs.includes(one.id)))
-      return (await isAgreed(preset)) ? preset : undefined;
+      return (await isAgreed(preset, place)) ? preset : undefined;
     const world = presetWorld(preset.scope);
     const given = await askOnce(preset, () => turns.take(() => askInputs(preset, world, answers.of(preset)[0])));
     const filled = given && fillPreset(preset, world, given);
-    if (!given || !filled?.ok || filled.preset.isUnfilled || !(await isAgreed(filled.preset))) return undefined;
+    if (!given || !filled?.ok || filled.preset.isUnfilled || !(await isAgreed(filled.preset, place))) return undefined;
     await answers.keep(preset, given);
     return filled.preset;
   };
 
   /** The user is asked where a consent is missing. */
-  const isAgreed = async (preset: Preset): Promise<boolean> => {
+  const isAgreed = async (preset: Preset, place?: string): Promise<boolean> => {
     if (hasConsent(preset)) return true;
-    if (!(await askConsent(preset))) return false;
+    if (!(await askConsent(preset, place))) return false;
     await giveConsent(preset);
     await networkConsents.give(shownAsOpen(preset));
     return true;
@@ -225,8 +225,8 @@ export function createPresets(
 
   return {
     start,
-    async agree(preset) {
-      const agreed = isAllowed(preset) ? await agreeTo(preset) : undefined;
+    async agree(preset, place) {
+      const agreed = isAllowed(preset) ? await agreeTo(preset, place) : undefined;
       return agreed && presetTunnels(agreed);
     },
     allowed: () => {
