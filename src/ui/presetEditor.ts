@@ -4,7 +4,14 @@ import * as vscode from 'vscode';
 import type { Engine } from '../core/engine.js';
 import type { PresetWorld } from '../core/preset.js';
 import type { PresetScope } from '../core/preset.js';
-import { isPlainHost, presetDocumentProblems, presetHover, presetOffers, type Span } from '../core/presetDocument.js';
+import {
+  isPlainHost,
+  presetDocumentProblems,
+  presetHover,
+  presetOffers,
+  type PresetOffer,
+  type Span,
+} from '../core/presetDocument.js';
 import { t } from '../core/translate.js';
 import { paragraphs } from './markdown.js';
 import type { PresetAnswers } from './presetAnswers.js';
@@ -69,6 +76,12 @@ export function editPresets(
   const checkAll = () => vscode.workspace.textDocuments.filter(isOurs).forEach(check);
   checkAll();
 
+  const namesOf = async ({ what, known }: PresetOffer): Promise<readonly string[]> => {
+    if (what === 'host') return (await engine.hosts(configFile())).filter(isPlainHost);
+    if (what === 'variable') return known;
+    // Those of other files, too.
+    return [...new Set([...known, ...presetSettings.current.presets.flatMap(({ group }) => group ?? [])])];
+  };
   const hoverProvider: vscode.HoverProvider = {
     provideHover(document, position) {
       const world = worldOf(document.uri)?.world;
@@ -80,7 +93,7 @@ export function editPresets(
     async provideCompletionItems(document, position) {
       const offer = presetOffers(document.getText(), document.offsetAt(position));
       if (!offer) return [];
-      const names = offer.what === 'host' ? (await engine.hosts(configFile())).filter(isPlainHost) : offer.known;
+      const names = await namesOf(offer);
       const range = rangeOf(document, offer);
       return names.map((name) => toItem(offer.what, name, offer.isQuoted, range));
     },
