@@ -10,7 +10,7 @@ export interface Messages {
   readonly shown: readonly string[];
 }
 
-const remembered = 50;
+const remembered = 500;
 
 export function createMessages(): Messages {
   const shown: string[] = [];
