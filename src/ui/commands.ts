@@ -353,9 +353,14 @@ export function registerCommands({
     [commands.copyDiagnostics]: () => diagnostics.copy(),
 
     async [commands.savePreset](given?: unknown, selected?: unknown) {
-      // A sandbox ends with its window.
       const lasts = (tunnel: Tunnel) => sandboxOf(session.state.wanted, connectionOf(tunnel)) === undefined;
-      const tunnels = (await picker.tunnels(t('Save as Preset'), given, selected)).filter(lasts);
+      const picked = await picker.tunnels(t('Save as Preset'), given, selected);
+      const tunnels = picked.filter(lasts);
+      if (picked.length > 0 && tunnels.length === 0)
+        return void messages.show(
+          'information',
+          t('The sandbox ends with this window, so it can’t be saved as a preset.'),
+        );
       await turns.take(() => presets.save(tunnels));
     },
 
