@@ -1,5 +1,5 @@
-// Builds dist/: extension.js (activation, no ssh2), worker.js (the engine, in its thread and in a terminal), tunnel.js (a name for
-// the latter).
+// Builds dist/: extension.js (activation, no ssh2), worker.js (the engine, in its thread and in a terminal), shared.js (what both
+// of them use), tunnel.js (a name for the engine in a terminal).
 // With --tests also out/host/: the mocha suite that runs inside VS Code.
 import { build } from 'esbuild';
 import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -28,9 +28,12 @@ const clientAlone = {
       'ssh2/lib/index.js': `exports.Client = require('./client.js');
         exports.utils = { parseKey: require('./protocol/keyParser.js').parseKey };
         Object.defineProperty(exports, 'Server', { enumerable: true, get: () => require('./server.js') });`,
+      // Keys of agents are ours (src/engine/agent.ts).
+      'ssh2/lib/agent.js': `exports.isAgent = () => false;
+        exports.createAgent = exports.AgentContext = function () { ${leftOut('ssh2’s agent')} };`,
       'ssh2/lib/protocol/SFTP.js': `exports.SFTP = class { constructor() { ${leftOut('SFTP')} } };`,
     };
-    setup.onLoad({ filter: /[\\/]ssh2[\\/]lib[\\/](index|protocol[\\/]SFTP)\.js$/ }, ({ path }) => {
+    setup.onLoad({ filter: /[\\/]ssh2[\\/]lib[\\/](index|agent|protocol[\\/]SFTP)\.js$/ }, ({ path }) => {
       const [, contents] = Object.entries(texts).find(([end]) => path.replaceAll('\\', '/').endsWith(end));
       return { contents };
     });
@@ -71,19 +74,33 @@ const common = {
   legalComments: 'none',
 };
 
-const shipped = {
-  ...common,
-  outdir: 'dist',
-  sourcemap: process.argv.includes('--sourcemap') ? 'linked' : false,
-};
-await build({ ...shipped, entryPoints: { extension: 'src/extension.ts' }, minify: true });
 // `node esbuild.mjs --sourcemap` of the same version tells what a line of a stack in somebody's log was called.
-await build({
-  ...shipped,
-  entryPoints: { worker: 'src/engineEntry.ts' },
+const sourcemap = process.argv.includes('--sourcemap');
+// esbuild splits modules of ECMAScript alone, which a second step makes into what VS Code and a thread load soonest.
+const { outputFiles } = await build({
+  ...common,
+  entryPoints: { extension: 'src/extension.ts', worker: 'src/engineEntry.ts' },
+  format: 'esm',
+  splitting: true,
+  chunkNames: 'shared',
+  outdir: 'dist',
   minify: true,
+  sourcemap: sourcemap && 'inline',
   plugins: [withoutNatives, clientAlone, patchedSsh2],
+  write: false,
 });
+for (const { path, text } of outputFiles) {
+  await build({
+    ...common,
+    bundle: false,
+    external: undefined,
+    stdin: { contents: text, sourcefile: path, loader: 'js' },
+    outfile: path,
+    minify: true,
+    sourcemap: sourcemap && 'linked',
+    logLevel: 'error', // what there is to warn of has been said
+  });
+}
 writeFileSync('dist/tunnel.js', 'require("./worker.js");\n');
 // Types alone, for other extensions.
 copyFileSync('src/ui/api.ts', 'dist/api.d.ts');
