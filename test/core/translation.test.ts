@@ -76,6 +76,7 @@ const asTheyAre: Readonly<Record<string, readonly string[]>> = {
   'ui/presetEditor.ts': ['SSH Tunnels'],
   'ui/presetForm.ts': [
     'forward 0',
+    'new …',
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="…"/></svg>',
     '-L 5432:db:5432',
   ],
