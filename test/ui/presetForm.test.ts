@@ -217,6 +217,10 @@ describe('work with presets', () => {
     const below = ['Presets', '  Plain', '  Shop', '    Page', '    Store', '    Mine', '  Other'];
     const rowOf = async (label: string) => (await presetRows()).find((row) => row.label === label);
 
+    /** It has the focus then, too. */
+    const isSelected = (label: string) =>
+      eventually(async () => assert.equal((await rowOf(label))?.selected, true, `${label} is selected`));
+
     it('shows those of one group below a row of its own, whatever file they stand in, each with its icon', async () => {
       await shows(...below, 'ssh_config');
       const icons = await Promise.all(['Shop', 'Page', 'Store', 'Mine', 'Plain'].map(rowOf));
@@ -284,16 +288,17 @@ describe('work with presets', () => {
         '    Mine',
         'ssh_config',
       );
-      await tunnels.pressInline('Store copy', 'Edit Preset…');
-      await quickInput.step('Edit Preset “Store copy”');
-      await window.screenshot('preset-edit-dark');
-      await field('Name');
+      await isSelected('Store copy');
+      await press('F2');
+      await quickInput.step('Edit Preset “Store copy”: Name');
+      assert.equal(await quickInput.value(), 'Store copy');
       await quickInput.accept('Store');
       await eventually(async () =>
         assert.match(await quickInput.message(), /Another preset there is called “Store” already/),
       );
       await quickInput.accept('Archive');
       await quickInput.step('Pick a field');
+      await window.screenshot('preset-edit-dark');
       await field('Save In');
       await quickInput.step('Edit Preset “Store copy”: Save In');
       await window.screenshot('preset-scope-dark');
@@ -315,29 +320,20 @@ describe('work with presets', () => {
       assert.deepEqual(namesIn('groups'), ['Page', 'Other', 'Store', 'Plain']);
     });
 
-    it('renames a group in every file, by F2', async () => {
-      await tunnels.press('Shop', 'F2');
-      await window.quickInput.step('Rename Group');
-      await window.quickInput.accept('Shop of web01');
-      await shows(
-        'Presets',
-        '  Page',
-        '  Other',
-        '  Shop of web01',
-        '    Store',
-        '    Plain',
-        '    Mine',
-        '    Archive',
-        'ssh_config',
-      );
-    });
-
-    it('removes one after a question that names its file', async () => {
-      await tunnels.pressMenu('Archive', 'Remove Preset…');
+    it('removes the selected one by Delete, after a question that names its file', async () => {
+      await isSelected('Archive');
+      await press('Delete');
       const { message, detail } = await window.modal();
       assert.deepEqual([message, detail], ['Remove the preset “Archive”?', 'It is taken out of your user settings.']);
       await window.screenshot('preset-remove-dark');
       await window.pressModal('Remove');
+      await shows('Presets', '  Page', '  Other', '  Shop', '    Store', '    Plain', '    Mine', 'ssh_config');
+    });
+
+    it('renames a group in every file, by F2', async () => {
+      await tunnels.press('Shop', 'F2');
+      await window.quickInput.step('Rename Group');
+      await window.quickInput.accept('Shop of web01');
       await shows(
         'Presets',
         '  Page',
