@@ -218,8 +218,10 @@ describe('work with presets', () => {
     const rowOf = async (label: string) => (await presetRows()).find((row) => row.label === label);
 
     /** It has the focus then, too. */
-    const isSelected = (label: string) =>
-      eventually(async () => assert.equal((await rowOf(label))?.selected, true, `${label} is selected`));
+    const isSelected = async (label: string) => {
+      await eventually(async () => assert.equal((await rowOf(label))?.selected, true, `${label} is selected`));
+      await window.page.waitForTimeout(300); // a key sooner finds VS Code's mind elsewhere
+    };
 
     it('shows those of one group below a row of its own, whatever file they stand in, each with its icon', async () => {
       await shows(...below, 'ssh_config');
