@@ -131,7 +131,8 @@ describe('the extension in a window', () => {
       const root = join(bench.windows.tmp, 'folders');
       for (const folder of ['api', 'shop']) {
         mkdirSync(join(root, folder, '.vscode'), { recursive: true });
-        const settings = { 'sshTunnels.presets': [preset(`Page of ${folder}`, await freePort())] };
+        const own = { ...preset(`Page of ${folder}`, await freePort()), afterOpen: 'simpleBrowser' };
+        const settings = { 'sshTunnels.presets': [own] };
         writeFileSync(join(root, folder, '.vscode/settings.json'), JSON.stringify(settings));
       }
       const both = {
@@ -141,6 +142,7 @@ describe('the extension in a window', () => {
       writeFileSync(join(root, 'both.code-workspace'), JSON.stringify(both));
       window = await bench.open('folders', {
         workspace: join(root, 'both.code-workspace'),
+        builtin: ['simple-browser'],
         settings: {
           'sshTunnels.sshConfigFile': bench.sshd.configPath('web01'),
           'sshTunnels.presets': [preset('Mine', await freePort())],
@@ -163,9 +165,17 @@ describe('the extension in a window', () => {
 
     it('names the folder that a preset came with before it starts', async () => {
       await tunnels.pressInline('Page of shop', 'Start Preset');
-      assert.equal((await window.modal()).message, 'Start “Page of shop” from the settings of the folder shop?');
+      const { message, detail } = await window.modal();
+      assert.equal(message, 'Start “Page of shop” from the settings of the folder shop?');
+      assert.match(detail, /When you start it, its address is opened in the Simple Browser\./);
       await window.pressModal('Start');
       await eventually(async () => assert.equal((await status())?.text, '1'));
+    });
+
+    it('opens its address in the Simple Browser, as it says', async () => {
+      const address = window.page.locator('iframe.webview.ready').first().contentFrame();
+      const url = address.locator('#active-frame').contentFrame().locator('.url-input');
+      await eventually(async () => assert.match(await url.inputValue({ timeout: 2000 }), /\/proxy\/\d+/));
     });
   });
 
