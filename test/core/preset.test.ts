@@ -263,6 +263,9 @@ describe('withPreset', () => {
     assert.deepEqual(withPreset([before, other], stored), [{ ...stored, description: 'Mine', autoStart: true }, other]);
     // When it connects is the tunnels' own.
     assert.deepEqual(withPreset([{ ...stored, connect: 'onDemand' }], stored), [stored]);
+    // And so are the variables, which tunnels don't have.
+    const asks = { ...stored, host: '${input:server}', inputs: { server: {} }, group: 'Mine' };
+    assert.deepEqual(withPreset([asks], stored), [{ ...stored, group: 'Mine' }]);
     const onDemand = { ...stored, connect: 'onDemand' as const };
     assert.deepEqual(withPreset([stored], onDemand), [onDemand]);
   });
