@@ -1,6 +1,6 @@
 // Presets of a workspace and their owner's trust, in a real VS Code in a browser: clicked through, with screenshots.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/sshd.js';
@@ -161,6 +161,25 @@ describe('the extension in a window', () => {
         `Mine · ${via} · user`,
       );
       assert.match(await tunnels.tooltip('Page of shop'), /From the settings of the folder shop/);
+    });
+
+    it('changes the settings of the folder that a preset stands in, and no others', async () => {
+      const filed = (path: string) =>
+        (
+          JSON.parse(readFileSync(join(bench.windows.tmp, 'folders', path), 'utf8')) as Record<
+            string,
+            { name: string }[]
+          >
+        )['sshTunnels.presets']?.map(({ name }) => name);
+      await tunnels.pressMenu('Page of shop', 'Duplicate Preset');
+      await eventually(() =>
+        assert.deepEqual(filed('shop/.vscode/settings.json'), ['Page of shop', 'Page of shop copy']),
+      );
+      await tunnels.pressMenu('Page of shop copy', 'Remove Preset…');
+      assert.equal((await window.modal()).detail, 'It is taken out of the settings of the folder shop.');
+      await window.pressModal('Remove');
+      await eventually(() => assert.deepEqual(filed('shop/.vscode/settings.json'), ['Page of shop']));
+      assert.deepEqual(filed('api/.vscode/settings.json'), ['Page of api']);
     });
 
     it('names the folder that a preset came with before it starts', async () => {
