@@ -27,6 +27,12 @@ describe('the tour', () => {
     eventually(async () =>
       assert.equal(await step(title).locator('.codicon-getting-started-step-checked').count(), 1, title),
     );
+  /** With the step’s own picture, which is a page of its own. */
+  const picture = async () => {
+    const page = window.page.frameLocator('.getting-started-media iframe').frameLocator('iframe');
+    await story.aside(() => page.locator('svg').waitFor());
+    await story.picture();
+  };
   const press = (button: string) => window.page.getByRole('button', { name: button, exact: true }).first().click();
   const refuses = async (port: number) => (await exchange(port, Buffer.from('x'))).end === 'ECONNREFUSED';
 
@@ -49,7 +55,7 @@ describe('the tour', () => {
     await story.picture();
     await window.page.locator('.welcome-view-content').getByText('Open the walkthrough').click();
     await steps().nth(3).waitFor();
-    await story.picture();
+    await picture();
     const opened = window.page.context().waitForEvent('page');
     await press('Try with a Sandbox Server');
     const toast = await window.toast('Remove the sandbox when you have seen enough');
@@ -75,7 +81,7 @@ describe('the tour', () => {
 
   it('goes on to a preset in the workspace’s settings', async () => {
     await step('Keep it with your project').click();
-    await story.picture();
+    await picture();
     await press('New Preset');
     for (const answer of ['Database', 'db01', '5432']) {
       await window.quickInput.step('New Preset: ');
@@ -95,7 +101,7 @@ describe('the tour', () => {
 
   it('goes on to what the tunnel is for', async () => {
     await step('Use it').click();
-    await story.picture();
+    await picture();
     await press('Copy Address');
     await completes('Use it');
   });
@@ -121,6 +127,21 @@ describe('the tour', () => {
       (await window.offeredCommands('SSH Tunnels: Remove Sandbox')).includes('SSH Tunnels: Remove Sandbox'),
       false,
     );
+  });
+
+  it('leaves nothing when the window is reloaded, and does not come back', async () => {
+    await window.runCommand('SSH Tunnels: Try with a Sandbox Server');
+    await window.toast('Remove the sandbox when you have seen enough');
+    const row = (await tunnels.rows()).find(({ label }) => label.startsWith('sandbox:'));
+    assert.equal(sandboxFiles(windows.tmp).length, 1);
+    await window.reload();
+    tunnels = await window.view('SSH Tunnels', 'Tunnels');
+    await eventually(async () => assert.ok((await tunnels.rows()).some(({ label }) => label === 'Database')));
+    assert.ok(!(await tunnels.rows()).some(({ label }) => /sandbox/i.test(label)), 'no row of the sandbox');
+    // What an extension host that was killed has left goes some seconds after the next one's start.
+    await eventually(() => assert.deepEqual(sandboxFiles(windows.tmp), []), 30_000);
+    assert.equal(await refuses(Number(row!.label.slice('sandbox:'.length))), true);
+    assert.deepEqual(await window.toasts(), []);
   });
 });
 
