@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EngineEvent } from '../../src/core/engine.js';
+import { eventText } from '../../src/core/eventText.js';
+import type { Failure } from '../../src/core/failure.js';
+import { machineName, usePlace } from '../../src/core/machine.js';
+import { clientRows } from '../../src/core/present.js';
+import { useTranslations } from '../../src/core/translate.js';
+import { accessText, effectText, failureText } from '../../src/core/wording.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
 import { sentencesOf } from '../support/sentences.js';
 
 const root = join(import.meta.dirname, '../..');
@@ -177,6 +185,42 @@ describe('the sentences of the interface', () => {
       }),
       [],
     );
+  });
+});
+
+describe('German', () => {
+  before(() => useTranslations(readJson('l10n/bundle.l10n.de.json')));
+  after(() => {
+    useTranslations(undefined);
+    usePlace({ kind: 'here' });
+  });
+
+  const spec = mustParseSpec('-R 8080:localhost:3000');
+  const inUse: Failure = { kind: 'portInUse', address: '127.0.0.1', port: 80 };
+  const refused: Failure = { kind: 'targetFailed', target: '/x.sock', code: 'EACCES' };
+
+  it('inflects the machine that it speaks of', () => {
+    assert.equal(effectText(spec, 'web01'), 'localhost:8080 auf web01 → localhost:3000, aus Sicht von diesem Computer');
+    assert.equal(accessText('network', machineName(), 'tcp'), 'alle im Netzwerk, die diesen Computer erreichen');
+    assert.match(failureText(inUse), /^127\.0\.0\.1:80 wird auf diesem Computer schon verwendet\./);
+    assert.match(failureText(refused), /^\/x\.sock auf diesem Computer darf von Ihnen nicht geöffnet werden\./);
+    usePlace({ kind: 'remote', remote: 'container' });
+    assert.equal(effectText(spec, 'web01'), 'localhost:8080 auf web01 → localhost:3000, aus Sicht von dem Container');
+    assert.equal(accessText('machine', machineName(), 'tcp'), 'nur der Container');
+    usePlace({ kind: 'remote', remote: 'named', name: 'web02' });
+    assert.match(failureText(inUse), /^127\.0\.0\.1:80 wird auf web02 schon verwendet\./);
+  });
+
+  it('writes dates and numbers as Germans do', () => {
+    const expired: Failure = { kind: 'hostCertificateExpired', host: 'web01', until: Date.UTC(2026, 2, 5, 14, 30) };
+    assert.match(failureText(expired), /am 5\. März 2026, 14:30 UTC abgelaufen/);
+    const client = { id: 1, peer: '', sent: 1500, received: 999_600, since: 0 };
+    assert.equal(clientRows('f', [client], 7_200_000)[0]!.description, '↑ 1,5 KB ↓ 1 MB · 2 Std.');
+  });
+
+  it('leaves the log English', () => {
+    const failed = { kind: 'connectionFailed', connection: 'web01', failure: { kind: 'hostNotFound', host: 'web01' } };
+    assert.match(eventText(failed as EngineEvent, 0)!.text, /web01 was not found\. Check the name/);
   });
 });
 
