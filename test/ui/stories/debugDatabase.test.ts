@@ -96,6 +96,36 @@ describe('a database behind a bastion', function () {
     assert.equal(existsSync(join(shop, 'ran')), false);
   });
 
+  it('is reached by a task that names the host itself, once the user has agreed to that', async () => {
+    await window.dismissToasts();
+    database = await startPostgres(network!.machine.command, rows);
+    const task = { label: 'Reach it', type: 'tunnel', host: 'bastion', forward: '-L auto:db.internal:5432' };
+    writeFileSync(join(shop, '.vscode/tasks.json'), JSON.stringify({ version: '2.0.0', tasks: [task] }));
+    await eventually(async () => {
+      await window.runCommand('Tasks: Run Task');
+      await window.quickInput.type('Reach it');
+      await window.quickInput.pick('Reach it');
+    });
+    const { message, detail } = await window.modal();
+    assert.equal(message, 'Start “Reach it” from the workspace’s tasks?');
+    assert.match(detail, /db\.internal:5432, as bastion sees it/);
+    await window.pressModal('Start');
+    await eventually(async () => assert.match((await bench.rows())[1] ?? '', /^Reach it · ready/));
+    // The check mark: VS Code's own sign that a task in the background has done what others wait for.
+    const tab = window.page.locator('.tabs-list .monaco-list-row', { hasText: 'Reach it' });
+    await eventually(async () => assert.equal(await badgeOf('Terminal 3 Reach it'), '\ueab2'));
+    await tab.click();
+    await window.screenshot('tunnel-task-ready');
+    await window.runCommand('Tasks: Terminate Task');
+    await bench.shows('Presets · ', 'Billing DB · db.internal:5432 via bastion');
+  });
+
+  /** The codicon behind a terminal's name, which is drawn by a style alone. */
+  const badgeOf = async (label: string) => {
+    const icon = `.tabs-list [aria-label="${label}"] .monaco-icon-label`;
+    const content = `getComputedStyle(document.querySelector(${JSON.stringify(icon)}), '::after').content`;
+    return (await window.page.evaluate<string>(content)).replaceAll('"', '');
+  };
   const debugConsole = () => window.page.locator('.repl .monaco-list-rows').innerText();
 });
 
