@@ -30,7 +30,7 @@ export const sandboxHost = 'sandbox';
 /** Where its page is, as the sandbox sees it. */
 export const sandboxTarget = { host: 'hello', port: 80 } as const;
 
-export function sandboxDestination({ port }: Pick<Sandbox, 'port'>): Destination {
+function sandboxDestination({ port }: Pick<Sandbox, 'port'>): Destination {
   return { host: sandboxHost, port };
 }
 
@@ -39,7 +39,7 @@ export function sandboxConnection(sandbox: Pick<Sandbox, 'port'>): ConnectionId 
 }
 
 /** The tunnel to its page, on a free port. */
-export function sandboxTunnel(sandbox: Pick<Sandbox, 'port'>): NewTunnel {
+function sandboxTunnel(sandbox: Pick<Sandbox, 'port'>): NewTunnel {
   return {
     destination: sandboxDestination(sandbox),
     spec: {
