@@ -11,16 +11,17 @@ import { countsVariable, type Counts } from './support/counts';
 import { dropbearPackages, whyNoDropbear } from './support/dropbear';
 import { onEndRequested } from './support/endRequested';
 import { packageVariable, packExtension } from './support/packExtension';
+import { postgresPackage } from './support/postgres';
 import { ensureSystemPackages, packageWith, sshPackages, type SystemPackage } from './support/systemPackages';
 import { canServeVsCode, ensureVsCodeHost, repositoryRoot } from './support/vscodeServer';
 
 const levels = ['core', 'engine', 'host', 'ui'] as const;
 type Level = (typeof levels)[number];
 
-/** Tests of dropbear, and of a network that loses packets, are skipped where these can't be had. */
+/** Tests of dropbear, of a database, and of a network that loses packets, are skipped where these can't be had. */
 const packagesOfSomeTests: readonly SystemPackage[] = [
   ...dropbearPackages.map((name) => ({ name, isThere: () => whyNoDropbear() === undefined })),
-  ...(process.platform === 'linux' ? [packageWith('nftables', 'nft')] : []),
+  ...(process.platform === 'linux' ? [packageWith('nftables', 'nft'), postgresPackage] : []),
 ];
 
 const levelTimeLimitMs = 15 * 60_000;
