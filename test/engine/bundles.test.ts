@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { packExtension } from '../support/packExtension.js';
+import { keygen, lockKey } from '../support/sshd.js';
 
 const dist = join(__dirname, '../../dist');
 const text = (name: string) => readFileSync(join(dist, name), 'utf8');
@@ -77,6 +81,23 @@ describe('the bundles', () => {
       'package.nls.json',
     ])
       assert.ok(files.includes(`extension/${name}`), name);
+  });
+
+  it('open an encrypted key in a thread, and not with another passphrase', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ssh-tunnels-key-'));
+    try {
+      const path = join(folder, 'id');
+      keygen(path);
+      lockKey(path, 'correct horse');
+      const text = readFileSync(path, 'utf8');
+      const opened = async (passphrase: string) => {
+        const thread = new Worker(join(dist, 'worker.js'), { workerData: { key: { text, passphrase } } });
+        return ((await once(thread, 'message')) as [{ kind: string }])[0].kind;
+      };
+      assert.deepEqual([await opened('correct horse'), await opened('wrong')], ['key', 'wrongPassphrase']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('need nothing at run time but node’s own modules and VS Code', () => {
