@@ -8,9 +8,15 @@ import { repositoryRoot } from '../support/vscodeServer.js';
 import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
-const titles = Object.entries(
-  JSON.parse(readFileSync(join(repositoryRoot, 'package.nls.de.json'), 'utf8')) as Record<string, string>,
-).flatMap(([key, text]) => (key.startsWith('command.') ? [text] : []));
+const readJson = (path: string) =>
+  JSON.parse(readFileSync(join(repositoryRoot, path), 'utf8')) as Record<string, string>;
+const titles = Object.entries(readJson('package.nls.de.json')).flatMap(([key, text]) =>
+  key.startsWith('command.') ? [text] : [],
+);
+/** Sentences that German says otherwise. */
+const english = new Set(
+  Object.entries(readJson('l10n/bundle.l10n.de.json')).flatMap(([key, text]) => (key === text ? [] : [key])),
+);
 
 describe('the extension in a German window', () => {
   const bench = useWindowBench();
@@ -92,6 +98,28 @@ describe('the extension in a German window', () => {
     const menu = await tunnels.menu('Datenbank');
     assert.deepEqual(
       menu.filter((label) => !titles.includes(label)),
+      [],
+    );
+    await window.page.keyboard.press('Escape');
+  });
+
+  it('edits a preset in a German form', async () => {
+    const { quickInput } = window;
+    await window.runCommand('SSH Tunnels: Neue Voreinstellung…');
+    await quickInput.step('Neue Voreinstellung: Name');
+    await quickInput.accept('Lager');
+    await quickInput.step('Neue Voreinstellung: Host');
+    await quickInput.accept('web01');
+    await quickInput.step('Neue Voreinstellung: Weiterleitung');
+    await quickInput.accept('8081:localhost:80');
+    await quickInput.step('Wählen Sie ein Feld, um es zu ändern');
+    await window.screenshot('german-form');
+    const items = await quickInput.items();
+    assert.ok(items.length > 5, JSON.stringify(items));
+    assert.deepEqual(
+      items.flatMap(({ label, description, detail }) =>
+        [label, description, detail].filter((text) => english.has(text ?? '')),
+      ),
       [],
     );
     await window.page.keyboard.press('Escape');
