@@ -43,6 +43,7 @@ export function createSandboxTrial(
   /** The one of this window, from when its thread starts until its files are gone. */
   let current: Promise<Sandbox | undefined> | undefined;
   let running: Sandbox | undefined;
+  let trying: Promise<void> | undefined;
   let isClosed = false;
   let unused: NodeJS.Timeout | undefined;
 
@@ -79,6 +80,7 @@ export function createSandboxTrial(
     if (running === sandbox) running = undefined;
     current = undefined;
     clearTimeout(unused);
+    unused = undefined;
     if (isClosed) return;
     log.info('The sandbox server has ended, and its files are removed.');
     session.update((wanted) => withoutSandbox(wanted, sandbox));
@@ -103,6 +105,24 @@ export function createSandboxTrial(
       look();
     });
 
+  const tryNow = async (): Promise<void> => {
+    if (isClosed) return;
+    const sandbox = await (current ??= start());
+    if (!sandbox || running !== sandbox) return;
+    const id = sandboxTunnelId(sandbox);
+    const { wanted, snapshot } = session.state;
+    const tunnel = wanted.tunnels.find((other) => other.id === id);
+    const state = tunnel && tunnelState(tunnel, snapshot).kind;
+    if (!tunnel) session.update((now) => withSandbox(now, sandbox));
+    else if (state === 'stopped' || state === 'failed') session.update((now) => restartTunnels(now, [id]));
+    await tree.reveal(id);
+    const address = await ready(id);
+    // A failure is told of as any other.
+    if (address === undefined || running !== sandbox) return;
+    if (noticeLevel() === 'all') void sayReady(address);
+    await openPage(address);
+  };
+
   const stopWatching = session.onChange(({ wanted }) => {
     if (!running || isClosed || usesSandbox(wanted, running)) {
       clearTimeout(unused);
@@ -118,23 +138,8 @@ export function createSandboxTrial(
   const cleaning = setTimeout(() => void sandboxes.clean(), cleanAfterMs);
 
   return {
-    async try() {
-      if (isClosed) return;
-      const sandbox = await (current ??= start());
-      if (!sandbox || running !== sandbox) return;
-      const id = sandboxTunnelId(sandbox);
-      const { wanted, snapshot } = session.state;
-      const tunnel = wanted.tunnels.find((other) => other.id === id);
-      const state = tunnel && tunnelState(tunnel, snapshot).kind;
-      if (!tunnel) session.update((now) => withSandbox(now, sandbox));
-      else if (state === 'stopped' || state === 'failed') session.update((now) => restartTunnels(now, [id]));
-      await tree.reveal(id);
-      const address = await ready(id);
-      // A failure is told of as any other.
-      if (address === undefined || running !== sandbox) return;
-      if (noticeLevel() === 'all') void sayReady(address);
-      await openPage(address);
-    },
+    // A double click opens one page.
+    try: () => (trying ??= tryNow().finally(() => (trying = undefined))),
     async remove() {
       const sandbox = await current;
       if (sandbox) await end(sandbox);
