@@ -7,6 +7,13 @@ import { say } from './resultLine.js';
 
 // Needs no server, so that it can run on every system.
 describe('activation', () => {
+  /** In ms: of processor time of this thread where the runtime tells it, so that other work on the machine doesn't count. */
+  const now = (): number => {
+    const { threadCpuUsage } = process as { threadCpuUsage?: () => { user: number; system: number } };
+    if (!threadCpuUsage) return performance.now();
+    const { user, system } = threadCpuUsage();
+    return (user + system) / 1000;
+  };
   const { activate, access } = extensionUnderTest();
   const { extensionPath, packageJSON } = vscode.extensions.getExtension('ssh-tunnels.ssh-tunnels')! as {
     readonly extensionPath: string;
@@ -28,9 +35,9 @@ describe('activation', () => {
         writeFileSync(again(part), `// ${again(part)}\n${text}`);
       }
       try {
-        const began = performance.now();
+        const began = now();
         module.require(again('extension'));
-        return performance.now() - began;
+        return now() - began;
       } finally {
         for (const part of ['shared', 'extension']) rmSync(again(part));
       }
