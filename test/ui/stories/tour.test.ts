@@ -29,7 +29,7 @@ describe('the tour', () => {
     );
   /** With the step’s own picture, which is a page of its own. */
   const picture = async () => {
-    const page = window.page.frameLocator('.getting-started-media iframe').frameLocator('iframe');
+    const page = window.page.frameLocator('.getting-started-media iframe').frameLocator('#active-frame');
     await story.aside(() => page.locator('svg').waitFor());
     await story.picture();
   };
