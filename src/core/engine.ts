@@ -40,6 +40,10 @@ export interface Engine {
    * and with `cancelled` when it is called off.
    */
   probe(forward: ForwardId, calledOff?: AbortSignal): Promise<Failure | undefined>;
+  /** What went through a forward while this window runs it; undefined where it does not. */
+  numbers(forward: ForwardId): Promise<ForwardNumbers | undefined>;
+  /** The hosts of a connection, the first hop first and its server last, as of the last dial; none before. */
+  way(connection: ConnectionId): Promise<readonly WayHost[]>;
   /** Resets one client of a forward; one that has gone is ignored. */
   disconnect(forward: ForwardId, client: number): void;
   /** Ends every listener, channel and connection; resolves when they are closed. */
@@ -70,6 +74,36 @@ export interface Client {
   received: number;
   /** ms since 1970 */
   since: number;
+}
+
+/** For each of the last 300 full seconds, the oldest first. */
+export interface TrafficSeries {
+  /** Bytes from the clients to the target, and back. */
+  sent: readonly number[];
+  received: readonly number[];
+  /** The most connections at once. */
+  open: readonly number[];
+}
+
+/** What went through a forward since it was started. */
+export interface ForwardNumbers {
+  series: TrafficSeries;
+  /** Bytes, those of clients included that are gone. */
+  sent: number;
+  received: number;
+  /** How many clients have been brought to the target. */
+  reached: number;
+}
+
+/** A host that a connection goes through, or ends at. */
+export interface WayHost {
+  /** As ssh_config calls it. */
+  host: string;
+  /** `user@address:port` after ssh_config */
+  server: string;
+  isConnected: boolean;
+  /** From here to it and back, in ms, by the last keepalive that it answered. */
+  roundTripMs?: number;
 }
 
 /**

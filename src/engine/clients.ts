@@ -1,8 +1,9 @@
 // The clients of one forward: who they are, what came of the last one, and their end.
 import type { Socket } from 'node:net';
-import type { Client, EngineEvent } from '../core/engine.js';
+import type { Client, EngineEvent, ForwardNumbers } from '../core/engine.js';
 import { failureOf, type Failure } from '../core/failure.js';
 import { hostPort } from '../core/wording.js';
+import { createTraffic, type Totals } from './traffic.js';
 
 export interface Clients {
   /** How many there are that have nothing of any session yet. */
@@ -13,6 +14,7 @@ export interface Clients {
    */
   add(peer: string, cut: () => void, waits?: true): ClientEntry;
   list(): readonly Client[];
+  numbers(): ForwardNumbers;
   disconnect(id: number): void;
   cutAll(): void;
   /** The session has gone: cuts those that have something of it. */
@@ -57,6 +59,15 @@ export function createClients(
   const entries = new Map<number, Entry>();
   const whenGone: (() => void)[] = [];
   let lastReport: string | undefined;
+  let reached = 0;
+  /** Of those that are gone. */
+  const past: Totals = { sent: 0, received: 0 };
+  const totals = () => {
+    const sum = { ...past };
+    for (const { counted } of entries.values()) add(sum, bytesOf(counted));
+    return sum;
+  };
+  const traffic = createTraffic(totals);
 
   const cutAll = () => {
     for (const { cut } of [...entries.values()]) cut();
@@ -70,9 +81,11 @@ export function createClients(
       const entry: Entry = { peer, since: Date.now(), cut, waits: waits ?? false, isParked: false };
       entries.set(id, entry);
       count(1);
+      traffic.opened(entries.size);
       return {
         joined(socket, nextCut, isTarget = false) {
           entry.waits = false;
+          reached++;
           entry.counted = { socket, isTarget };
           entry.cut = nextCut;
         },
@@ -81,7 +94,9 @@ export function createClients(
         setCut: (next) => (entry.cut = next),
         gone: () => {
           if (!entries.delete(id)) return;
+          add(past, bytesOf(entry.counted));
           count(-1);
+          traffic.opened(entries.size);
           if (entries.size === 0) for (const then of whenGone.splice(0)) then();
         },
       };
@@ -89,18 +104,16 @@ export function createClients(
     // Node counts the bytes of a socket anyway: nothing is counted here until somebody looks.
     list: () =>
       [...entries].map(([id, { peer, target, since, isParked, counted }]) => {
-        const { bytesRead: read = 0, bytesWritten: written = 0 } = counted?.socket ?? {};
-        const [sent, received] = counted?.isTarget ? [written, read] : [read, written];
         return {
           id,
           peer,
           ...(target !== undefined && { target }),
           ...(isParked && { isParked }),
-          sent,
-          received,
+          ...bytesOf(counted),
           since,
         };
       }),
+    numbers: () => ({ series: traffic.read(), ...totals(), reached }),
     disconnect: (id) => entries.get(id)?.cut(),
     cutAll,
     cutJoined() {
@@ -118,6 +131,16 @@ export function createClients(
     },
     forget: () => (lastReport = undefined),
   };
+}
+
+function bytesOf(counted: Entry['counted']): Totals {
+  const { bytesRead: read = 0, bytesWritten: written = 0 } = counted?.socket ?? {};
+  return counted?.isTarget ? { sent: written, received: read } : { sent: read, received: written };
+}
+
+function add(sum: Totals, { sent, received }: Totals): void {
+  sum.sent += sent;
+  sum.received += received;
 }
 
 /** Where a client of this machine comes from. */

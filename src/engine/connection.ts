@@ -1,6 +1,6 @@
 // One SSH connection and its forwards: dial, listen; dial again when it breaks.
 import { attemptAfter, backoff } from '../core/backoff.js';
-import type { Client, EngineEvent, LogLevel, Reply } from '../core/engine.js';
+import type { Client, EngineEvent, ForwardNumbers, LogLevel, Reply, WayHost } from '../core/engine.js';
 import { FailureError, failureOf, innermost, unanswered, type Failure } from '../core/failure.js';
 import type { PlannedConnection, PlannedForward, Waits } from '../core/plan.js';
 import { serverText, type HostConfig } from '../core/sshConfig.js';
@@ -12,7 +12,7 @@ import { createForcing } from './forcing.js';
 import { createIdling } from './idling.js';
 import { orCancelled } from './openSocket.js';
 import { createParking } from './parking.js';
-import type { SshSession } from './sshClient.js';
+import type { SignsOfLife, SshSession } from './sshClient.js';
 import { resolveRoute } from './sshFiles.js';
 
 export interface ConnectionContext {
@@ -39,6 +39,10 @@ export interface Connection {
   portsFree(): Promise<void>;
   /** Who is connected through a forward; undefined when it is not one of this connection's. */
   clients(forward: string): readonly Client[] | undefined;
+  /** See Engine.numbers. */
+  numbers(forward: string): ForwardNumbers | undefined;
+  /** See Engine.way. */
+  way(): readonly WayHost[];
   disconnect(forward: string, client: number): void;
   /** See Engine.probe; undefined when it is not a forward of this connection that listens. */
   probe(forward: string, gone: AbortSignal): Promise<Failure | undefined> | undefined;
@@ -89,6 +93,9 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
   let portsFree = free;
   let state: State = { kind: 'idle', until: 0 };
   let config: HostConfig | undefined;
+  /** The hosts of the way as of the last dial, and those that it has reached. */
+  let route: readonly HostConfig[] = [];
+  let reached: readonly { config: HostConfig; life?: SignsOfLife }[] = [];
   /** Dials under way, also those that were called off: what they have opened on the way still has to close. */
   const dials = new Set<ReturnType<typeof dialHost>>();
   let everReady = false;
@@ -327,17 +334,25 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       }
       return reply;
     };
-    const watch = (_host: string, phase: DialPhase) => {
+    reached = [];
+    const onRoute = (found: readonly HostConfig[]) => (route = found);
+    const watch = (name: string, phase: DialPhase) => {
+      if (state === own && phase === 'ready') {
+        // Of a hop that was connected already, all before it are.
+        const at = route.findIndex(({ alias }, index) => index >= reached.length && alias === name);
+        reached = route.slice(0, Math.max(at + 1, reached.length)).map((config) => ({ config }));
+      }
       // A host that was connected already says that it is ready, and may be dead.
       if (phase === 'hostKey' || phase === 'authentication') own.isAnswered = true;
     };
-    const way = { ask, memory, log, serverSaid, isUnattended, watch, hops: context.hops };
+    const way = { ask, memory, log, serverSaid, isUnattended, watch, onRoute, hops: context.hops };
     const reaching = dialHost(planned.host, dial, way);
     dials.add(reaching);
     reaching
       .then(
-        async ({ session: opened, config: resolved }) => {
+        async ({ session: opened, config: resolved, way: through }) => {
           if (state !== own) return opened.close();
+          reached = through;
           config = resolved;
           everReady = true;
           hasAsked = false;
@@ -446,6 +461,25 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       const own = running(forward);
       return own.length > 0 ? own.flatMap(({ clients }) => clients.list()) : undefined;
     },
+    numbers(forward) {
+      const own = running(forward).map(({ clients }) => clients.numbers());
+      return own.length > 0 ? own.reduce(sumOf) : undefined;
+    },
+    way() {
+      const isUp = state.kind === 'up';
+      const isLive = isUp || state.kind === 'dialling';
+      return route.map((host, index) => {
+        const life = isUp ? reached[index]?.life : undefined;
+        // Nobody may have asked it yet, and one that looks wants to know.
+        if (life && performance.now() - life.askedAt > askedEveryMs) life.ask();
+        return {
+          host: host.alias,
+          server: serverText(host),
+          isConnected: isLive && index < reached.length,
+          ...(life?.roundTripMs !== undefined && { roundTripMs: life.roundTripMs }),
+        };
+      });
+    },
     disconnect(forward, client) {
       for (const { clients } of running(forward)) clients.disconnect(client);
     },
@@ -524,4 +558,22 @@ function answerNeeded(unasked: Question, found: Failure, host: string): Failure 
   )
     return found;
   return unanswered(unasked, host);
+}
+
+/** How often a host of the way is asked how far it is while somebody looks, in ms. */
+const askedEveryMs = 5000;
+
+function sumOf(one: ForwardNumbers, other: ForwardNumbers): ForwardNumbers {
+  const both = (a: readonly number[], b: readonly number[]) => a.map((value, index) => value + b[index]!);
+  const { sent, received, open } = one.series;
+  return {
+    series: {
+      sent: both(sent, other.series.sent),
+      received: both(received, other.series.received),
+      open: both(open, other.series.open),
+    },
+    sent: one.sent + other.sent,
+    received: one.received + other.received,
+    reached: one.reached + other.reached,
+  };
 }

@@ -53,6 +53,8 @@ export interface DialContext {
   watch?: DialWatch;
   /** The hosts of the way, where they are known already; absent: ssh_config is asked. */
   route?: readonly HostConfig[];
+  /** Told the hosts of the way, the first hop first, when they are known. */
+  onRoute?(route: readonly HostConfig[]): void;
   /** The options to dial a host of the way with, instead of its own. */
   adjust?(config: HostConfig): HostConfig;
   /** Jump hosts that others come by, too; absent: all are for this dial alone. */
@@ -68,10 +70,13 @@ interface Reached {
   config: HostConfig;
 }
 
-/** One that others are reached through. */
-interface JumpHost extends Reached {
+interface Dialled extends Reached {
   /** All on the way, the first hop first and this one last. */
   way: readonly { config: HostConfig; life: SignsOfLife }[];
+}
+
+/** One that others are reached through. */
+interface JumpHost extends Dialled {
   /** What it was let in with, and all before it, for those who come by it and may have to open it anew. */
   given: { secrets: ReadonlyMap<string, string>; acceptedKeys: ReadonlySet<string> };
   onEnd(listener: () => void): void;
@@ -89,7 +94,7 @@ interface Trip extends DialContext {
  * any point. Jump hosts that are connected already are shared. Closing the session closes those that nobody else uses;
  * when one of them is gone, so is the session.
  */
-export async function dialHost(request: HostRequest, dial: Dial, context: DialContext): Promise<Reached> {
+export async function dialHost(request: HostRequest, dial: Dial, context: DialContext): Promise<Dialled> {
   const { log, watch } = context;
   const { host } = request.destination;
   watch?.(host, 'resolve');
@@ -98,6 +103,7 @@ export async function dialHost(request: HostRequest, dial: Dial, context: DialCo
   const resolved =
     context.route ?? (await orCancelled(resolveRoute(request, dial.abort.signal, log), dial.abort.signal));
   const route = resolved.map((config) => context.adjust?.(config) ?? config);
+  context.onRoute?.(route);
   const trip: Trip = { ...context, dial, hops: context.hops ?? createHops() };
   try {
     const before = await joinHop(route.slice(0, -1), trip);

@@ -163,6 +163,11 @@ export function createEngine({ watch = watchMachine }: { watch?: typeof watchMac
       }
       throw new FailureError({ kind: 'cancelled' });
     },
+    numbers(forward) {
+      const found = [...connections.values()].map((connection) => connection.numbers(forward)).find((one) => one);
+      return Promise.resolve(found);
+    },
+    way: (connection) => Promise.resolve(connections.get(connection)?.way() ?? []),
     disconnect(forward, client) {
       for (const connection of connections.values()) connection.disconnect(forward, client);
     },

@@ -97,7 +97,7 @@ export interface SshSession {
 }
 
 /** By which a host on the way is told from those behind it when they fall silent. */
-export type SignsOfLife = Pick<Keepalive, 'heardAt' | 'askedAt' | 'ask'>;
+export type SignsOfLife = Pick<Keepalive, 'heardAt' | 'askedAt' | 'roundTripMs' | 'ask'>;
 
 /** A connection to a listener on the server; nothing is accepted that was not asked for. */
 export interface IncomingChannel {

@@ -124,6 +124,8 @@ export function startWorkerEngine(workerPath: string, { sharedFolder }: WorkerEn
     hosts: (configFile) => ask('hosts', configFile).catch(() => []),
     configForwards: (configFile) => ask('configForwards', configFile),
     clients: async (forward) => (worker ? ask('clients', forward).catch(() => []) : []),
+    numbers: async (forward) => (worker ? ask('numbers', forward).catch(() => undefined) : undefined),
+    way: async (connection) => (worker ? ask('way', connection).catch(() => []) : []),
     explain: (host, calledOff) => ask('explain', host, calledOff),
     serverPorts: (host, calledOff) => ask('serverPorts', host, calledOff),
     probe: (forward, calledOff) => ask('probe', forward, calledOff),

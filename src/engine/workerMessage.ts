@@ -41,7 +41,7 @@ export type FromWorker =
   | { kind: 'closed' };
 
 /** The methods of the engine that are answered. */
-export type Answered = 'hosts' | 'configForwards' | 'clients' | 'explain' | 'serverPorts' | 'probe';
+export type Answered = 'hosts' | 'configForwards' | 'clients' | 'explain' | 'serverPorts' | 'probe' | 'numbers' | 'way';
 
 /** A call of one of them; what calls it off is told by a message of its own. */
 export type Question = {

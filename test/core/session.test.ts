@@ -504,6 +504,8 @@ function createFakeEngine() {
     serverPorts: () => Promise.resolve([]),
     probe: () => Promise.resolve(undefined),
     clients: () => Promise.resolve([]),
+    numbers: () => Promise.resolve(undefined),
+    way: () => Promise.resolve([]),
     disconnect: () => {},
     close: () => Promise.resolve(),
   };

@@ -61,6 +61,8 @@ export async function forkWindow(folder: string): Promise<DistantWindow> {
     serverPorts: unused,
     probe: unused,
     clients: unused,
+    numbers: unused,
+    way: unused,
     disconnect: unused,
   };
   return { ...probe(engine), process: child };

@@ -1,0 +1,78 @@
+// What went through a forward in the last minutes: a sample for each second, taken only while it has clients.
+import type { TrafficSeries } from '../core/engine.js';
+
+/** Bytes of all clients since the forward was made, those included that are gone. */
+export interface Totals {
+  sent: number;
+  received: number;
+}
+
+export interface Traffic {
+  /** So many clients are there now. */
+  opened(count: number): void;
+  read(): TrafficSeries;
+}
+
+/** Seconds that are remembered. */
+export const trafficSeconds = 300;
+
+/** Of a second in the ring: which one it is, bytes both ways, and the most clients at once. */
+const columns = 4;
+
+/** `totals` is read once a second while there are clients. The clock is performance.now(). */
+export function createTraffic(totals: () => Totals): Traffic {
+  /** Made for the first client: most forwards of a long list never have one. */
+  let ring: Float64Array | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let open = 0;
+  let most = 0;
+  let last: Totals = { sent: 0, received: 0 };
+  /** The last second that has its sample. */
+  let sampled = 0;
+
+  const thisSecond = () => Math.floor(performance.now() / 1000);
+  const sample = () => {
+    // A timer may come a little too early for its second.
+    const second = Math.round(performance.now() / 1000) - 1;
+    const since = Math.min(second - sampled, trafficSeconds);
+    if (ring && since > 0) {
+      const now = totals();
+      // One that comes late has to do with several.
+      for (let at = second - since + 1; at <= second; at++)
+        ring.set([at, (now.sent - last.sent) / since, (now.received - last.received) / since, most], slot(at));
+      last = now;
+      most = open;
+      sampled = second;
+    }
+    timer = undefined;
+    if (open > 0) wait();
+  };
+  const wait = () => {
+    timer ??= setTimeout(sample, 1000 - (performance.now() % 1000)).unref();
+  };
+
+  return {
+    opened(count) {
+      if (!timer && count > 0) {
+        ring ??= new Float64Array(trafficSeconds * columns).fill(-1);
+        sampled = thisSecond() - 1;
+        wait();
+      }
+      open = count;
+      most = Math.max(most, count);
+    },
+    read() {
+      const newest = thisSecond() - 1;
+      const series = (column: number) =>
+        Array.from({ length: trafficSeconds }, (_, index) => {
+          const second = newest - trafficSeconds + 1 + index;
+          return ring?.[slot(second)] === second ? ring[slot(second) + column]! : 0;
+        });
+      return { sent: series(1), received: series(2), open: series(3) };
+    },
+  };
+}
+
+function slot(second: number): number {
+  return (((second % trafficSeconds) + trafficSeconds) % trafficSeconds) * columns;
+}
