@@ -28,9 +28,9 @@ describe('the tour', () => {
       assert.equal(await step(title).locator('.codicon-getting-started-step-checked').count(), 1, title),
     );
   /** With the step’s own picture, which is a page of its own. */
-  const picture = async () => {
+  const picture = async (words: string) => {
     const page = window.page.frameLocator('.getting-started-media iframe').frameLocator('#active-frame');
-    await story.aside(() => page.locator('svg').waitFor());
+    await story.aside(() => page.locator('svg text', { hasText: words }).first().waitFor());
     await story.picture();
   };
   const press = (button: string) => window.page.getByRole('button', { name: button, exact: true }).first().click();
@@ -55,7 +55,7 @@ describe('the tour', () => {
     await story.picture();
     await window.page.locator('.welcome-view-content').getByText('Open the walkthrough').click();
     await steps().nth(3).waitFor();
-    await picture();
+    await picture('localhost:8080');
     const opened = window.page.context().waitForEvent('page');
     await press('Try with a Sandbox Server');
     const toast = await window.toast('Remove the sandbox when you have seen enough');
@@ -81,7 +81,7 @@ describe('the tour', () => {
 
   it('goes on to a preset in the workspace’s settings', async () => {
     await step('Keep it with your project').click();
-    await picture();
+    await picture('{');
     await press('New Preset');
     for (const answer of ['Database', 'db01', '5432']) {
       await window.quickInput.step('New Preset: ');
@@ -101,7 +101,7 @@ describe('the tour', () => {
 
   it('goes on to what the tunnel is for', async () => {
     await step('Use it').click();
-    await picture();
+    await picture('localhost:5432');
     await press('Copy Address');
     await completes('Use it');
   });
