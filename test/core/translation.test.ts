@@ -39,6 +39,7 @@ const notForPeople: Readonly<Record<string, string>> = {
 /** Texts that are no sentences for a person, or that stay as they are. */
 const asTheyAre: Readonly<Record<string, readonly string[]>> = {
   'core/configDocument.ts': ['LocalForward', 'RemoteForward', 'DynamicForward'],
+  'core/details.ts': ['forward …', 'connection …'],
   'core/forwardSpec.ts': ['…forward …'],
   'core/knownHosts.ts': ['KnownHostsCommand’s output'],
   'core/nestedSsh.ts': ['IdentityFile', 'IdentityAgent', 'BindAddress', 'AddressFamily', 'ProxyJump'],
