@@ -396,7 +396,7 @@ function asksAgain(): string {
   return t('The server is asked again by itself; Retry Now does it at once.');
 }
 
-function takeOverText(): string {
+export function takeOverText(): string {
   return t('Another window of VS Code runs it. It is taken over here when that window stops it or closes.');
 }
 
@@ -546,7 +546,7 @@ function holderName(failure: Failure, session: SessionState): string | undefined
   return holder && tunnelName(holder, tunnelState(holder, session.snapshot));
 }
 
-function problemOf(tunnel: Tunnel, state: TunnelState, session: SessionState): string | undefined {
+export function problemOf(tunnel: Tunnel, state: TunnelState, session: SessionState): string | undefined {
   switch (state.kind) {
     case 'ready': {
       const all = [...readyProblems(tunnel, state, session), ...(state.refused ? [failureText(state.refused)] : [])];
@@ -810,7 +810,7 @@ function configHostRows(forwards: readonly ConfigForward[], moment: Moment): Con
 }
 
 /** The tunnel of a forward of ssh_config, as it would be while it is not on the list. */
-function listedOrNot(
+export function listedOrNot(
   forward: ConfigForward,
   { wanted, snapshot }: SessionState,
 ): { tunnel: Tunnel; state: TunnelState } {
@@ -1003,7 +1003,7 @@ export function clientRows(forward: string, clients: readonly Client[], now: num
 }
 
 /** `340 KB`: three digits at most, in steps of 1000. */
-function bytesText(bytes: number): string {
+export function bytesText(bytes: number): string {
   const units = ['B', 'KB', 'MB', 'GB', 'TB'];
   let unit = 0;
   let value = bytes;
@@ -1014,7 +1014,7 @@ function bytesText(bytes: number): string {
 }
 
 /** `5 min`: the biggest unit that is full. */
-function ageText(ms: number): string {
+export function ageText(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds < 60) return t('{count} s', { count: seconds });
   if (seconds < 3600) return t('{count} min', { count: Math.floor(seconds / 60) });

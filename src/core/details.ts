@@ -1,0 +1,455 @@
+// What the Tunnel Details view shows of a tunnel or a connection: plain data, all of its words ready.
+import type { Client, EngineEvent, ForwardNumbers, TrafficSeries, WayHost } from './engine.js';
+import type { Failure } from './failure.js';
+import { machineName, placeNote } from './machine.js';
+import { connectionOf, type ConnectionId, type ForwardId } from './plan.js';
+import {
+  ageText,
+  browserUrl,
+  bytesText,
+  clientAddress,
+  problemOf,
+  reasonText,
+  stateText,
+  statusText,
+  takeOverText,
+  tunnelName,
+  type Status,
+} from './present.js';
+import { tunnelsOf, type SessionState, type Tunnel } from './session.js';
+import { boundOf, connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
+import { t } from './translate.js';
+import { accessText, askedAccess, boundText, failureText, listenText, targetText } from './wording.js';
+
+/** `idle`: it is made when a client comes; `unknown`: nobody has tried it; `waiting`: what is before it is missing. */
+export type LegStatus = Status | 'idle' | 'unknown' | 'waiting';
+
+/** The way from one station to the next. */
+export interface Leg {
+  status: LegStatus;
+  /** The state in words, short. */
+  text: string;
+  /** The same as a sentence that names both stations. */
+  sentence: string;
+  problem?: string;
+}
+
+export interface Station {
+  kind: 'clients' | 'listener' | 'machine' | 'hop' | 'server' | 'target';
+  label: string;
+  detail?: string;
+  /** Absent at the end of the path. */
+  leg?: Leg;
+}
+
+export interface DetailsClient {
+  id: number;
+  peer: string;
+  target?: string;
+  /** Bytes in words, or that it waits. */
+  sent: string;
+  received: string;
+  waits?: string;
+  age: string;
+  /** What its button says to a screen reader. */
+  closeLabel: string;
+}
+
+export const detailsActions = ['start', 'startOnFreePort', 'retryNow', 'stop', 'openInBrowser', 'copyAddress'] as const;
+export type DetailsAction = (typeof detailsActions)[number];
+
+export interface Details {
+  /** What it is about; another text is about something else. */
+  subject: string;
+  title: string;
+  status: Status;
+  state: string;
+  /** What else there is to know, a sentence each. */
+  notes: readonly string[];
+  problem?: string;
+  actions: readonly { id: DetailsAction; label: string }[];
+  path: readonly Station[];
+  /** Absent for a connection, and where another window runs the tunnel. */
+  traffic?: { series: TrafficSeries; totals: string; summary: string };
+  clients?: { rows: readonly DetailsClient[]; /** How many there are beyond. */ more?: string };
+  /** The newest first; `at` in ms since 1970. */
+  failures: readonly { at: number; text: string }[];
+}
+
+export type DetailsSubject = { kind: 'tunnel'; tunnel: Tunnel } | { kind: 'connection'; id: ConnectionId };
+
+/** What the engine says of it. */
+export interface DetailsFacts {
+  numbers?: ForwardNumbers | undefined;
+  way: readonly WayHost[];
+  clients: readonly Client[];
+  failures: FailureNotes;
+  /** ms since 1970 */
+  now: number;
+}
+
+/** The texts of the view that don’t depend on what it shows. */
+export function detailsTexts() {
+  return {
+    nothing: t('Select a tunnel in the view above to see its path, its traffic and its connections.'),
+    path: t('Path'),
+    traffic: t('Traffic of the last 5 minutes'),
+    connections: t('Connections'),
+    noConnections: t('No connections'),
+    failures: t('Last failures'),
+    from: t('From'),
+    bytes: t('Data'),
+    age: t('Age'),
+    close: t('Close'),
+    sent: t('Sent'),
+    received: t('Received'),
+    open: t('Connections'),
+    perSecond: t('per second'),
+    minutes: t('min'),
+    locale: t('en-GB'),
+  };
+}
+export type DetailsTexts = ReturnType<typeof detailsTexts>;
+
+/** What failed lately, by what it is about. */
+export type FailureNotes = Readonly<Record<string, readonly FailureNote[]>>;
+export interface FailureNote {
+  /** ms since 1970; of the last time */
+  at: number;
+  failure: Failure;
+  /** How often in a row. */
+  times: number;
+}
+
+const notesKept = 10;
+const clientsShown = 200;
+
+/** Takes a failure down, `now` in ms since 1970; the last 10 of each tunnel and each connection are kept. */
+export function noteFailure(notes: FailureNotes, event: EngineEvent, now: number): FailureNotes {
+  if (event.kind !== 'channelFailed' && event.kind !== 'listenFailed' && event.kind !== 'connectionLost' && event.kind !== 'connectionFailed') return notes; // prettier-ignore
+  const { failure } = event;
+  if (failure.kind === 'cancelled') return notes;
+  const key = 'forward' in event ? forwardKey(event.forward) : connectionKey(event.connection);
+  const [last, ...before] = notes[key] ?? [];
+  const isAgain = last !== undefined && JSON.stringify(last.failure) === JSON.stringify(failure);
+  const note = { at: now, failure, times: isAgain ? last.times + 1 : 1 };
+  const older = isAgain || !last ? before : [last, ...before];
+  return { ...notes, [key]: [note, ...older].slice(0, notesKept) };
+}
+
+function forwardKey(id: ForwardId): string {
+  return `forward ${id}`;
+}
+
+function connectionKey(id: ConnectionId): string {
+  return `connection ${id}`;
+}
+
+export function detailsOf(session: SessionState, subject: DetailsSubject, facts: DetailsFacts): Details {
+  return subject.kind === 'tunnel'
+    ? tunnelDetails(session, subject.tunnel, facts)
+    : connectionDetails(session, subject.id, facts);
+}
+
+function tunnelDetails(session: SessionState, tunnel: Tunnel, facts: DetailsFacts): Details {
+  const state = tunnelState(tunnel, session.snapshot);
+  const problem = problemOf(tunnel, state, session);
+  const isElsewhere = 'isElsewhere' in state;
+  const { numbers, clients, now } = facts;
+  const note = tunnel.spec.kind === 'remote' ? undefined : placeNote();
+  const id = connectionOf(tunnel);
+  return {
+    subject: forwardKey(tunnel.id),
+    title: tunnelName(tunnel, state),
+    status: state.kind,
+    state: stateText(tunnel, state),
+    notes: [
+      t('Who can connect: {who}', { who: whoText(tunnel, state) }),
+      ...(note === undefined ? [] : [note]),
+      ...(isElsewhere ? [takeOverText(), t('Its traffic and its connections are shown there.')] : []),
+    ],
+    ...(problem !== undefined && { problem }),
+    actions: tunnelActions(tunnel, state),
+    path: tunnelPath(session, tunnel, state, facts),
+    ...(numbers && !isElsewhere && { traffic: trafficText(numbers) }),
+    ...(numbers &&
+      !isElsewhere && {
+        clients: {
+          rows: clients.slice(0, clientsShown).map((client) => clientRow(client, now)),
+          ...(clients.length > clientsShown && { more: t('{count} more', { count: clients.length - clientsShown }) }),
+        },
+      }),
+    failures: failureTexts([forwardKey(tunnel.id), connectionKey(id)], facts.failures, session),
+  };
+}
+
+function connectionDetails(session: SessionState, id: ConnectionId, facts: DetailsFacts): Details {
+  const [first] = tunnelsOf(session.wanted, id);
+  const seen = connectionSeen(session.snapshot, id);
+  const status: Status = seen?.kind === 'idle' ? 'ready' : (seen?.kind ?? 'stopped');
+  const legs = wayLegs(session, id, facts.way, seen && 'failure' in seen ? seen.failure : undefined, undefined);
+  const hosts = hostStations(id, first, facts.way);
+  const problem = seen && 'failure' in seen && seen.failure ? reasonText(seen.failure, session) : undefined;
+  return {
+    subject: connectionKey(id),
+    title: id,
+    status,
+    state: seen?.kind === 'idle' ? t('not connected, waits for a client') : statusText(status),
+    notes: [],
+    ...(problem !== undefined && { problem }),
+    actions: [
+      ...(status === 'stopped' || status === 'failed' ? [action('start')] : []),
+      ...(status === 'retrying' ? [action('retryNow')] : []),
+      ...(status === 'stopped' ? [] : [action('stop')]),
+    ],
+    path: joined([machineStation(), ...hosts], legs),
+    failures: failureTexts([connectionKey(id)], facts.failures, session),
+  };
+}
+
+function whoText({ spec, destination }: Tunnel, state: TunnelState): string {
+  const machine = spec.kind === 'remote' ? destination.host : machineName();
+  return accessText(state.kind === 'ready' ? state.access : askedAccess(spec), machine, spec.listen.kind);
+}
+
+function action(id: DetailsAction): { id: DetailsAction; label: string } {
+  return { id, label: actionLabel(id) };
+}
+
+function actionLabel(id: DetailsAction): string {
+  switch (id) {
+    case 'start':
+      return t('Start');
+    case 'startOnFreePort':
+      return t('Use Next Free Port');
+    case 'retryNow':
+      return t('Retry Now');
+    case 'stop':
+      return t('Stop');
+    case 'openInBrowser':
+      return t('Open in Browser');
+    case 'copyAddress':
+      return t('Copy Address');
+  }
+}
+
+function tunnelActions(tunnel: Tunnel, state: TunnelState): Details['actions'] {
+  const address = clientAddress(tunnel, state);
+  const isDown = state.kind === 'stopped' || state.kind === 'failed';
+  const isReady = state.kind === 'ready' && address !== undefined;
+  const isTaken = state.kind === 'failed' && state.failure.kind === 'portInUse';
+  return [
+    ...(isReady && browserUrl(tunnel, address) !== undefined ? [action('openInBrowser')] : []),
+    ...(isReady ? [action('copyAddress')] : []),
+    ...(isDown ? [action('start')] : []),
+    ...(isTaken ? [action('startOnFreePort')] : []),
+    ...(state.kind === 'retrying' && !state.isElsewhere ? [action('retryNow')] : []),
+    ...(state.kind === 'stopped' && !state.draining ? [] : [action('stop')]),
+  ];
+}
+
+type BareStation = Omit<Station, 'leg'>;
+type BareLeg = Omit<Leg, 'sentence'>;
+
+/** Stations with the legs between them, one less. */
+function joined(stations: readonly BareStation[], legs: readonly BareLeg[]): Station[] {
+  return stations.map((station, index) => {
+    const leg = legs[index];
+    const next = stations[index + 1];
+    if (!leg || !next) return station;
+    const names = { from: nameOf(station), to: nameOf(next), state: leg.text };
+    return { ...station, leg: { ...leg, sentence: t('From {from} to {to}: {state}.', names) } };
+  });
+}
+
+function nameOf({ label, detail, kind }: BareStation): string {
+  return kind === 'clients' && detail !== undefined ? detail : label;
+}
+
+function machineStation(): BareStation {
+  return { kind: 'machine', label: machineName() };
+}
+
+/** The hops and the server; before a first dial the server alone, as it is written. */
+function hostStations(id: ConnectionId, tunnel: Tunnel | undefined, way: readonly WayHost[]): BareStation[] {
+  if (way.length === 0) return [{ kind: 'server', label: tunnel?.destination.host ?? id }];
+  return way.map(({ host, server }, index) => ({
+    kind: index === way.length - 1 ? 'server' : 'hop',
+    label: host,
+    detail: server,
+  }));
+}
+
+function tunnelPath(session: SessionState, tunnel: Tunnel, state: TunnelState, facts: DetailsFacts): Station[] {
+  const { spec, destination } = tunnel;
+  const id = connectionOf(tunnel);
+  const isRemote = spec.kind === 'remote';
+  const bound = boundOf(state);
+  const hosts = hostStations(id, tunnel, facts.way);
+  const viewer = isRemote ? machineName() : destination.host;
+  const isProxy = spec.kind === 'dynamic' || spec.target.kind === 'socks';
+  const clients: BareStation = { kind: 'clients', label: t('Who can connect'), detail: whoText(tunnel, state) };
+  const listener: BareStation = {
+    kind: 'listener',
+    label: bound.length > 0 ? boundText(bound) : listenText(spec.listen),
+    detail: t('listens on {machine}', { machine: isRemote ? destination.host : machineName() }),
+  };
+  const target: BareStation = {
+    kind: 'target',
+    label: isProxy ? t('wherever its clients ask') : targetText(spec),
+    detail: isProxy ? t('by SOCKS, as {host} sees it', { host: viewer }) : t('as {host} sees it', { host: viewer }),
+  };
+  const listening = listenLegs(session, tunnel, state);
+  const failure = 'failure' in state ? state.failure : undefined;
+  const isListeners = listening.some(({ status }) => status === 'failed' || status === 'retrying');
+  const legs = wayLegs(session, id, facts.way, isListeners ? undefined : failure, state);
+  const last = targetLeg(state, facts.numbers);
+  return isRemote
+    ? joined([clients, listener, ...hosts.toReversed(), machineStation(), target], [...listening, ...legs.toReversed(), last]) // prettier-ignore
+    : joined([clients, listener, machineStation(), ...hosts, target], [...listening, ...legs, last]);
+}
+
+/** From who may connect to the listener, and from that to the machine that it is on. */
+function listenLegs(session: SessionState, tunnel: Tunnel, state: TunnelState): BareLeg[] {
+  const both = (leg: BareLeg, then = leg): BareLeg[] => [leg, then];
+  if (state.kind === 'stopped')
+    return both(state.draining ? { status: 'stopped', text: t('stopped, open connections finish') } : legOf('stopped'));
+  if (boundOf(state).length > 0) {
+    const isUp = state.kind === 'ready' && !state.isIdle;
+    return both(
+      { status: 'ready', text: t('listens') },
+      isUp ? { status: 'ready', text: t('ready') } : { status: 'idle', text: t('clients wait for the connection') },
+    );
+  }
+  const seen = connectionSeen(session.snapshot, connectionOf(tunnel));
+  const isConnections = seen?.kind === 'failed' || seen?.kind === 'retrying';
+  if ((state.kind === 'failed' || state.kind === 'retrying') && !isConnections)
+    return both({ ...legOf(state.kind), problem: reasonText(state.failure, session) }, legOf('waiting'));
+  return both(legOf(state.kind === 'connecting' && seen?.kind === 'ready' ? 'connecting' : 'waiting'));
+}
+
+/** From this machine to each host of the way in turn. `state`: of the tunnel that it is shown for. */
+function wayLegs(
+  session: SessionState,
+  id: ConnectionId,
+  way: readonly WayHost[],
+  failure: Failure | undefined,
+  state: TunnelState | undefined,
+): BareLeg[] {
+  const count = Math.max(way.length, 1);
+  const all = (leg: BareLeg) => Array.from({ length: count }, () => leg);
+  if (state?.kind === 'stopped' && !state.draining) return all(legOf('stopped'));
+  const isElsewhere = state !== undefined && 'isElsewhere' in state;
+  const seen = isElsewhere ? undefined : connectionSeen(session.snapshot, id);
+  const failing = (status: LegStatus, found: Failure): BareLeg[] => {
+    const at = failingHost(found, way, count);
+    return all(legOf('waiting')).map((leg, index) =>
+      index === at ? { ...legOf(status), problem: reasonText(found, session) } : leg,
+    );
+  };
+  switch (seen?.kind) {
+    case 'ready':
+      return way.length === 0 ? all(connectedLeg(undefined)) : way.map(connectedLeg);
+    case 'idle':
+      return seen.failure ? failing('failed', seen.failure) : all(legOf('idle'));
+    case 'connecting': {
+      const reached = way.filter(({ isConnected }) => isConnected).length;
+      return all(legOf('waiting')).map((leg, index) =>
+        index < reached ? connectedLeg(way[index]) : index === reached ? legOf('connecting') : leg,
+      );
+    }
+    case 'retrying':
+    case 'failed':
+      return failing(seen.kind, seen.failure);
+    case undefined:
+      break;
+  }
+  if (!state) return all(legOf('stopped'));
+  if (state.kind === 'ready') return all(state.isIdle ? legOf('idle') : connectedLeg(undefined));
+  return failure ? failing(state.kind, failure) : all(legOf(state.kind));
+}
+
+function failingHost(failure: Failure, way: readonly WayHost[], count: number): number {
+  if (failure.kind === 'hop')
+    return Math.max(
+      way.findIndex(({ host }) => host === failure.hop),
+      0,
+    );
+  return ['sshConfig', 'jumpLoop', 'engineEnded'].includes(failure.kind) ? 0 : count - 1;
+}
+
+function connectedLeg(host: WayHost | undefined): BareLeg {
+  if (host?.roundTripMs === undefined) return { status: 'ready', text: t('connected') };
+  const ms = host.roundTripMs < 9.95 ? host.roundTripMs.toFixed(1) : Math.round(host.roundTripMs);
+  return { status: 'ready', text: t('connected, answers in {ms} ms', { ms }) };
+}
+
+function targetLeg(state: TunnelState, numbers: ForwardNumbers | undefined): BareLeg {
+  if (state.kind === 'stopped') return legOf('stopped');
+  if (state.kind !== 'ready') return legOf('waiting');
+  // While it is idle, that was the last dial.
+  if (state.refused && !state.isIdle)
+    return {
+      status: 'failed',
+      text: t('the last connection failed'),
+      problem: failureText(state.refused),
+    };
+  if (numbers && numbers.reached > 0) return { status: 'ready', text: t('answered the last connection') };
+  return legOf(state.isIdle ? 'idle' : 'unknown');
+}
+
+function legOf(status: LegStatus): BareLeg {
+  return { status, text: legText(status) };
+}
+
+function legText(status: LegStatus): string {
+  switch (status) {
+    case 'idle':
+      return t('not connected until a client comes');
+    case 'unknown':
+      return t('not tried yet');
+    case 'waiting':
+      return t('not reached yet');
+    default:
+      return statusText(status);
+  }
+}
+
+function trafficText(numbers: ForwardNumbers): Details['traffic'] {
+  const { series } = numbers;
+  const sum = (values: readonly number[]) => bytesText(values.reduce((all, value) => all + value, 0));
+  const bytes = { sent: sum(series.sent), received: sum(series.received), open: Math.max(...series.open) };
+  return {
+    series,
+    totals: t('Since it was started: {sent} sent, {received} received.', {
+      sent: bytesText(numbers.sent),
+      received: bytesText(numbers.received),
+    }),
+    summary: t('In the last 5 minutes: {sent} sent, {received} received, connections at once: {open} at most.', bytes),
+  };
+}
+
+function clientRow({ id, peer, target, isParked, sent, received, since }: Client, now: number): DetailsClient {
+  const from = peer || t('a local process');
+  return {
+    id,
+    peer: from,
+    ...(target !== undefined && { target }),
+    sent: bytesText(sent),
+    received: bytesText(received),
+    ...(isParked && { waits: t('waits') }),
+    age: ageText(now - since),
+    closeLabel: t('Close the connection from {peer}', { peer: from }),
+  };
+}
+
+function failureTexts(keys: readonly string[], notes: FailureNotes, session: SessionState): Details['failures'] {
+  return keys
+    .flatMap((key) => notes[key] ?? [])
+    .sort((a, b) => b.at - a.at)
+    .slice(0, notesKept)
+    .map(({ at, failure, times }) => {
+      const text = reasonText(failure, session);
+      return { at, text: times === 1 ? text : t('{count} times: {failure}', { count: times, failure: text }) };
+    });
+}
