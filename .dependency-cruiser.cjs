@@ -47,6 +47,24 @@ module.exports = {
       to: { pathNot: ['^src/core/', '^src/ui/', '^vscode$', 'node_modules/@types/vscode'] },
     },
     {
+      name: 'webview-knows-types-of-core-alone',
+      severity: 'error',
+      from: { path: '^src/webview/' },
+      to: { pathNot: ['^src/webview/', 'node_modules/uplot'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'webview-has-no-types-of-others',
+      severity: 'error',
+      from: { path: '^src/webview/' },
+      to: { path: '^src/(engine|ui|extension|cli)' },
+    },
+    {
+      name: 'nothing-imports-the-webview',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/webview/' },
+      to: { path: '^src/webview/' },
+    },
+    {
       name: 'nothing-imports-the-entries',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/engineEntry\\.ts$' },

@@ -101,6 +101,17 @@ for (const { path, text } of outputFiles) {
     logLevel: 'error', // what there is to warn of has been said
   });
 }
+await build({
+  ...common,
+  entryPoints: { details: 'src/webview/details.ts' },
+  platform: 'browser',
+  target: 'chrome128',
+  format: 'iife',
+  outdir: 'dist',
+  external: [],
+  minify: true,
+  sourcemap: sourcemap && 'linked',
+});
 writeFileSync('dist/tunnel.js', 'require("./worker.js");\n');
 // Types alone, for other extensions.
 copyFileSync('src/ui/api.ts', 'dist/api.d.ts');

@@ -20,6 +20,7 @@ import { registerCommands } from './ui/commands.js';
 import { editConfigs } from './ui/configEditor.js';
 import { createConfigList } from './ui/configList.js';
 import { settings } from './ui/contributions.js';
+import { createDetailsView } from './ui/details.js';
 import { createDiagnostics } from './ui/diagnostics.js';
 import { createExplanations } from './ui/explain.js';
 import { createExtensionApi } from './ui/extensionApi.js';
@@ -53,6 +54,8 @@ export interface TestAccess {
   clients: Engine['clients'];
   /** How often the extension has asked for a forward's clients. */
   clientReads(): number;
+  /** How often the details were painted. */
+  detailsPaints(): number;
   /** The list of tunnels that is kept for the next window. */
   kept(): unknown;
   /** The tool of language models that opens tunnels, behind VS Code’s own question. */
@@ -119,6 +122,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
   const presetFiles = createPresetFiles(messages);
   const drag = dragPresets(presetFiles, messages);
   const tree = createTree(presentation, session, clientLists, configList, drag);
+  const details = createDetailsView(context.extensionUri, session, engine, tree, presetSettings, configList);
   const holds = createHolds(session);
   const extensionApi = createExtensionApi(session, holds, presets, presetSettings);
   const agentTools = createAgentTools(session, holds, presets, presetSettings, () => engine.hosts(configFile()));
@@ -142,6 +146,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
     presentation,
     clientLists,
     tree,
+    details,
     extensionApi,
     agentTools,
     openLinks(presetSettings, tree, messages),
@@ -162,6 +167,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
       diagnostics,
       presentation,
       tree,
+      details,
       stopping,
       notifications,
       presets,
@@ -193,6 +199,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
     notices: () => messages.shown,
     clients: (forward) => engine.clients(forward),
     clientReads: () => clientReads,
+    detailsPaints: () => details.paints,
     kept: () => context.workspaceState.get(tunnelsKey),
     openByAgent: agentTools.open,
     activateMs: performance.now() - began,

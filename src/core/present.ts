@@ -810,7 +810,7 @@ function configHostRows(forwards: readonly ConfigForward[], moment: Moment): Con
 }
 
 /** The tunnel of a forward of ssh_config, as it would be while it is not on the list. */
-export function listedOrNot(
+function listedOrNot(
   forward: ConfigForward,
   { wanted, snapshot }: SessionState,
 ): { tunnel: Tunnel; state: TunnelState } {

@@ -14,7 +14,7 @@ export interface Traffic {
 }
 
 /** Seconds that are remembered. */
-export const trafficSeconds = 300;
+const trafficSeconds = 300;
 
 /** Of a second in the ring: which one it is, bytes both ways, and the most clients at once. */
 const columns = 4;

@@ -38,6 +38,7 @@ import { chooseConfigForwards } from './configForwards.js';
 import type { ConfigList } from './configList.js';
 import { showCopiedNote } from './copiedNote.js';
 import { commands, settings, walkthrough, type CommandId } from './contributions.js';
+import type { DetailsView } from './details.js';
 import type { DiagnosticsCopier } from './diagnostics.js';
 import type { Explanations } from './explain.js';
 import { askDestination, askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
@@ -68,6 +69,7 @@ export interface CommandParts {
   diagnostics: Pick<DiagnosticsCopier, 'copy'>;
   presentation: Presentation;
   tree: Tree;
+  details: Pick<DetailsView, 'show'>;
   stopping: Stopping;
   notifications: Notifications;
   presets: Presets;
@@ -96,6 +98,7 @@ export function registerCommands({
   diagnostics,
   presentation,
   tree,
+  details,
   stopping,
   notifications,
   presets,
@@ -347,6 +350,9 @@ export function registerCommands({
       for (const { url } of rowsOf(tunnels))
         if (url !== undefined) await vscode.env.openExternal(await vscode.env.asExternalUri(vscode.Uri.parse(url)));
     },
+
+    [commands.showDetails]: (given?: unknown, selected?: unknown) =>
+      details.show(picker.subjects(given, selected)?.[0]),
 
     [commands.showLog]: () => log.show(),
 

@@ -20,6 +20,7 @@ export const commands = {
   copyConfigBlock: 'sshTunnels.copyConfigBlock',
   openInBrowser: 'sshTunnels.openInBrowser',
   disconnectClient: 'sshTunnels.disconnectClient',
+  showDetails: 'sshTunnels.showDetails',
   showLog: 'sshTunnels.showLog',
   copyDiagnostics: 'sshTunnels.copyDiagnostics',
   savePreset: 'sshTunnels.savePreset',
@@ -47,7 +48,7 @@ export const commands = {
 } as const;
 export type CommandId = (typeof commands)[keyof typeof commands];
 
-export const views = { tunnels: 'sshTunnels.tunnels' } as const;
+export const views = { tunnels: 'sshTunnels.tunnels', details: 'sshTunnels.details' } as const;
 export const viewContainers = { sshTunnels: 'sshTunnels' } as const;
 
 /** The tools of language models. */

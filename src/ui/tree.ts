@@ -28,6 +28,7 @@ const readingMs = 8000;
 
 export interface Tree extends vscode.Disposable {
   readonly selection: readonly TreeRow[];
+  readonly onDidSelect: vscode.Event<readonly TreeRow[]>;
   /** Shows the view with the forward selected. */
   reveal(forward: string): Promise<void>;
   /** The same with a preset. */
@@ -42,6 +43,7 @@ export function createTree(
   drag: vscode.TreeDragAndDropController<Row | BelowForward>,
 ): Tree {
   const changed = new vscode.EventEmitter<TreeRow[] | undefined>();
+  const selected = new vscode.EventEmitter<readonly TreeRow[]>();
   /** The rows on the screen by id: VS Code knows a row as the very object that it was given, whatever it says now. */
   const shown = new Map<string, { given: TreeRow; now: TreeRow }>();
   /** Rows that stand otherwise than at first: forwards that were opened, other rows that were closed. */
@@ -179,6 +181,8 @@ export function createTree(
   const parts = vscode.Disposable.from(
     view,
     changed,
+    selected,
+    view.onDidChangeSelection(({ selection }) => selected.fire(selection)),
     presentation.onDidChange(show),
     clientLists.onDidChange(redrawBelow),
     view.onDidExpandElement(({ element }) => toggle(element, element.kind === 'forward')),
@@ -208,6 +212,7 @@ export function createTree(
     get selection() {
       return view.selection;
     },
+    onDidSelect: selected.event,
     reveal: (forward) => reveal((row) => row.kind === 'forward' && row.id === forward),
     revealPreset: ({ name, scope }) =>
       reveal(
