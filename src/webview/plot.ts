@@ -1,4 +1,5 @@
 // Bytes per second each way and connections of the last minutes, in the colours of the theme.
+import './language.js';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { DetailsTexts } from '../core/details.js';

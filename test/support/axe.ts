@@ -37,7 +37,8 @@ export async function axeFindings(
 /** The frame of the webview on the screen that holds `selector`. */
 export function webviewFrame(page: Page, selector = 'body *'): Promise<Frame> {
   return eventually(async () => {
-    for (const frame of page.frames().filter((one) => one.name() === 'active-frame')) {
+    // It is `pending-frame` until it is loaded, and Playwright keeps the name that it had first.
+    for (const frame of page.frames().filter((one) => /^(pending|active)-frame$/.test(one.name()))) {
       if (await frame.locator(selector).first().isVisible()) return frame;
     }
     throw new Error(`no webview shows ${selector}`);

@@ -1,0 +1,88 @@
+// The Tunnel Details view in a real VS Code in a browser: clicked through, with screenshots.
+import assert from 'node:assert/strict';
+import type { Frame } from 'playwright-core';
+import { axeFindings, webviewFrame } from '../support/axe.js';
+import { eventually } from '../support/eventually.js';
+import { forwardPort, inBothThemes } from '../support/extensionWindows.js';
+import { freePort } from '../support/sshd.js';
+import { connectTo, echo, startTarget, type Target } from '../support/targets.js';
+import { useWindowBench } from '../support/windowBench.js';
+import type { View, Workbench } from '../support/workbench.js';
+
+describe('the details of a tunnel in a window', () => {
+  const bench = useWindowBench();
+  let window: Workbench;
+  let tunnels: View;
+  let service: Target;
+  let port: number;
+  let page: Frame;
+
+  before(async () => {
+    service = await startTarget(echo);
+    port = await freePort();
+    window = await bench.open('details', {
+      colorTheme: 'Default Dark Modern',
+      settings: { 'sshTunnels.sshConfigFile': bench.sshd.configPath('web01') },
+    });
+    tunnels = await bench.openView();
+    await forwardPort(window, 'web01', `${port}:127.0.0.1:${service.port}`);
+    await window.toast('is ready');
+    await window.dismissToasts();
+  });
+  after(() => service.close());
+
+  const texts = (selector: string) => page.locator(selector).allInnerTexts();
+  const legs = () =>
+    page.locator('.leg:visible').evaluateAll((nodes) => nodes.map((node) => node.getAttribute('data-status')));
+  const name = () => `localhost:${port} → 127.0.0.1:${service.port}`;
+
+  it('shows the path of the selected tunnel, each leg with its state in words', async () => {
+    await tunnels.select(name());
+    page = await webviewFrame(window.page, '.station');
+    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'unknown']));
+    assert.equal(await page.locator('h1').innerText(), name());
+    const stations = await texts('.station .label');
+    assert.equal(stations[0], 'Who can connect');
+    assert.match(stations[1]!, new RegExp(`127\\.0\\.0\\.1:${port}`));
+    assert.equal(stations.at(-2), 'web01');
+    assert.equal(stations.at(-1), `127.0.0.1:${service.port}`);
+    await inBothThemes(window, 'details');
+  });
+
+  it('shows what goes through it, and closes a connection by the keyboard', async () => {
+    const socket = await connectTo({ host: '127.0.0.1', port });
+    socket.on('error', () => {}).resume();
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(Buffer.alloc(500_000));
+    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'ready']));
+    await eventually(async () => assert.match((await texts('.totals'))[0] ?? '', /500 KB sent, 500 KB received/));
+    await eventually(async () =>
+      assert.match((await page.locator('.plot').getAttribute('aria-label')) ?? '', /500 KB sent, 500 KB received/),
+    );
+    assert.equal(await page.locator('.plot canvas').count(), 1);
+    const close = page.getByRole('button', { name: `Close the connection from 127.0.0.1:${socket.localPort}` });
+    await close.scrollIntoViewIfNeeded();
+    await window.screenshot('details-traffic');
+    await close.focus();
+    await window.page.keyboard.press('Enter');
+    await closed;
+    await eventually(async () => assert.equal(await close.count(), 0));
+    assert.deepEqual(await axeFindings(page), []);
+  });
+
+  it('tells a target that does not answer from all that is up before it', async () => {
+    await service.close();
+    const socket = await connectTo({ host: '127.0.0.1', port });
+    await new Promise((resolve) =>
+      socket
+        .on('error', () => {})
+        .resume()
+        .once('close', resolve),
+    );
+    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'failed']));
+    assert.match((await texts('.leg .why:visible')).at(-1)!, /refused the connection, as web01 sees it/);
+    assert.match((await texts('.failures li'))[0]!, /refused the connection/);
+    await page.locator('.leg[data-status=failed]').scrollIntoViewIfNeeded();
+    await window.screenshot('details-failing-target');
+  });
+});
