@@ -471,7 +471,8 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       return route.map((host, index) => {
         const life = isUp ? reached[index]?.life : undefined;
         // Nobody may have asked it yet, and one that looks wants to know.
-        if (life && performance.now() - life.askedAt > askedEveryMs) life.ask();
+        const isNew = life?.roundTripMs === undefined;
+        if (life && performance.now() - life.askedAt > (isNew ? firstAskedMs : askedEveryMs)) life.ask();
         return {
           host: host.alias,
           server: serverText(host),
@@ -562,6 +563,7 @@ function answerNeeded(unasked: Question, found: Failure, host: string): Failure 
 
 /** How often a host of the way is asked how far it is while somebody looks, in ms. */
 const askedEveryMs = 5000;
+const firstAskedMs = 500;
 
 function sumOf(one: ForwardNumbers, other: ForwardNumbers): ForwardNumbers {
   const both = (a: readonly number[], b: readonly number[]) => a.map((value, index) => value + b[index]!);

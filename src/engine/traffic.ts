@@ -54,7 +54,7 @@ export function createTraffic(totals: () => Totals): Traffic {
   return {
     opened(count) {
       if (!timer && count > 0) {
-        ring ??= new Float64Array(trafficSeconds * columns).fill(-1);
+        ring ??= new Float64Array(trafficSeconds * columns).fill(NaN);
         sampled = thisSecond() - 1;
         wait();
       }

@@ -33,7 +33,11 @@ describe('the details of a tunnel in a window', () => {
 
   const texts = (selector: string) => page.locator(selector).allInnerTexts();
   const legs = () =>
-    page.locator('.leg:visible').evaluateAll((nodes) => nodes.map((node) => node.getAttribute('data-status')));
+    page
+      .locator('.leg:visible')
+      .evaluateAll((nodes: { getAttribute(name: string): string | null }[]) =>
+        nodes.map((node) => node.getAttribute('data-status')),
+      );
   const name = () => `localhost:${port} → 127.0.0.1:${service.port}`;
 
   it('shows the path of the selected tunnel, each leg with its state in words', async () => {

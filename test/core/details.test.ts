@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { detailsOf, noteFailure, type DetailsFacts, type FailureNotes } from '../../src/core/details.js';
+import type { EngineEvent, Listened, WayHost } from '../../src/core/engine.js';
+import type { Failure } from '../../src/core/failure.js';
+import {
+  nothingWanted,
+  stopTunnels,
+  wantTunnels,
+  type SessionState,
+  type Tunnel,
+  type Wanted,
+} from '../../src/core/session.js';
+import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
+import { mustParseSpec } from '../support/mustParseSpec.js';
+
+const listened: Listened = {
+  bound: [{ kind: 'tcp', address: '127.0.0.1', port: 5432 }],
+  unbound: [],
+  asked: 'machine',
+  access: 'machine',
+};
+const refused: Failure = { kind: 'channelRefused', target: 'db:5432', host: 'web01', refusal: 'connectFailed', detail: 'Connection refused' }; // prettier-ignore
+const lost: Failure = { kind: 'connectionLost', host: 'bastion', reason: 'keepalive' };
+const series = { sent: [0, 500], received: [0, 2000], open: [0, 1] };
+const way: readonly WayHost[] = [
+  { host: 'bastion', server: 'alice@10.0.0.1:22', isConnected: true, roundTripMs: 12.4 },
+  { host: 'web01', server: 'bob@10.0.0.2:22', isConnected: true, roundTripMs: 3.21 },
+];
+
+function wantedOf(spec: string): Wanted {
+  return wantTunnels(nothingWanted, [{ destination: { host: 'web01' }, spec: mustParseSpec(spec) }]);
+}
+
+/** `status text` of each leg, between the stations’ labels. */
+function pathOf(wanted: Wanted, events: readonly EngineEvent[], facts: Partial<DetailsFacts> = {}): string[] {
+  const { path } = shown(wanted, events, facts);
+  return path.flatMap(({ label, leg }) => (leg ? [label, `${leg.status}: ${leg.text}`] : [label]));
+}
+
+function shown(wanted: Wanted, events: readonly EngineEvent[], facts: Partial<DetailsFacts> = {}) {
+  const session: SessionState = { wanted, snapshot: events.reduce(reduce, emptySnapshot) };
+  const [tunnel] = wanted.tunnels;
+  assert.ok(tunnel, 'a tunnel is wanted');
+  return detailsOf(session, { kind: 'tunnel', tunnel }, { way, clients: [], failures: {}, now: 60_000, ...facts });
+}
+
+describe('the details of a tunnel', () => {
+  const local = wantedOf('-L 5432:db:5432');
+  const [{ id, run }] = local.tunnels as readonly [Tunnel];
+  const connected: EngineEvent = { kind: 'connected', connection: 'web01', server: 'bob@10.0.0.2:22' };
+  const listening: EngineEvent = { kind: 'listening', forward: id, run, ...listened };
+  const numbers = { series, sent: 500, received: 2000, reached: 1 };
+
+  it('have the path from who may connect, over each hop with its round trip, to the target', () => {
+    assert.deepEqual(pathOf(local, [connected, listening], { numbers }), [
+      'Who can connect',
+      'ready: listens',
+      '127.0.0.1:5432',
+      'ready: ready',
+      'this machine',
+      'ready: connected, answers in 12 ms',
+      'bastion',
+      'ready: connected, answers in 3.2 ms',
+      'web01',
+      'ready: answered the last connection',
+      'db:5432',
+    ]);
+  });
+
+  it('have it the other way round for a remote forward', () => {
+    const remote = wantedOf('-R 8080:localhost:3000');
+    const [tunnel] = remote.tunnels as readonly [Tunnel];
+    const bound = [{ kind: 'tcp', address: '127.0.0.1', port: 8080 }] as const;
+    const events: EngineEvent[] = [connected, { kind: 'listening', forward: tunnel.id, run: tunnel.run, ...listened, bound }]; // prettier-ignore
+    const stations = shown(remote, events).path.map(({ kind, label }) => `${kind} ${label}`);
+    assert.deepEqual(stations, [
+      'clients Who can connect',
+      'listener 127.0.0.1:8080',
+      'server web01',
+      'hop bastion',
+      'machine this machine',
+      'target localhost:3000',
+    ]);
+  });
+
+  it('do not say that a target answers before anybody has been brought to it', () => {
+    const none = { ...numbers, reached: 0 };
+    assert.equal(pathOf(local, [connected, listening], { numbers: none }).at(-2), 'unknown: not tried yet');
+  });
+
+  it('tell a target that fails from all that is up before it, with its reason', () => {
+    const { path } = shown(local, [connected, listening, { kind: 'channelFailed', forward: id, failure: refused }]);
+    assert.deepEqual(path.map(({ leg }) => leg?.status), ['ready', 'ready', 'ready', 'ready', 'failed', undefined]); // prettier-ignore
+    assert.match(path[4]!.leg!.problem!, /^db:5432 refused the connection, as web01 sees it/);
+    assert.equal(path[4]!.leg!.sentence, 'From web01 to db:5432: the last connection failed.');
+  });
+
+  it('name the hop that is gone, and what is behind it as not reached', () => {
+    const failure: Failure = { kind: 'hop', hop: 'bastion', host: 'web01', failure: lost };
+    const down = way.map((host) => ({ ...host, isConnected: false }));
+    const events: EngineEvent[] = [connected, listening, { kind: 'connectionLost', connection: 'web01', failure, attempt: 1, retryAt: 61_000 }]; // prettier-ignore
+    const statuses = shown(local, events, { way: down }).path.map(({ leg }) => leg?.status);
+    assert.deepEqual(statuses, ['ready', 'idle', 'retrying', 'waiting', 'waiting', undefined]);
+  });
+
+  it('show how far a dial has come', () => {
+    const half = way.map((host, index) => ({ ...host, isConnected: index === 0 }));
+    const statuses = shown(local, [{ kind: 'connecting', connection: 'web01', attempt: 1 }], { way: half }).path.map(({ leg }) => leg?.status); // prettier-ignore
+    assert.deepEqual(statuses, ['waiting', 'waiting', 'ready', 'connecting', 'waiting', undefined]);
+  });
+
+  it('say of a port in use that it is the listener', () => {
+    const failure: Failure = { kind: 'portInUse', address: '127.0.0.1', port: 5432 };
+    const { path, actions } = shown(local, [connected, { kind: 'listenFailed', forward: id, run, failure }]);
+    assert.deepEqual(path.map(({ leg }) => leg?.status), ['failed', 'waiting', 'ready', 'ready', 'waiting', undefined]); // prettier-ignore
+    assert.deepEqual(actions.map((one) => one.id), ['start', 'startOnFreePort', 'stop']); // prettier-ignore
+  });
+
+  it('have nothing but its path of one that is stopped', () => {
+    const { path, actions, traffic, clients } = shown(stopTunnels(local, [id]), [], { way: [] });
+    assert.deepEqual(path.map(({ leg }) => leg?.status), ['stopped', 'stopped', 'stopped', 'stopped', undefined]); // prettier-ignore
+    assert.deepEqual([actions.map((one) => one.id), traffic, clients], [['start'], undefined, undefined]);
+  });
+
+  it('leave numbers to the other window that runs it', () => {
+    const state = { kind: 'ready', ...listened } as const;
+    const { notes, traffic } = shown(local, [{ kind: 'runningElsewhere', forward: id, run, state }]);
+    assert.equal(traffic, undefined);
+    assert.equal(notes.at(-1), 'Its traffic and its connections are shown there.');
+  });
+
+  it('show 200 connections at most, and say how many more there are', () => {
+    const clients = Array.from({ length: 250 }, (_, index) => ({ id: index, peer: `10.0.0.9:${index}`, sent: 1, received: 2, since: 0 })); // prettier-ignore
+    const { rows, more } = shown(local, [connected, listening], { numbers, clients }).clients!;
+    assert.deepEqual([rows.length, more, rows[0]!.age], [200, '50 more', '1 min']);
+  });
+
+  it('keep the last ten failures of a tunnel and its connection, the same one in a row once', () => {
+    const failed = (at: number): EngineEvent => ({ kind: 'listenFailed', forward: id, run, failure: { kind: 'portInUse', address: '127.0.0.1', port: at } }); // prettier-ignore
+    let failures: FailureNotes = {};
+    for (let at = 1; at <= 12; at++) failures = noteFailure(failures, failed(at), at);
+    for (const at of [20, 21]) failures = noteFailure(failures, { kind: 'connectionFailed', connection: 'web01', failure: lost }, at); // prettier-ignore
+    failures = noteFailure(failures, { kind: 'connectionFailed', connection: 'web01', failure: { kind: 'cancelled' } }, 22); // prettier-ignore
+    const found = shown(local, [], { failures }).failures;
+    assert.deepEqual(found.map(({ at }) => at), [21, 12, 11, 10, 9, 8, 7, 6, 5, 4]); // prettier-ignore
+    assert.match(found[0]!.text, /^2 times: /);
+  });
+});
