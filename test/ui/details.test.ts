@@ -89,4 +89,33 @@ describe('the details of a tunnel in a window', () => {
     await page.locator('.leg[data-status=failed]').scrollIntoViewIfNeeded();
     await window.screenshot('details-failing-target');
   });
+
+  it('stays readable in high contrast and at 200 %', async () => {
+    for (const [theme, picture] of [
+      ['Dark High Contrast', 'details-hc-black'],
+      ['Light High Contrast', 'details-hc-light'],
+    ] as const) {
+      await window.runCommand('Preferences: Color Theme');
+      await window.quickInput.accept(theme);
+      await window.quickInput.closed();
+      await page.locator(`body.vscode-high-contrast[data-vscode-theme-name*="${theme}"]`).waitFor();
+      await eventually(async () => assert.deepEqual(await axeFindings(page), []));
+      await window.screenshot(picture);
+    }
+    await page.evaluate('document.documentElement.style.zoom = 2');
+    const beyond = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    await window.screenshot('details-200-percent');
+    assert.equal(beyond, 0);
+    await page.evaluate('document.documentElement.style.zoom = 1');
+  });
+
+  it('is there again when it was hidden, with what happened meanwhile', async () => {
+    const explorer = window.page.locator('.activitybar').getByRole('tab', { name: 'Explorer' });
+    await explorer.click();
+    await eventually(() => assert.equal(page.isDetached(), true));
+    await window.view('SSH Tunnels', 'Tunnels');
+    page = await webviewFrame(window.page, '.station');
+    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'failed']));
+    assert.equal((await texts('.failures li')).length, 1);
+  });
 });
