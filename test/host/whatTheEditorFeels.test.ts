@@ -87,6 +87,23 @@ describe('the thread of the editor’s extensions', () => {
     }
   });
 
+  it('paints the details twice a second at most while data flows, and never while they are hidden', async () => {
+    const port = await openTunnel();
+    await run('showDetails', { kind: 'forward', id: forwards()[0]!.id });
+    const paints = async (ms: number) => {
+      const before = access().detailsPaints();
+      await ask({ kind: 'pull', port, ms });
+      return access().detailsPaints() - before;
+    };
+    await eventually(async () => assert.ok((await paints(100)) > 0, 'it is painted'));
+    const shown = await paints(3000);
+    assert.ok(shown >= 1 && shown <= 7, `${shown} paints in 3 s`);
+    await vscode.commands.executeCommand('workbench.action.closeSidebar');
+    await eventually(async () => assert.equal(await paints(700), 0));
+    assert.equal(await paints(1500), 0);
+    say(`details: ${shown} paints in 3 s of traffic, 0 in 1.5 s while hidden`);
+  });
+
   it('has little to do with 1,000 connections in view', async () => {
     const port = await openTunnel();
     const rest = await watch(() => sleep(2000));
