@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { webviewFrame } from '../support/axe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/sshd.js';
 import { repositoryRoot } from '../support/vscodeServer.js';
@@ -92,6 +93,22 @@ describe('the extension in a German window', () => {
       /Lauscht auf dem Computer von VS Code: .*Wer sich verbinden kann: nur der Computer von VS Code.*Zustand: bereit/s,
     );
     assert.match((await bench.status())?.accessibleLabel ?? '', /^SSH-Tunnel: 1 bereit/);
+  });
+
+  it('shows the details in German, none of it cut off', async () => {
+    await tunnels.select('Datenbank');
+    const page = await webviewFrame(window.page, '.station');
+    await eventually(async () => assert.match(await page.locator('body').innerText(), /Datenverkehr/));
+    const lines = (await page.locator('body').innerText()).split('\n').map((line) => line.trim());
+    assert.deepEqual(
+      lines.filter((line) => english.has(line)),
+      [],
+    );
+    const beyond = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    assert.equal(beyond, 0);
+    await window.screenshot('german-details');
+    await page.locator('.plot').scrollIntoViewIfNeeded();
+    await window.screenshot('german-details-traffic');
   });
 
   it('has German menus', async () => {

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
+import { webviewFrame } from '../../support/axe.js';
 import { eventually } from '../../support/eventually.js';
 import { startExtensionWindows, type ExtensionWindows } from '../../support/extensionWindows.js';
 import { beginStory, type Story } from '../../support/story.js';
@@ -76,6 +77,17 @@ describe('the tour', () => {
       assert.match(await fetchPage(pagePort), /This page came through an SSH tunnel/);
     });
     await window.dismissToasts();
+    await story.picture();
+  });
+
+  it('goes on to the details of the tunnel', async () => {
+    await step('See what it does').click();
+    await press('Show Tunnel Details');
+    await completes('See what it does');
+    const page = await story.aside(() => webviewFrame(window.page, '.station'));
+    await story.aside(() =>
+      eventually(async () => assert.match(await page.locator('h1').innerText(), /Sandbox page/, 'the details')),
+    );
     await story.picture();
   });
 
