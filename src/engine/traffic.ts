@@ -31,35 +31,49 @@ export function createTraffic(totals: () => Totals): Traffic {
   let sampled = 0;
 
   const thisSecond = () => Math.floor(performance.now() / 1000);
-  const sample = () => {
-    // A timer may come a little too early for its second.
-    const second = Math.round(performance.now() / 1000) - 1;
-    const since = Math.min(second - sampled, trafficSeconds);
-    if (ring && since > 0) {
-      const now = totals();
-      // One that comes late has to do with several.
-      for (let at = second - since + 1; at <= second; at++)
-        ring.set([at, (now.sent - last.sent) / since, (now.received - last.received) / since, most], slot(at));
-      last = now;
-      most = open;
-      sampled = second;
+  /** What has gone through since the last sample, as of all seconds up to this one. */
+  const sample = (ring: Float64Array, second: number) => {
+    const now = totals();
+    // One that comes late has to do with several; of a second in which all clients left and others came there are two.
+    const since = Math.max(1, Math.min(second - sampled, trafficSeconds));
+    for (let at = second - since + 1; at <= second; at++) {
+      const place = slot(at);
+      if (ring[place] !== at) ring.set([at, 0, 0, 0], place);
+      ring[place + 1]! += (now.sent - last.sent) / since;
+      ring[place + 2]! += (now.received - last.received) / since;
+      ring[place + 3] = Math.max(ring[place + 3]!, most);
     }
-    timer = undefined;
-    if (open > 0) wait();
+    last = { sent: now.sent, received: now.received };
+    most = open;
+    sampled = second;
   };
-  const wait = () => {
-    timer ??= setTimeout(sample, 1000 - (performance.now() % 1000)).unref();
+  const wait = (ring: Float64Array) => {
+    timer = setTimeout(
+      () => {
+        // A timer may come a little too early for its second.
+        const second = Math.round(performance.now() / 1000) - 1;
+        if (second > sampled) sample(ring, second);
+        wait(ring);
+      },
+      1000 - (performance.now() % 1000),
+    ).unref();
   };
 
   return {
     opened(count) {
-      if (!timer && count > 0) {
-        ring ??= new Float64Array(trafficSeconds * columns).fill(NaN);
-        sampled = thisSecond() - 1;
-        wait();
-      }
       open = count;
       most = Math.max(most, count);
+      if (count > 0 && !timer) {
+        ring ??= new Float64Array(trafficSeconds * columns).fill(NaN);
+        sampled = thisSecond() - 1;
+        wait(ring);
+      }
+      // At once: a forward that has been closed is kept by no timer.
+      if (count === 0 && timer && ring) {
+        clearTimeout(timer);
+        timer = undefined;
+        sample(ring, thisSecond());
+      }
     },
     read() {
       const newest = thisSecond() - 1;
