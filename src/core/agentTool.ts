@@ -142,10 +142,9 @@ export function agentList({ hosts, ...world }: AgentWorld): {
   presets: readonly { name: string; host: string; forwards: readonly string[] }[];
 } {
   const shown = openablePresets(world).map((preset) => {
-    const host = presetHost(preset);
-    const forwards = preset.isUnfilled
-      ? (preset.written?.forwards ?? [])
-      : preset.forwards.map((spec) => effectText(spec, host));
+    // As written: what the environment holds is not a model’s to know.
+    const host = preset.written?.host ?? presetHost(preset);
+    const forwards = preset.written?.forwards ?? preset.forwards.map((spec) => effectText(spec, host));
     return { name: preset.name, host, forwards };
   });
   return { hosts: hosts.filter((host) => isHostName(host) && !unseen.test(host)), presets: shown };

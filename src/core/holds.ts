@@ -50,33 +50,37 @@ export function createHolds(session: Session): Holds {
   };
 
   /** Gives those of the ids that are held, and not the user’s. */
-  const take = (ids: readonly string[], tunnels: readonly NewTunnel[], heldBy: Holder): readonly string[] => {
+  const take = (ids: readonly string[], tunnels: readonly NewTunnel[], heldBy: Holder): ReadonlyMap<string, Held> => {
     const before = new Map(ids.map((id) => [id, find(id)]));
     const lent = tunnels.map((tunnel) => ({ ...tunnel, heldBy }));
     const { wanted, started } = startTunnels(session.state, lent);
     if (started.length > 0) session.update(() => wanted);
-    return ids.filter((id) => {
+    const owned = new Map<string, Held>();
+    for (const id of ids) {
       const known = held.get(id);
       const listed = before.get(id);
       const isOurs = known !== undefined && listed?.run === known.run;
       // What runs, or failed while it was wanted, is the user’s.
-      if (!isOurs && listed && (isWanted(listed) || listed.wish === 'lost')) return false;
+      if (!isOurs && listed && (isWanted(listed) || listed.wish === 'lost')) continue;
       const { run } = find(id)!;
-      const wasListed = isOurs ? known.wasListed : listed !== undefined;
-      held.set(id, { count: (isOurs ? known.count : 0) + 1, run, wasListed });
-      return true;
-    });
+      // One that has gone and come again is another's: an older hold has nothing to do with it.
+      const own = isOurs ? known : { count: 0, run, wasListed: listed !== undefined };
+      own.count++;
+      own.run = run;
+      held.set(id, own);
+      owned.set(id, own);
+    }
+    return owned;
   };
 
-  const letGo = (ids: readonly string[]): void => {
-    const over = ids.flatMap((id) => {
-      const known = held.get(id);
-      if (!known) return [];
+  const letGo = (owned: ReadonlyMap<string, Held>): void => {
+    const over = [...owned].flatMap(([id, known]) => {
+      if (held.get(id) !== known) return [];
       known.count--;
       if (known.count > 0) return [];
       held.delete(id);
       const tunnel = find(id);
-      const isOurs = tunnel?.run === known.run && (known.wasListed || tunnel.heldBy);
+      const isOurs = tunnel?.run === known.run && (known.wasListed ? tunnel.lentTo : tunnel.heldBy);
       return isOurs ? [{ id, ...known }] : [];
     });
     if (over.length === 0) return;
@@ -130,7 +134,7 @@ export function createHolds(session: Session): Holds {
           if (!isHeld) return;
           isHeld = false;
           end();
-          for (const id of owned) held.delete(id);
+          for (const [id, own] of owned) if (held.get(id) === own) held.delete(id);
           const listed = tunnels.filter((tunnel) => find(tunnelId(tunnel)));
           session.update(() => startTunnels(session.state, listed).wanted);
         },

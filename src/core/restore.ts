@@ -76,7 +76,8 @@ function storedTunnelOf({ destination, spec, label, onDemand, fromWorkspace }: N
   };
 }
 
-function runOf({ wish }: Tunnel): Run | undefined {
+function runOf({ wish, lentTo }: Tunnel): Run | undefined {
+  if (lentTo) return undefined;
   if (wish === 'exact' || wish === 'nextFree') return wish;
   return wish === 'lost' ? 'exact' : undefined;
 }

@@ -41,6 +41,8 @@ export interface Tunnel {
   fromWorkspace?: true;
   /** Who opened it for a while; nobody else has asked for it. */
   heldBy?: Holder;
+  /** It was on the list, stopped, and runs for a while for a holder; nobody else has asked for it. */
+  lentTo?: Holder;
   /** As its last start wanted it: it listens, and its connection is made when somebody comes. */
   onDemand?: true;
 }
@@ -85,11 +87,14 @@ function listTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic: boo
     const id = tunnelId(tunnel);
     if (!list.tunnels.some((other) => other.id === id))
       return { ...list, tunnels: [...list.tunnels, { ...tunnel, id, wish: 'exact', automatic, run: 0 }] };
-    return change(list, [id], ({ fromWorkspace, heldBy, onDemand: _, ...other }) => ({
+    return change(list, [id], ({ fromWorkspace, heldBy, lentTo, onDemand: _, ...other }) => ({
       ...other,
       ...(tunnel.label !== undefined && { label: tunnel.label }),
       ...(fromWorkspace && tunnel.fromWorkspace && { fromWorkspace }),
       ...(heldBy && tunnel.heldBy && { heldBy }),
+      ...(!heldBy &&
+        tunnel.heldBy &&
+        (lentTo ?? !['exact', 'nextFree', 'lost'].includes(other.wish)) && { lentTo: lentTo ?? tunnel.heldBy }),
       ...(tunnel.onDemand && { onDemand: true }),
     }));
   }, wanted);
@@ -98,13 +103,15 @@ function listTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic: boo
 /** What somebody else asks for, too, is no longer its holder's alone; it may run, and goes on. */
 function keepTunnels(wanted: Wanted, added: readonly NewTunnel[]): Wanted {
   const ids = added.filter(({ heldBy }) => !heldBy).map(tunnelId);
-  const lent = wanted.tunnels.filter(({ id, heldBy }) => heldBy && ids.includes(id)).map(({ id }) => id);
-  return lent.length > 0 ? change(wanted, lent, ({ heldBy: _, ...tunnel }) => tunnel) : wanted;
+  const lent = wanted.tunnels
+    .filter(({ id, heldBy, lentTo }) => (heldBy ?? lentTo) && ids.includes(id))
+    .map(({ id }) => id);
+  return lent.length > 0 ? change(wanted, lent, ({ heldBy: _, lentTo: __, ...tunnel }) => tunnel) : wanted;
 }
 
 /** `drain`: those that run listen no more, and their clients may finish; those that finish already go on. */
 export function stopTunnels(wanted: Wanted, ids: readonly string[], how: 'stop' | 'drain' = 'stop'): Wanted {
-  return change(wanted, ids, (tunnel) => ({ ...tunnel, wish: isPlanned(tunnel) ? how : 'stop' }));
+  return change(wanted, ids, ({ lentTo: _, ...tunnel }) => ({ ...tunnel, wish: isPlanned(tunnel) ? how : 'stop' }));
 }
 
 /** The engine has ended, and with it the clients of those that drained. */

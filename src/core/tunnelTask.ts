@@ -94,7 +94,10 @@ export function taskPreset(
   const wrong = specs.find((spec) => !spec.ok);
   if (wrong && !wrong.ok) return { ok: false, message: failureText(wrong.failure) };
   const forwards = specs.flatMap((spec) => (spec.ok ? [spec.spec] : []));
-  return { ok: true, value: { name: label, destination: host.destination, forwards, autoStart: false, scope } };
+  return {
+    ok: true,
+    value: { name: printable(label), destination: host.destination, forwards, autoStart: false, scope },
+  };
 }
 
 /** Where its tunnels were written, as the question says that comes before they start; undefined: as a preset says it. */

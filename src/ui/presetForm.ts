@@ -179,6 +179,15 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
 
   /** Writes it where it belongs; the entry that it was goes only when the new one is there. */
   const save = async ({ draft: { preset, scope }, original }: Form): Promise<boolean> => {
+    // It may have been changed in the file since the form was opened.
+    if (original && !isSame(findStored(files.value(original.key.scope), original.key.name), original.preset)) {
+      const { name } = original.key;
+      void messages.show(
+        'error',
+        t('“{name}” has changed in the settings meanwhile, and was left as it is there. Edit it again.', { name }),
+      );
+      return false;
+    }
     const isOwn = !original || consents.has(original.key);
     const isMoved = original && !isSame(original.key.scope, scope);
     const name = original?.key.name;

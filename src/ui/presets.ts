@@ -127,23 +127,21 @@ export function createPresets(
     });
   };
 
-  /** Those whose question is on the screen: a double click asks once. */
-  const asking = new Set<string>();
-  const askOnce = async <T>(preset: Preset, ask: () => PromiseLike<T>): Promise<T | undefined> => {
-    const fingerprint = presetFingerprint(preset);
-    if (asking.has(fingerprint)) return undefined;
-    asking.add(fingerprint);
-    try {
-      return await ask();
-    } finally {
-      asking.delete(fingerprint);
-    }
+  /** What is on the screen: who asks the same meanwhile (a double click, two debug sessions) has the same answer. */
+  const asking = new Map<string, Promise<unknown>>();
+  const askOnce = <T>(kind: 'inputs' | 'consent', preset: Preset, ask: () => PromiseLike<T>): Promise<T> => {
+    const key = `${kind} ${presetFingerprint(preset)}`;
+    const known = asking.get(key) as Promise<T> | undefined;
+    if (known) return known;
+    const asked = Promise.resolve(ask()).finally(() => asking.delete(key));
+    asking.set(key, asked);
+    return asked;
   };
   const askConsent = async (preset: Preset, place?: string): Promise<boolean> => {
     const { title, detail } = consentPrompt(preset, place);
     const begin = t('Start');
     const show = () => vscode.window.showInformationMessage(title, { modal: true, detail }, begin);
-    return (await askOnce(preset, show)) === begin;
+    return (await askOnce('consent', preset, show)) === begin;
   };
 
   const start = async (key: PresetKey): Promise<void> => {
@@ -166,7 +164,9 @@ export function createPresets(
     if (!preset.questions || session.state.wanted.tunnels.some((one) => isWanted(one) && runs.includes(one.id)))
       return (await isAgreed(preset, place)) ? preset : undefined;
     const world = presetWorld(preset.scope);
-    const given = await askOnce(preset, () => turns.take(() => askInputs(preset, world, answers.of(preset)[0])));
+    const given = await askOnce('inputs', preset, () =>
+      turns.take(() => askInputs(preset, world, answers.of(preset)[0])),
+    );
     const filled = given && fillPreset(preset, world, given);
     if (!given || !filled?.ok || filled.preset.isUnfilled || !(await isAgreed(filled.preset, place))) return undefined;
     await answers.keep(preset, given);
@@ -211,7 +211,22 @@ export function createPresets(
     }
     const forwards = tunnels.map(({ spec }) => spec);
     const onDemand = tunnels.every((tunnel) => tunnel.onDemand && tunnel.spec.kind !== 'remote');
-    const preset: Preset = { name, destination, forwards, autoStart: false, scope, ...(onDemand && { onDemand }) };
+    // Of a preset with variables those are kept: what they stand for belongs into no settings file.
+    const ids = tunnels.map(({ id }) => id);
+    const source = presetSettings.current.presets.find((one) => {
+      const own = one.written ? presetTunnels(one).map(tunnelId) : [];
+      return own.length === ids.length && own.every((id) => ids.includes(id));
+    });
+    const preset: Preset = {
+      name,
+      destination,
+      forwards,
+      autoStart: false,
+      scope,
+      ...(onDemand && { onDemand }),
+      ...(source?.written && { written: source.written }),
+      ...(source?.inputs && { inputs: source.inputs }),
+    };
     try {
       if (scope.kind !== 'user') await giveConsent(preset);
       await writePreset(scope, printPreset(preset));
