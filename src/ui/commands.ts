@@ -181,7 +181,9 @@ export function registerCommands({
         return start([{ ...read.tunnel, ...(typeof label === 'string' && { label }) }]);
       }
       const filled = readAnswers(given?.answers);
-      const tunnels = await turns.take(() => askForward(wizardHosts, filled ?? draft));
+      // A link may have filled it in: nobody logs in to its host before the person has seen it all.
+      const hosts = filled ? { ...wizardHosts, ports: () => Promise.resolve([]) } : wizardHosts;
+      const tunnels = await turns.take(() => askForward(hosts, filled ?? draft));
       if (!tunnels) return;
       if (!filled) draft = noAnswers();
       await open(tunnels);

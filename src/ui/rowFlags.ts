@@ -20,8 +20,7 @@ export function rowFlags({ id, url }: Pick<ForwardRow, 'id' | 'url'>, session: S
     ['portInUse', failures.some(({ kind }) => kind === 'portInUse')],
     ['idle', state.kind === 'ready' && state.isIdle === true],
     ['elsewhere', 'isElsewhere' in state],
-    // Those that are tried again have a menu of their own.
-    ['sandbox', state.kind !== 'retrying' && sandboxOf(session.wanted, connectionOf(tunnel)) !== undefined],
+    ['sandbox', sandboxOf(session.wanted, connectionOf(tunnel)) !== undefined],
   ];
   return flags.flatMap(([flag, isSet]) => (isSet ? [flag] : []));
 }
