@@ -475,8 +475,11 @@ function viewOf(page: Page, name: string) {
       return namesOf(row(label).locator('.actions .action-label'));
     },
     async pressInline(label: string, action: string): Promise<void> {
-      await row(label).hover();
-      await row(label).getByRole('button', { name: action }).click();
+      // A row that is drawn anew under the mouse, or moves from under it, has lost its actions.
+      await eventually(async () => {
+        await row(label).hover();
+        await row(label).getByRole('button', { name: action }).click({ timeout: 2000 });
+      });
     },
     /** The entries of a row's context menu. */
     async menu(label: string): Promise<string[]> {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { webviewFrame } from '../support/axe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/sshd.js';
 import { exchange } from '../support/targets.js';
@@ -192,8 +193,7 @@ describe('the extension in a window', () => {
     });
 
     it('opens its address in the Simple Browser, as it says', async () => {
-      const address = window.page.locator('iframe.webview.ready').first().contentFrame();
-      const url = address.locator('#active-frame').contentFrame().locator('.url-input');
+      const url = (await webviewFrame(window.page, '.url-input')).locator('.url-input');
       await eventually(async () => assert.match(await url.inputValue({ timeout: 2000 }), /\/proxy\/\d+/));
     });
   });
