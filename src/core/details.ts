@@ -19,7 +19,7 @@ import {
 import { tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
 import { t } from './translate.js';
-import { accessText, askedAccess, boundText, failureText, listenText, targetText } from './wording.js';
+import { accessText, askedAccess, boundText, failureText, isLoopback, listenText, targetText } from './wording.js';
 
 /** `idle`: it is made when a client comes; `unknown`: nobody has tried it; `waiting`: what is before it is missing. */
 export type LegStatus = Status | 'idle' | 'unknown' | 'waiting';
@@ -157,6 +157,7 @@ function tunnelDetails(session: SessionState, tunnel: Tunnel, facts: DetailsFact
   const isElsewhere = 'isElsewhere' in state;
   const { numbers, clients, now } = facts;
   const note = tunnel.spec.kind === 'remote' ? undefined : placeNote();
+  const who = whoText(session, tunnel, state);
   const id = connectionOf(tunnel);
   return {
     subject: forwardKey(tunnel.id),
@@ -164,7 +165,7 @@ function tunnelDetails(session: SessionState, tunnel: Tunnel, facts: DetailsFact
     status: state.kind,
     state: stateText(tunnel, state),
     notes: [
-      t('Who can connect: {who}', { who: whoText(tunnel, state) }),
+      ...(who === undefined ? [] : [t('Who can connect: {who}', { who })]),
       ...(note === undefined ? [] : [note]),
       ...(isElsewhere ? [takeOverText(), t('Its traffic and its connections are shown there.')] : []),
     ],
@@ -207,9 +208,22 @@ function connectionDetails(session: SessionState, id: ConnectionId, facts: Detai
   };
 }
 
-function whoText({ spec, destination }: Tunnel, state: TunnelState): string {
-  const machine = spec.kind === 'remote' ? destination.host : machineName();
-  return accessText(state.kind === 'ready' ? state.access : askedAccess(spec), machine, spec.listen.kind);
+/** What is written says nothing of a server's listener: its GatewayPorts decides once there is one. */
+function whoText(session: SessionState, tunnel: Tunnel, state: TunnelState): string | undefined {
+  const { spec, destination } = tunnel;
+  const real = realAccess(session, tunnel, state);
+  if (spec.kind === 'remote') return real && accessText(real, destination.host, spec.listen.kind);
+  return accessText(real ?? askedAccess(spec), machineName(), spec.listen.kind);
+}
+
+/** Who may connect to what listens, also while its connection is down. */
+function realAccess({ snapshot }: SessionState, { id, run }: Tunnel, state: TunnelState) {
+  if (state.kind === 'ready') return state.access;
+  const bound = boundOf(state);
+  if (bound.length === 0) return undefined;
+  const seen = snapshot.forwards[id];
+  if (seen?.kind === 'listening' && seen.run === run) return seen.access;
+  return bound.some((one) => one.kind === 'tcp' && !isLoopback(one.address)) ? 'network' : undefined;
 }
 
 function action(id: DetailsAction): { id: DetailsAction; label: string } {
@@ -288,7 +302,8 @@ function tunnelPath(session: SessionState, tunnel: Tunnel, state: TunnelState, f
   const hosts = hostStations(id, tunnel, facts.way);
   const viewer = isRemote ? machineName() : destination.host;
   const isProxy = spec.kind === 'dynamic' || spec.target.kind === 'socks';
-  const clients: BareStation = { kind: 'clients', label: t('Who can connect'), detail: whoText(tunnel, state) };
+  const who = whoText(session, tunnel, state);
+  const clients: BareStation = { kind: 'clients', label: t('Who can connect'), ...(who !== undefined && { detail: who }) }; // prettier-ignore
   const listener: BareStation = {
     kind: 'listener',
     label: bound.length > 0 ? boundText(bound) : listenText(spec.listen),

@@ -67,6 +67,36 @@ describe('the details of a tunnel', () => {
     ]);
   });
 
+  const whoOf = (wanted: Wanted, events: readonly EngineEvent[]) =>
+    shown(wanted, events).path.find(({ kind }) => kind === 'clients')?.detail;
+
+  it('say who can really connect also while its listener waits for the connection', () => {
+    const open: EngineEvent = { ...listening, access: 'network' };
+    const lostNow: EngineEvent = { kind: 'connectionLost', connection: 'web01', failure: lost, attempt: 1, retryAt: 61_000 }; // prettier-ignore
+    const dialled: EngineEvent = { kind: 'connecting', connection: 'web01', attempt: 2 };
+    const everyone = 'everyone on the network who reaches this machine';
+    for (const events of [[open], [open, lostNow], [open, lostNow, dialled]]) {
+      assert.equal(whoOf(local, [connected, ...events]), everyone);
+      assert.ok(shown(local, [connected, ...events]).notes.includes(`Who can connect: ${everyone}`), 'a note says so');
+    }
+    assert.equal(whoOf(local, [dialled]), 'only this machine');
+  });
+
+  it('say nothing of who can connect to a server’s listener before there is one', () => {
+    const remote = wantedOf('-R 8080:localhost:3000');
+    const [tunnel] = remote.tunnels as readonly [Tunnel];
+    assert.equal(whoOf(remote, []), undefined);
+    assert.deepEqual(shown(remote, []).notes, []);
+    const open: EngineEvent = {
+      kind: 'listening',
+      forward: tunnel.id,
+      run: tunnel.run,
+      ...listened,
+      access: 'network',
+    };
+    assert.equal(whoOf(remote, [connected, open]), 'everyone on the network who reaches web01');
+  });
+
   it('have it the other way round for a remote forward', () => {
     const remote = wantedOf('-R 8080:localhost:3000');
     const [tunnel] = remote.tunnels as readonly [Tunnel];
