@@ -16,7 +16,7 @@ import {
   tunnelName,
   type Status,
 } from './present.js';
-import { tunnelsOf, type SessionState, type Tunnel } from './session.js';
+import { tunnelsOf, type SessionState, type Tunnel, type Wanted } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
 import { t } from './translate.js';
 import { accessText, askedAccess, boundText, failureText, isLoopback, listenText, targetText } from './wording.js';
@@ -135,6 +135,14 @@ export function noteFailure(notes: FailureNotes, event: EngineEvent, now: number
   const note = { at: now, failure, times: isAgain ? last.times + 1 : 1 };
   const older = isAgain || !last ? before : [last, ...before];
   return { ...notes, [key]: [note, ...older].slice(0, notesKept) };
+}
+
+/** Those of tunnels on the list and of their connections: what is gone for good is forgotten. */
+export function listedNotes(notes: FailureNotes, { tunnels }: Wanted): FailureNotes {
+  const kept = Object.entries(notes).filter(([key]) =>
+    tunnels.some((tunnel) => key === forwardKey(tunnel.id) || key === connectionKey(connectionOf(tunnel))),
+  );
+  return Object.fromEntries(kept);
 }
 
 function forwardKey(id: ForwardId): string {

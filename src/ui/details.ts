@@ -5,6 +5,7 @@ import {
   detailsActions,
   detailsOf,
   detailsTexts,
+  listedNotes,
   noteFailure,
   type Details,
   type DetailsAction,
@@ -12,7 +13,7 @@ import {
   type FailureNotes,
 } from '../core/details.js';
 import type { Engine } from '../core/engine.js';
-import { connectionOf, isPlanned } from '../core/plan.js';
+import { connectionOf, isPlanned, isWanted } from '../core/plan.js';
 import { presetTunnels } from '../core/preset.js';
 import { tunnelId, tunnelsOf, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
 import { findPreset, readSubjects, type Subject } from '../core/subject.js';
@@ -50,6 +51,8 @@ export function createDetailsView(
   let timer: NodeJS.Timeout | undefined;
   let asking: NodeJS.Timeout | undefined;
   let isPainting = false;
+  /** What is being painted has changed meanwhile. */
+  let isAskedAgain = false;
   let paints = 0;
   /** What the page shows: what is pressed there is about that. */
   let shown: { key: string; subject: DetailsSubject; row: Subject } | undefined;
@@ -86,17 +89,18 @@ export function createDetailsView(
   };
 
   const paint = async (): Promise<void> => {
-    const subject = row && subjectOf(row);
+    const of = row;
+    const subject = of && subjectOf(of);
     const details = subject && (await detailsNow(subject));
-    if (!view?.visible || !isReady) return;
-    shown = details && row ? { key: details.subject, subject, row } : undefined;
+    if (!view?.visible || !isReady || row !== of) return;
+    shown = details && { key: details.subject, subject, row: of };
     const message = { texts: detailsTexts(), ...(details && { details }) };
     const text = JSON.stringify(message);
     if (text === last) return;
     last = text;
     lastAt = performance.now();
     paints++;
-    await view.webview.postMessage(message);
+    if (!(await view.webview.postMessage(message))) last = '';
   };
   const detailsNow = async (subject: DetailsSubject): Promise<Details> => {
     const connection = subject.kind === 'tunnel' ? connectionOf(subject.tunnel) : subject.id;
@@ -111,12 +115,22 @@ export function createDetailsView(
 
   const isSeen = () => view?.visible === true && isReady;
   const schedule = () => {
-    if (!isSeen() || timer || isPainting) return;
+    if (!isSeen() || timer) return;
+    if (isPainting) {
+      isAskedAgain = true;
+      return;
+    }
     timer = setTimeout(
       () => {
         timer = undefined;
         isPainting = true;
-        void paint().finally(() => (isPainting = false));
+        void paint()
+          .catch(() => (last = ''))
+          .finally(() => {
+            isPainting = false;
+            if (isAskedAgain) schedule();
+            isAskedAgain = false;
+          });
       },
       Math.max(0, lastAt + paintMs - performance.now()),
     );
@@ -185,8 +199,9 @@ export function createDetailsView(
       select(others.length === 0 ? first : undefined);
     }),
     {
-      dispose: session.onChange((_, event) => {
+      dispose: session.onChange(({ wanted }, event) => {
         if (event) notes = noteFailure(notes, event, Date.now());
+        notes = listedNotes(notes, wanted);
         schedule();
       }),
     },
@@ -194,13 +209,17 @@ export function createDetailsView(
   return {
     async show(given) {
       const [first] = readSubjects(tree.selection[0], tree.selection) ?? [];
-      select(given ?? first);
+      // Who asks for details with nothing selected means a tunnel that is there.
+      const { tunnels } = session.state.wanted;
+      const any = tunnels.find(isWanted) ?? tunnels[0];
+      select(given ?? first ?? (any && { kind: 'forward', id: any.id }));
       await vscode.commands.executeCommand(`${views.details}.focus`);
     },
     get paints() {
       return paints;
     },
     dispose() {
+      view = undefined;
       clearTimeout(timer);
       clearInterval(asking);
       parts.dispose();

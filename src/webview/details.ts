@@ -18,6 +18,7 @@ const page = document.getElementById('details')!;
 const nothing = make('p', 'nothing');
 const body = make('div', 'details');
 const title = make('h1');
+title.tabIndex = -1;
 const stateIcon = make('span', 'icon');
 const stateText = make('span');
 const state = make('p', 'state');
@@ -73,7 +74,10 @@ function show({ texts, details }: Shown): void {
     () => make('li'),
     setText,
   );
+  const hadFocus = document.hasFocus() && actions.contains(document.activeElement);
   list(actions, details.actions, ({ id }) => id, ({ id }) => button(() => act(id)), (node, { label }) => setText(node, label)); // prettier-ignore
+  // As for the rows of connections: the button that had the focus is gone.
+  if (hadFocus && !actions.contains(document.activeElement)) (actions.querySelector('button') ?? title).focus();
   showPath(details.path, texts);
   showTraffic(details.traffic, texts);
   showConnections(details.clients, texts);
@@ -82,7 +86,8 @@ function show({ texts, details }: Shown): void {
   list(
     failures.content,
     details.failures,
-    ({ at }) => String(at),
+    // Two may have failed in the same millisecond.
+    (_, index) => String(index),
     failureItem,
     (node, failure) => {
       const [time, text] = node.children as unknown as [HTMLElement, HTMLElement];

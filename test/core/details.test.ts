@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { detailsOf, noteFailure, type DetailsFacts, type FailureNotes } from '../../src/core/details.js';
+import { detailsOf, listedNotes, noteFailure, type DetailsFacts, type FailureNotes } from '../../src/core/details.js';
 import type { EngineEvent, Listened, WayHost } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import {
@@ -174,5 +174,14 @@ describe('the details of a tunnel', () => {
     const found = shown(local, [], { failures }).failures;
     assert.deepEqual(found.map(({ at }) => at), [21, 12, 11, 10, 9, 8, 7, 6, 5, 4]); // prettier-ignore
     assert.match(found[0]!.text, /^2 times: /);
+  });
+
+  it('forget the failures of tunnels and connections that are on the list no more', () => {
+    const failed: EngineEvent = { kind: 'listenFailed', forward: id, run, failure: refused };
+    const ended: EngineEvent = { kind: 'connectionFailed', connection: 'web01', failure: lost };
+    const notes = [failed, ended].reduce((all, event) => noteFailure(all, event, 1), {});
+    assert.deepEqual(listedNotes(notes, local), notes);
+    assert.deepEqual(listedNotes(notes, wantedOf('-L 1:db:1')), noteFailure({}, ended, 1));
+    assert.deepEqual(listedNotes(notes, nothingWanted), {});
   });
 });
