@@ -366,8 +366,10 @@ function wayLegs(
   const seen = isElsewhere ? undefined : connectionSeen(session.snapshot, id);
   const failing = (status: LegStatus, found: Failure): BareLeg[] => {
     const at = failingHost(found, way, count);
+    // Where it was called off is not told.
+    const before: BareLeg = found.kind === 'cancelled' ? legOf('waiting') : { status: 'idle', text: t('reached by the last try') }; // prettier-ignore
     return all(legOf('waiting')).map((leg, index) =>
-      index === at ? { ...legOf(status), problem: reasonText(found, session) } : leg,
+      index === at ? { ...legOf(status), problem: reasonText(found, session) } : index < at ? before : leg,
     );
   };
   switch (seen?.kind) {

@@ -133,6 +133,16 @@ describe('the details of a tunnel', () => {
     assert.deepEqual(statuses, ['ready', 'idle', 'retrying', 'waiting', 'waiting', undefined]);
   });
 
+  it('say of the hops before the host that failed that they were reached', () => {
+    const failure: Failure = { kind: 'connectTimeout', host: 'web01', port: 22, seconds: 10 };
+    const down = way.map((host) => ({ ...host, isConnected: false }));
+    const failed: EngineEvent = { kind: 'connectionFailed', connection: 'web01', failure };
+    const { path } = shown(local, [failed], { way: down });
+    assert.deepEqual(path.map(({ leg }) => leg?.status), ['waiting', 'waiting', 'idle', 'failed', 'waiting', undefined]); // prettier-ignore
+    assert.equal(path[2]!.leg!.sentence, 'From this machine to bastion: reached by the last try.');
+    assert.equal(path[3]!.leg!.sentence, 'From bastion to web01: failed.');
+  });
+
   it('show how far a dial has come', () => {
     const half = way.map((host, index) => ({ ...host, isConnected: index === 0 }));
     const statuses = shown(local, [{ kind: 'connecting', connection: 'web01', attempt: 1 }], { way: half }).path.map(({ leg }) => leg?.status); // prettier-ignore
