@@ -470,9 +470,10 @@ export function openConnection(first: PlannedConnection, free: Promise<void>, co
       const isLive = isUp || state.kind === 'dialling';
       return route.map((host, index) => {
         const life = isUp ? reached[index]?.life : undefined;
-        // Nobody may have asked it yet, and one that looks wants to know.
+        // Nobody may have asked it yet, and one that looks wants to know; but without keepalive it is to be left in peace.
         const isNew = life?.roundTripMs === undefined;
-        if (life && performance.now() - life.askedAt > (isNew ? firstAskedMs : askedEveryMs)) life.ask();
+        const isAsked = host.serverAliveInterval > 0;
+        if (life && isAsked && performance.now() - life.askedAt > (isNew ? firstAskedMs : askedEveryMs)) life.ask();
         return {
           host: host.alias,
           server: serverText(host),

@@ -31,10 +31,10 @@ describe('the numbers of a forward', () => {
     await eventually(() => assert.deepEqual(heldBeyond(heldBefore), []));
   });
 
-  const start = async () => {
+  const start = async (configFile = config) => {
     const port = await freePort();
     const forward = `-L 127.0.0.1:${port}:127.0.0.1:${service.port}`;
-    engine.engine.apply({ connections: [planned('web01', [forward], { configFile: config })] });
+    engine.engine.apply({ connections: [planned('web01', [forward], { configFile })] });
     await engine.next('listening');
     return { port, forward };
   };
@@ -90,5 +90,21 @@ describe('the numbers of a forward', () => {
       (await engine.engine.way('web01')).some(({ isConnected }) => isConnected),
       false,
     );
+  });
+
+  it('ask no host that has no keepalive how long it takes', async () => {
+    const quiet = join(web01.folder, 'config_of_quiet_web01');
+    const blocks = 'Host bastion\n  ServerAliveInterval 1\nHost web01\n  ServerAliveInterval 0\n';
+    writeFileSync(quiet, blocks + readFileSync(config, 'utf8'), { mode: 0o600 });
+    await start(quiet);
+    const answers = new Set<number>();
+    // When bastion has answered again and again, web01’s turn would have been long ago.
+    await eventually(async () => {
+      const [first, second] = await engine.engine.way('web01');
+      if (first?.roundTripMs !== undefined) answers.add(first.roundTripMs);
+      assert.ok(second?.isConnected, 'web01 is connected');
+      assert.equal(second.roundTripMs, undefined);
+      assert.ok(answers.size >= 3, 'bastion has answered three times');
+    });
   });
 });
