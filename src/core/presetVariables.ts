@@ -16,6 +16,8 @@ export interface WorkspaceFolder {
 /** What variables stand for in the presets of one settings file. */
 export interface VariableWorld {
   folders: readonly WorkspaceFolder[];
+  /** Its folders stand for nothing yet: a file that nobody trusts has named them. */
+  isUntrusted?: true;
   /** The one whose settings are read, in a workspace of several. */
   folder?: WorkspaceFolder;
   /** Absent: nothing of it may be read, as for a workspace that is not trusted. */
@@ -80,6 +82,7 @@ function valueOf(name: string, world: VariableWorld, answers: Answers): Value {
       return wrong(t('what {variable} stands for has a mark in it that nobody sees', { variable }));
     return { kind: 'value', text };
   };
+  if (world.isUntrusted && /^workspaceFolder(:|$)/.test(name)) return { kind: 'unread' };
   const [, folder] = /^workspaceFolder:(.*)$/s.exec(name) ?? [];
   if (folder !== undefined)
     return given(

@@ -147,7 +147,9 @@ export function createPresets(
   const start = async (key: PresetKey): Promise<void> => {
     const preset = findPreset(presetSettings.current.presets, key);
     if (!preset) return;
-    if (!isAllowed(preset)) {
+    // One of the user’s own may be about a folder of the workspace.
+    const waits = preset.isUnfilled && !vscode.workspace.isTrusted && !preset.questions;
+    if (!isAllowed(preset) || waits) {
       const manage = t('Manage Workspace Trust');
       const pressed = await messages.show('error', failureText({ kind: 'workspaceUntrusted' }), manage);
       if (pressed === manage) await vscode.commands.executeCommand(commands.manageTrust);

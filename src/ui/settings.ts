@@ -87,8 +87,13 @@ export function presetWorld(scope: PresetScope): VariableWorld {
     path: uri.scheme === 'file' ? uri.fsPath : uri.path,
   });
   const own = all.find((folder) => scope.kind === 'folder' && folderScope(folder).folder === scope.folder);
-  const isTrusted = scope.kind === 'user' || vscode.workspace.isTrusted;
-  return { folders: all.map(read), ...(own && { folder: read(own) }), ...(isTrusted && { env: process.env }) };
+  const { isTrusted } = vscode.workspace;
+  return {
+    folders: all.map(read),
+    ...(own && { folder: read(own) }),
+    ...(!isTrusted && { isUntrusted: true }),
+    ...((isTrusted || scope.kind === 'user') && { env: process.env }),
+  };
 }
 
 /** By its name, or by its path where another folder is called the same. */

@@ -331,4 +331,15 @@ describe('presets of a workspace that is not trusted', () => {
     assert.deepEqual(presets[0]?.forwards, []);
     assert.deepEqual(presets[0]?.written, { host: stored.host, forwards: stored.forwards });
   });
+
+  it('have its folders stand for nothing, also in the user’s own presets', () => {
+    const folders = [{ name: 'db', path: '/tmp/theirs' }];
+    for (const variable of ['workspaceFolder', 'workspaceFolder:db', 'workspaceFolder:other']) {
+      const stored = { name: 'DB', host: 'web01', forwards: [`-L \${${variable}}/x.sock:db:5432`] };
+      const { presets, problems } = parsePresets([stored], { kind: 'user' }, { folders, isUntrusted: true, env: {} });
+      assert.deepEqual(problems, []);
+      assert.deepEqual(presets[0]?.forwards, []);
+      assert.equal(presets[0]?.isUnfilled, true);
+    }
+  });
 });
