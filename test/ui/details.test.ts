@@ -5,7 +5,7 @@ import { axeFindings, webviewFrame } from '../support/axe.js';
 import { eventually } from '../support/eventually.js';
 import { forwardPort, inBothThemes } from '../support/extensionWindows.js';
 import { freePort } from '../support/sshd.js';
-import { connectTo, echo, startTarget, type Target } from '../support/targets.js';
+import { connectTo, echo, exchange, startTarget, type Target } from '../support/targets.js';
 import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
@@ -76,13 +76,7 @@ describe('the details of a tunnel in a window', () => {
 
   it('tells a target that does not answer from all that is up before it', async () => {
     await service.close();
-    const socket = await connectTo({ host: '127.0.0.1', port });
-    await new Promise((resolve) =>
-      socket
-        .on('error', () => {})
-        .resume()
-        .once('close', resolve),
-    );
+    assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
     await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'failed']));
     assert.match((await texts('.leg .why:visible')).at(-1)!, /refused the connection, as web01 sees it/);
     assert.match((await texts('.failures li'))[0]!, /refused the connection/);
