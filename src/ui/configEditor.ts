@@ -11,10 +11,9 @@ import { tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
 import type { ConfigList } from './configList.js';
 import { commands, settings, sshConfigLanguage } from './contributions.js';
+import { markDocuments } from './documentMarks.js';
 import { paragraphs } from './markdown.js';
 import type { Presentation } from './presentation.js';
-
-const settleMs = 200;
 
 /** Files that are ssh_config by their place, whatever language they were given. */
 const patterns = [
@@ -56,9 +55,7 @@ export function editConfigs(
     states = now;
     lensesChanged.fire();
   };
-  const diagnostics = vscode.languages.createDiagnosticCollection('ssh-tunnels');
   let selector = selectorOf(configFile());
-  const timers = new Map<vscode.TextDocument, NodeJS.Timeout>();
 
   const isOurs = (document: vscode.TextDocument) => vscode.languages.match(selector, document) > 0;
   /** Before the list was read once, nobody knows: then the command finds out. */
@@ -87,46 +84,23 @@ export function editConfigs(
     );
   let providers = register();
 
-  const check = (document: vscode.TextDocument) => {
-    if (!isOurs(document)) return diagnostics.delete(document.uri);
-    const { problems } = readDocument(document);
-    diagnostics.set(
-      document.uri,
-      [...markProblems(document), ...problems].map((problem) => toDiagnostic(problem, document)),
-    );
-  };
-  const checkSoon = (document: vscode.TextDocument) => {
-    clearTimeout(timers.get(document));
-    const timer = setTimeout(() => {
-      timers.delete(document);
-      if (!document.isClosed) check(document);
-    }, settleMs);
-    timers.set(document, timer);
-  };
-  const forget = (document: vscode.TextDocument) => {
-    clearTimeout(timers.get(document));
-    timers.delete(document);
-    diagnostics.delete(document.uri);
-  };
-  vscode.workspace.textDocuments.forEach(check);
+  const marks = markDocuments('ssh-tunnels', isOurs, (document) =>
+    [...markProblems(document), ...readDocument(document).problems].map((problem) => toDiagnostic(problem, document)),
+  );
 
   return vscode.Disposable.from(
     lensesChanged,
-    diagnostics,
+    marks,
     presentation.onDidChange(fireIfChanged),
     configList.onDidChange(() => lensesChanged.fire()),
-    vscode.workspace.onDidOpenTextDocument(check),
-    vscode.workspace.onDidCloseTextDocument(forget),
-    vscode.workspace.onDidChangeTextDocument(({ document }) => isOurs(document) && checkSoon(document)),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (!event.affectsConfiguration(settings.sshConfigFile)) return;
       providers.dispose();
       selector = selectorOf(configFile());
       providers = register();
-      vscode.workspace.textDocuments.forEach(check);
+      marks.refresh();
     }),
     { dispose: () => void providers.dispose() },
-    { dispose: () => timers.forEach((timer) => clearTimeout(timer)) },
   );
 }
 

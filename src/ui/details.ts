@@ -211,8 +211,8 @@ export function createDetailsView(
       const [first] = readSubjects(tree.selection[0], tree.selection) ?? [];
       // Who asks for details with nothing selected means a tunnel that is there.
       const { tunnels } = session.state.wanted;
-      const any = tunnels.find(isWanted) ?? tunnels[0];
-      select(given ?? first ?? (any && { kind: 'forward', id: any.id }));
+      const shownFirst = tunnels.find(isWanted) ?? tunnels[0];
+      select(given ?? first ?? (shownFirst && { kind: 'forward', id: shownFirst.id }));
       await vscode.commands.executeCommand(`${views.details}.focus`);
     },
     get paints() {

@@ -13,12 +13,11 @@ import {
   type Span,
 } from '../core/presetDocument.js';
 import { t } from '../core/translate.js';
+import { markDocuments } from './documentMarks.js';
 import { paragraphs } from './markdown.js';
 import type { PresetAnswers } from './presetAnswers.js';
 import type { PresetSettings } from './presets.js';
 import { folderScope, presetWorld } from './settings.js';
-
-const settleMs = 200;
 
 /** By its place: a settings file has the language that other extensions give it. */
 const selector: vscode.DocumentFilter[] = ['file', 'vscode-userdata', 'vscode-remote'].flatMap((scheme) =>
@@ -31,8 +30,6 @@ export function editPresets(
   presetSettings: PresetSettings,
   answers: PresetAnswers,
 ): vscode.Disposable {
-  const diagnostics = vscode.languages.createDiagnosticCollection('ssh-tunnels.presets');
-  const timers = new Map<vscode.TextDocument, NodeJS.Timeout>();
   const isOurs = (document: vscode.TextDocument) => vscode.languages.match(selector, document) > 0;
 
   /** Undefined for a file that holds no settings of this window, and tells not what they would be. */
@@ -41,40 +38,23 @@ export function editPresets(
     if (!scope) return undefined;
     return { scope, world: { ...presetWorld(scope), answers: (name) => answers.of({ name, scope })[0] } };
   };
-  const check = (document: vscode.TextDocument) => {
-    const known = isOurs(document) ? worldOf(document.uri) : undefined;
-    if (!known) return diagnostics.delete(document.uri);
+  const problemsOf = (document: vscode.TextDocument): vscode.Diagnostic[] | undefined => {
+    const known = worldOf(document.uri);
+    if (!known) return undefined;
     const problems = presetDocumentProblems(document.getText(), known.scope, known.world);
-    diagnostics.set(
-      document.uri,
-      problems.map(({ severity, message, ...span }) => {
-        const isHint = severity === 'hint';
-        const one = new vscode.Diagnostic(
-          rangeOf(document, span),
-          message,
-          isHint ? vscode.DiagnosticSeverity.Hint : vscode.DiagnosticSeverity.Error,
-        );
-        one.source = 'SSH Tunnels';
-        if (isHint) one.tags = [vscode.DiagnosticTag.Unnecessary];
-        return one;
-      }),
-    );
+    return problems.map(({ severity, message, ...span }) => {
+      const isHint = severity === 'hint';
+      const one = new vscode.Diagnostic(
+        rangeOf(document, span),
+        message,
+        isHint ? vscode.DiagnosticSeverity.Hint : vscode.DiagnosticSeverity.Error,
+      );
+      one.source = 'SSH Tunnels';
+      if (isHint) one.tags = [vscode.DiagnosticTag.Unnecessary];
+      return one;
+    });
   };
-  const checkSoon = (document: vscode.TextDocument) => {
-    clearTimeout(timers.get(document));
-    const timer = setTimeout(() => {
-      timers.delete(document);
-      if (!document.isClosed) check(document);
-    }, settleMs);
-    timers.set(document, timer);
-  };
-  const forget = (document: vscode.TextDocument) => {
-    clearTimeout(timers.get(document));
-    timers.delete(document);
-    diagnostics.delete(document.uri);
-  };
-  const checkAll = () => vscode.workspace.textDocuments.filter(isOurs).forEach(check);
-  checkAll();
+  const marks = markDocuments('ssh-tunnels.presets', isOurs, problemsOf);
 
   const namesOf = async ({ what, known }: PresetOffer): Promise<readonly string[]> => {
     if (what === 'host') return (await engine.hosts(configFile())).filter(isPlainHost);
@@ -99,14 +79,10 @@ export function editPresets(
     },
   };
   return vscode.Disposable.from(
-    diagnostics,
-    presetSettings.onDidChange(checkAll),
-    vscode.workspace.onDidOpenTextDocument(check),
-    vscode.workspace.onDidCloseTextDocument(forget),
-    vscode.workspace.onDidChangeTextDocument(({ document }) => isOurs(document) && checkSoon(document)),
+    marks,
+    presetSettings.onDidChange(marks.refresh),
     vscode.languages.registerHoverProvider(selector, hoverProvider),
     vscode.languages.registerCompletionItemProvider(selector, completionProvider, '"', '@', ',', '$', '{'),
-    { dispose: () => timers.forEach((timer) => clearTimeout(timer)) },
   );
 }
 

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSandbox, type SandboxServer } from '../../src/engine/sandboxServer';
 import { eventually } from '../support/eventually';
+import { freePort } from '../support/sshd';
 
 const page = '<p>This page came through an SSH tunnel: ü</p>';
 
@@ -98,12 +99,3 @@ describe('the sandbox server', () => {
     assert.equal(error.code, 'ECONNREFUSED');
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

@@ -11,6 +11,7 @@ import { planTunnels } from '../../src/core/plan.js';
 import { withSandbox, type Sandboxes } from '../../src/core/sandbox.js';
 import { nothingWanted } from '../../src/core/session.js';
 import { probe } from '../support/engineProbe.js';
+import { freePort } from '../support/sshd.js';
 import { fetchPage } from '../support/targets.js';
 
 const worker = join(import.meta.dirname, '../../dist/worker.js');
@@ -75,7 +76,7 @@ describe('sandboxes in their threads', () => {
       leave(`${living.pid}-running`, `Host sandbox\n  Port ${port}\n`);
       leave(`${living.pid}-starting`);
       // Its process has another’s number by now: nobody listens.
-      leave(`${living.pid}-reused`, `Host sandbox\n  Port ${await closedPort()}\n`);
+      leave(`${living.pid}-reused`, `Host sandbox\n  Port ${await freePort()}\n`);
       leave('no-number');
       leave(`${process.pid}-ended`);
       await sandboxes.clean();
@@ -95,12 +96,3 @@ describe('sandboxes in their threads', () => {
 
   it('have nothing to remove where there never was one', () => createSandboxes(worker, join(root, 'never')).clean());
 });
-
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
