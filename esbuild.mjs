@@ -2,7 +2,7 @@
 // of them use), tunnel.js (a name for the engine in a terminal).
 // With --tests also out/host/: the mocha suite that runs inside VS Code.
 import { build } from 'esbuild';
-import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { patchedSsh2 } from './ssh2Patches.mjs';
 
 /** ssh2 looks for its native addon and cpu-features inside try/catch: neither is shipped, so that one package serves every platform. */
@@ -117,6 +117,7 @@ writeFileSync('dist/tunnel.js', 'require("./worker.js");\n');
 copyFileSync('src/ui/api.ts', 'dist/api.d.ts');
 
 if (process.argv.includes('--tests')) {
+  rmSync('out/host', { recursive: true, force: true }); // what is left of a renamed suite would run, too
   const tests = readdirSync('test/host').filter((name) => name.endsWith('.test.ts'));
   await build({
     ...common,
