@@ -271,11 +271,11 @@ function linked(own: SshSession, config: HostConfig, before: Joined<JumpHost> | 
 }
 
 /**
- * A host no longer answers when one before it does not, and its keepalive may be the first to tell. All of them are asked
- * with it: the first that has said nothing since is the reason.
+ * A host no longer answers when one before it does not, and its keepalive may be the first to tell. Those with a keepalive
+ * are asked with it, and all by a probe: the first of these that has said nothing since is the reason.
  */
 function silentFirst(end: SessionEnd, { askedAt }: SignsOfLife, before: JumpHost | undefined): SessionEnd {
-  const silent = before?.way.find(({ life }) => life.heardAt < askedAt);
+  const silent = before?.way.find(({ life }) => life.askedAt >= askedAt && life.heardAt < askedAt);
   return silent ? { ...end, host: silent.config.alias } : end;
 }
 
@@ -343,7 +343,8 @@ async function dialOne(
       serverSaid: (text) => serverSaid?.('banner', text, config.alias),
       keepaliveSeconds: config.serverAliveInterval,
       keepaliveCount: config.serverAliveCountMax,
-      onAsk: () => before?.session.life.ask(),
+      // The last one with a keepalive, which asks those before it in its turn: one without is left in peace.
+      onAsk: () => before?.way.findLast(({ config }) => config.serverAliveInterval > 0)?.life.ask(),
       ...(config.rekeyLimit && { rekeyLimit: config.rekeyLimit }),
       log,
     });

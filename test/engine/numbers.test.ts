@@ -92,19 +92,25 @@ describe('the numbers of a forward', () => {
     );
   });
 
-  it('ask no host that has no keepalive how long it takes', async () => {
-    const quiet = join(web01.folder, 'config_of_quiet_web01');
-    const blocks = 'Host bastion\n  ServerAliveInterval 1\nHost web01\n  ServerAliveInterval 0\n';
-    writeFileSync(quiet, blocks + readFileSync(config, 'utf8'), { mode: 0o600 });
-    await start(quiet);
-    const answers = new Set<number>();
-    // When bastion has answered again and again, web01’s turn would have been long ago.
-    await eventually(async () => {
-      const [first, second] = await engine.engine.way('web01');
-      if (first?.roundTripMs !== undefined) answers.add(first.roundTripMs);
-      assert.ok(second?.isConnected, 'web01 is connected');
-      assert.equal(second.roundTripMs, undefined);
-      assert.ok(answers.size >= 3, 'bastion has answered three times');
+  for (const [asked, quiet] of [
+    ['bastion', 'web01'],
+    ['web01', 'bastion'],
+  ] as const)
+    it(`ask ${quiet}, which has no keepalive, nothing, and ${asked}, which has one, again and again`, async () => {
+      const file = join(web01.folder, `config_of_quiet_${quiet}`);
+      const blocks = `Host ${asked}\n  ServerAliveInterval 1\nHost ${quiet}\n  ServerAliveInterval 0\n`;
+      writeFileSync(file, blocks + readFileSync(config, 'utf8'), { mode: 0o600 });
+      await start(file);
+      const answers = new Set<number>();
+      // By then the other one’s turn would have been long ago.
+      await eventually(async () => {
+        const way = await engine.engine.way('web01');
+        const of = (alias: string) => way.find(({ host }) => host === alias);
+        const roundTripMs = of(asked)?.roundTripMs;
+        if (roundTripMs !== undefined) answers.add(roundTripMs);
+        assert.ok(of(quiet)?.isConnected, `${quiet} is connected`);
+        assert.equal(of(quiet)?.roundTripMs, undefined);
+        assert.ok(answers.size >= 3, `${asked} has answered three times`);
+      });
     });
-  });
 });

@@ -174,6 +174,7 @@ describe('a session', function () {
           return [
             add(`probed ${frozen}`, dial(block(last, jump, off), ...others)),
             add(`impatient ${frozen}`, dial(block(last, jump, ...times(1, 1)), block(second), block(first))),
+            add(`over ${frozen}`, dial(block(last, jump, ...times(1, 1)), block(second, off), block(first))),
           ];
         }),
       ]);
@@ -219,6 +220,9 @@ describe('a session', function () {
       });
       it(`blames ${frozen} of three, though the last one is the most impatient`, () =>
         mustEnd(`impatient ${frozen}`, 2000, 400, named));
+      const asked = hops[1] === frozen ? undefined : named;
+      it(`blames ${asked ?? 'the last one'} when ${frozen} of three falls silent, and not the middle one, which is not asked`, () =>
+        mustEnd(`over ${frozen}`, 2000, 400, asked));
     }
   });
 
