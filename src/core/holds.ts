@@ -38,7 +38,6 @@ interface Held {
   count: number;
   /** The start that was ours. */
   run: number;
-  wasListed: boolean;
 }
 
 export function createHolds(session: Session): Holds {
@@ -64,7 +63,7 @@ export function createHolds(session: Session): Holds {
       if (!isOurs && listed && (isWanted(listed) || listed.wish === 'lost')) continue;
       const { run } = find(id)!;
       // One that has gone and come again is another's: an older hold has nothing to do with it.
-      const own = isOurs ? known : { count: 0, run, wasListed: listed !== undefined };
+      const own = isOurs ? known : { count: 0, run };
       own.count++;
       own.run = run;
       held.set(id, own);
@@ -80,13 +79,12 @@ export function createHolds(session: Session): Holds {
       if (known.count > 0) return [];
       held.delete(id);
       const tunnel = find(id);
-      const isOurs = tunnel?.run === known.run && (known.wasListed ? tunnel.lentTo : tunnel.heldBy);
-      return isOurs ? [{ id, ...known }] : [];
+      return tunnel?.run === known.run ? [tunnel] : [];
     });
-    if (over.length === 0) return;
-    const listed = over.filter(({ wasListed }) => wasListed).map(({ id }) => id);
-    const added = over.filter(({ wasListed }) => !wasListed).map(({ id }) => id);
-    session.update((wanted) => removeTunnels(stopTunnels(wanted, listed), added));
+    const lent = over.filter(({ lentTo }) => lentTo).map(({ id }) => id);
+    const added = over.filter(({ heldBy }) => heldBy).map(({ id }) => id);
+    if (lent.length === 0 && added.length === 0) return;
+    session.update((wanted) => removeTunnels(stopTunnels(wanted, lent), added));
   };
 
   return {

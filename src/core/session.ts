@@ -78,7 +78,7 @@ export const nothingWanted: Wanted = { tunnels: [], connectionRuns: {}, connecti
 
 /** Puts tunnels on the list, running. One that is there already is started again if it does not run or has failed. */
 export function wantTunnels(wanted: Wanted, added: readonly NewTunnel[], automatic = false): Wanted {
-  return restartTunnels(listTunnels(wanted, added, automatic), added.map(tunnelId), automatic);
+  return begin(listTunnels(wanted, added, automatic), added.map(tunnelId), automatic);
 }
 
 /** Puts tunnels on the list; what is said anew of one that is there is taken over. */
@@ -106,7 +106,11 @@ function keepTunnels(wanted: Wanted, added: readonly NewTunnel[]): Wanted {
   const lent = wanted.tunnels
     .filter(({ id, heldBy, lentTo }) => (heldBy ?? lentTo) && ids.includes(id))
     .map(({ id }) => id);
-  return lent.length > 0 ? change(wanted, lent, ({ heldBy: _, lentTo: __, ...tunnel }) => tunnel) : wanted;
+  return lent.length > 0 ? change(wanted, lent, asOwn) : wanted;
+}
+
+function asOwn({ heldBy: _, lentTo: __, ...tunnel }: Tunnel): Tunnel {
+  return tunnel;
 }
 
 /** `drain`: those that run listen no more, and their clients may finish; those that finish already go on. */
@@ -124,11 +128,23 @@ function drainingIn({ tunnels }: Wanted): readonly string[] {
   return tunnels.filter(({ wish }) => wish === 'drain').map(({ id }) => id);
 }
 
-/** Starts stopped ones, and starts again those that run, on their own port or the next free one. */
+/**
+ * Starts stopped ones, and starts again those that run, on their own port or the next free one. Who asks for that has asked
+ * for them: they are no longer a holder's alone.
+ */
 export function restartTunnels(
   wanted: Wanted,
   ids: readonly string[],
   automatic = false,
+  wish: 'exact' | 'nextFree' = 'exact',
+): Wanted {
+  return begin(change(wanted, ids, asOwn), ids, automatic, wish);
+}
+
+function begin(
+  wanted: Wanted,
+  ids: readonly string[],
+  automatic: boolean,
   wish: 'exact' | 'nextFree' = 'exact',
 ): Wanted {
   const run = wanted.starts + 1;
@@ -185,7 +201,7 @@ export function startTunnels(
   const isRetrying = (tunnel: NewTunnel) => retrying.includes(tunnelId(tunnel));
   const stopped = down.filter((tunnel) => !isRetrying(tunnel)).map(tunnelId);
   const listed = listTunnels(keepTunnels(wanted, added), down, automatic);
-  const begun = stopped.length > 0 ? restartTunnels(listed, stopped, automatic) : listed;
+  const begun = stopped.length > 0 ? begin(listed, stopped, automatic) : listed;
   const connections = [...new Set(down.map(connectionOf))];
   const are = (kind: ConnectionSeen['kind']) => connections.filter((id) => connectionSeen(snapshot, id)?.kind === kind);
   const held = down.filter(isRetrying).map(connectionOf);

@@ -4,6 +4,7 @@ import { FailureError, type Failure } from '../../src/core/failure.js';
 import { createHolds } from '../../src/core/holds.js';
 import {
   createSession,
+  removeTunnels,
   restartTunnels,
   startTunnels,
   stopTunnels,
@@ -103,6 +104,7 @@ describe('tunnels that are held for a while', () => {
     const restarted = silentSession();
     const another = restarted.holds.hold([db], 'extension');
     restarted.session.update((wanted) => restartTunnels(wanted, [dbId]));
+    assert.equal(restarted.find(dbId)?.heldBy, undefined);
     another.release();
     assert.deepEqual(restarted.wishes(), [[dbId, 'exact']]);
   });
@@ -125,6 +127,58 @@ describe('tunnels that are held for a while', () => {
     sharing.release();
     assert.deepEqual(wishes(), [[dbId, 'exact']]);
     opening.release();
+    assert.deepEqual(wishes(), [[dbId, 'stop']]);
+  });
+
+  it('are not ended by an older hold once they were taken off the list and opened again', () => {
+    const { session, holds, wishes, find } = silentSession();
+    const before = holds.hold([db], 'extension');
+    session.update((wanted) => removeTunnels(wanted, [dbId]));
+    const after = holds.hold([db], 'task');
+    before.release();
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+    assert.equal(find(dbId)?.heldBy, 'task');
+    const beside = holds.hold([db], 'extension');
+    after.release();
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+    beside.release();
+    assert.deepEqual(wishes(), []);
+  });
+
+  it('are only lent where the user had stopped them: they stay once the user asks for them, too', () => {
+    const { session, holds, wishes, find } = silentSession();
+    session.update((wanted) => stopTunnels(wantTunnels(wanted, [db]), [dbId]));
+    const hold = holds.hold([db], 'task');
+    assert.deepEqual([find(dbId)?.lentTo, find(dbId)?.heldBy], ['task', undefined]);
+    session.update(() => startTunnels(session.state, [db]).wanted);
+    assert.equal(find(dbId)?.lentTo, undefined);
+    hold.release();
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+  });
+
+  it('stay lent when a second hold starts them again, and are stopped with the last', () => {
+    const { session, holds, wishes, find, fails } = silentSession();
+    session.update((wanted) => stopTunnels(wantTunnels(wanted, [db]), [dbId]));
+    const first = holds.hold([db], 'task');
+    fails({ kind: 'hostNotFound', host: 'web01' });
+    const second = holds.hold([db], 'extension');
+    assert.equal(find(dbId)?.lentTo, 'task');
+    first.release();
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+    second.release();
+    assert.deepEqual(wishes(), [[dbId, 'stop']]);
+    assert.equal(find(dbId)?.lentTo, undefined);
+  });
+
+  it('are stopped and not taken off where the user asked for them and stopped them between two holds', () => {
+    const { session, holds, wishes } = silentSession();
+    const before = holds.hold([db], 'extension');
+    session.update(() => startTunnels(session.state, [db]).wanted);
+    session.update((wanted) => stopTunnels(wanted, [dbId]));
+    const after = holds.hold([db], 'task');
+    before.release();
+    assert.deepEqual(wishes(), [[dbId, 'exact']]);
+    after.release();
     assert.deepEqual(wishes(), [[dbId, 'stop']]);
   });
 

@@ -66,6 +66,13 @@ describe('the list of tunnels that is kept', () => {
     assert.deepEqual(stored(wantTunnels(lent, [db])), [['-L 5432:db:5432', 'exact']]);
   });
 
+  it('keeps what runs for a while for somebody else as the user left it: stopped', () => {
+    const lent = wantTunnels(stopTunnels(wantTunnels(nothingWanted, [db]), [dbId]), [{ ...db, heldBy: 'task' }]);
+    assert.equal(lent.tunnels[0]?.wish, 'exact');
+    assert.deepEqual(stored(lent), [['-L 5432:db:5432', undefined]]);
+    assert.deepEqual(stored(restartTunnels(lent, [dbId])), [['-L 5432:db:5432', 'exact']]);
+  });
+
   it('is nothing when there is no tunnel', () => {
     assert.equal(storeTunnels(nothingWanted), undefined);
     assert.equal(storeTunnels(removeTunnels(all, ids)), undefined);
