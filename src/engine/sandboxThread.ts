@@ -1,7 +1,8 @@
 // Sandboxes as the extension host sees them: each a thread of dist/worker.js, with a folder of its own.
-import { randomBytes } from 'node:crypto';
-import { readFile, readdir, rm } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Sandbox, Sandboxes } from '../core/sandbox.js';
@@ -11,6 +12,11 @@ import type { FromSandbox, ToSandbox, WorkerData } from './workerMessage.js';
 const closeMs = 2000;
 /** Whether somebody listens on this machine is known sooner, in milliseconds. */
 const knockMs = 1000;
+/** No window has a sandbox for so long, in milliseconds. Of another machine’s nothing else tells here whether it is there. */
+const forgottenMs = 30 * 24 * 3_600_000;
+
+/** Several machines may have the same folder, each with processes and ports of its own. */
+const machine = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
 
 /** `workerPath`: dist/worker.js; `root`: the folder of all sandboxes of this user, made when the first one is started. */
 export function createSandboxes(workerPath: string, root: string): Sandboxes {
@@ -18,7 +24,7 @@ export function createSandboxes(workerPath: string, root: string): Sandboxes {
 
   return {
     async start(page) {
-      const name = `${process.pid}-${randomBytes(6).toString('hex')}`;
+      const name = `${machine}-${process.pid}-${randomBytes(6).toString('hex')}`;
       const folder = join(root, name);
       const data: WorkerData = { path: workerPath, sandbox: { folder, page } };
       own.add(name);
@@ -51,11 +57,20 @@ export function createSandboxes(workerPath: string, root: string): Sandboxes {
     async clean() {
       const names = await readdir(root).catch(() => []);
       for (const name of names) {
-        if (own.has(name) || (await isRunning(join(root, name), Number.parseInt(name, 10)))) continue;
-        await rm(join(root, name), { recursive: true, force: true }).catch(() => {});
+        const folder = join(root, name);
+        if (own.has(name) || (await isInUse(folder, name))) continue;
+        await rm(folder, { recursive: true, force: true }).catch(() => {});
       }
     },
   };
+}
+
+/** One without this machine in its name is taken for another’s: its process and its port can’t be seen from here. */
+async function isInUse(folder: string, name: string): Promise<boolean> {
+  const [madeBy, pid] = name.split('-');
+  if (madeBy === machine) return isRunning(folder, Number(pid));
+  const { mtimeMs } = await stat(folder).catch(() => ({ mtimeMs: Date.now() }));
+  return Date.now() - mtimeMs < forgottenMs;
 }
 
 /** Whether another window's: its process is there, and somebody listens where its config says, which is written last. */

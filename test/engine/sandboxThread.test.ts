@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createSandboxes } from '../../src/engine/sandboxThread.js';
 import { createEngine } from '../../src/engine/reconciler.js';
 import { planTunnels } from '../../src/core/plan.js';
@@ -59,7 +68,7 @@ describe('sandboxes in their threads', () => {
     await assert.rejects(createSandboxes(worker, file).start(''), /ENOTDIR|EEXIST/);
   });
 
-  it('remove what a window that crashed has left, and nothing of one that runs', async () => {
+  it('remove what a window that crashed has left, and nothing of one that runs here or may run on another machine', async () => {
     const gone = spawn(process.execPath, ['-e', '']);
     await once(gone, 'close');
     const living = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
@@ -71,19 +80,36 @@ describe('sandboxes in their threads', () => {
       if (config !== undefined) writeFileSync(join(root, name, 'config'), config);
     };
     const sandbox = await sandboxes.start('');
+    const own = basename(dirname(sandbox.configFile));
+    const here = own.split('-')[0];
+    const daysAgo = (days: number) => new Date(Date.now() - days * 24 * 3_600_000);
     try {
-      leave(`${gone.pid}-crashed`, `Host sandbox\n  Port ${port}\n`);
-      leave(`${living.pid}-running`, `Host sandbox\n  Port ${port}\n`);
-      leave(`${living.pid}-starting`);
+      leave(`${here}-${gone.pid}-crashed`, `Host sandbox\n  Port ${port}\n`);
+      leave(`${here}-${living.pid}-running`, `Host sandbox\n  Port ${port}\n`);
+      leave(`${here}-${living.pid}-starting`);
       // Its process has another’s number by now: nobody listens.
-      leave(`${living.pid}-reused`, `Host sandbox\n  Port ${await freePort()}\n`);
-      leave('no-number');
-      leave(`${process.pid}-ended`);
+      leave(`${here}-${living.pid}-reused`, `Host sandbox\n  Port ${await freePort()}\n`);
+      leave(`${here}-no-number`);
+      leave(`${here}-${process.pid}-ended`);
+      // Of a machine with the same home folder: neither its processes nor its ports can be seen from here.
+      for (const [title, days] of [
+        ['new', 0],
+        ['weeks', 20],
+        ['forgotten', 31],
+      ] as const) {
+        leave(`elsewhere-${gone.pid}-${title}`, `Host sandbox\n  Port ${await freePort()}\n`);
+        utimesSync(join(root, `elsewhere-${gone.pid}-${title}`), daysAgo(days), daysAgo(days));
+      }
       await sandboxes.clean();
-      const own = dirname(sandbox.configFile);
       assert.deepEqual(
         readdirSync(root).sort(),
-        [own.slice(root.length + 1), `${living.pid}-running`, `${living.pid}-starting`].sort(),
+        [
+          own,
+          `${here}-${living.pid}-running`,
+          `${here}-${living.pid}-starting`,
+          `elsewhere-${gone.pid}-new`,
+          `elsewhere-${gone.pid}-weeks`,
+        ].sort(),
       );
       assert.match(readFileSync(sandbox.configFile, 'utf8'), /^Host sandbox$/m);
     } finally {
