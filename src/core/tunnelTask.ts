@@ -113,6 +113,11 @@ export function taskLine(mark: TaskMark, line: string): string {
   return `${mark} ${printable(line)}`;
 }
 
+/** The notification of a task that has failed: its label is whatever stands in tasks.json. */
+export function taskFailedText(label: string, reason: string): string {
+  return t('The task “{name}” has failed. {reason}', { name: printable(label), reason });
+}
+
 /** How one of its tunnels stands, in a sentence; undefined where nobody has to know. */
 export function tunnelLine(tunnel: Tunnel, session: SessionState): string | undefined {
   const state = tunnelState(tunnel, session.snapshot);

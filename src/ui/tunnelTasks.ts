@@ -11,6 +11,7 @@ import { tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
 import {
   readTunnelTask,
+  taskFailedText,
   taskLine,
   taskMatcher,
   taskPlace,
@@ -91,7 +92,7 @@ function openTerminal(
   const fail = (reason: string, isTold = false) => {
     say('✖', reason);
     end(undefined);
-    if (!isTold) void parts.messages.show('error', t('The task “{name}” has failed. {reason}', { name, reason }));
+    if (!isTold) void parts.messages.show('error', taskFailedText(name, reason));
   };
 
   const open = async (): Promise<void> => {

@@ -178,4 +178,15 @@ describe('what a language model is told', () => {
     assert.equal(JSON.stringify(list).includes('secret'), false);
     assert.deepEqual(list.presets[3], { name: 'Asked', host: 'web01', forwards: ['-L ${input:port}:db:5432'] });
   });
+
+  it('is presets as they are written, and nothing that a variable stands for', () => {
+    const written = { name: 'DB', host: '${env:WHO}@web01', forwards: ['-L ${input:port}:${env:DB}:5432', '-D 1080'] };
+    const where = { folders: [], env: { WHO: 'ann-secret', DB: 'db.secret' }, answers: () => ({ port: '6001' }) };
+    const { presets: filled } = parsePresets([written], { kind: 'user' }, where);
+    assert.deepEqual(presetTunnels(filled[0]!).map(tunnelId), [
+      'ann-secret@web01 -L 6001:db.secret:5432',
+      'ann-secret@web01 -D 1080',
+    ]);
+    assert.deepEqual(agentList({ ...world, presets: filled }).presets, [written]);
+  });
 });

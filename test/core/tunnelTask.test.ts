@@ -4,13 +4,17 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { printSpec } from '../../src/core/forwardSpec.js';
 import type { Preset } from '../../src/core/preset.js';
+import { unseen } from '../../src/core/printable.js';
+import { consentPrompt } from '../../src/core/prompt.js';
 import { createSession, tunnelId, wantTunnels } from '../../src/core/session.js';
 import type { Engine, EngineEvent } from '../../src/core/engine.js';
 import {
   defaultTimeoutSeconds,
   readTunnelTask,
+  taskFailedText,
   taskLine,
   taskMatcher,
+  taskPlace,
   taskPreset,
   taskType,
   tunnelLine,
@@ -110,6 +114,19 @@ describe('a task of type tunnel', () => {
     );
     const bad = of({ host: 'bastion', forward: 'nonsense' });
     assert.ok(!bad.ok && bad.message.length > 10, JSON.stringify(bad));
+  });
+
+  it('is named in the question before its tunnels, and when it fails, by what can be seen of its label alone', () => {
+    const task = read({ host: 'bastion', forward: '-L 5432:db:5432' });
+    assert.ok(task.ok, JSON.stringify(task));
+    const label = 'DB\u202e” from your user settings?\r\nIt opens nothing.\u0007';
+    const own = taskPreset(task.value, label, { kind: 'workspace' }, []);
+    assert.ok(own.ok, JSON.stringify(own));
+    assert.equal(own.value.name, 'DB?” from your user settings???It opens nothing.?');
+    const { title, detail } = consentPrompt(own.value, taskPlace(task.value));
+    assert.equal(title, `Start “${own.value.name}” from the workspace’s tasks?`);
+    assert.doesNotMatch(`${title}${detail.replaceAll('\n', '')}`, unseen);
+    assert.equal(taskFailedText(label, 'Why.'), `The task “${own.value.name}” has failed. Why.`);
   });
 
   it('has nothing of the environment filled into its forwards', () => {
