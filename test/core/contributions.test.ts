@@ -58,6 +58,9 @@ const viewItems = [
   'forward.ready.elsewhere',
   'forward.retrying.elsewhere',
   'connection.retrying.elsewhere',
+  ...statuses.map((status) => `forward.${status}.sandbox`),
+  'forward.ready.url.sandbox',
+  'forward.draining.sandbox',
   'configForward.ready.url',
   'configForward.ready.url.portInUse',
   'configForward.failed.portInUse',
@@ -186,11 +189,12 @@ describe('contributions', () => {
         (item) => group.test(item.group ?? '') && offered(item, viewItem),
       ).map(({ command }) => command);
     for (const kind of ['forward', 'connection', 'configForward']) {
-      for (const group of [/^inline/, /^2_run/]) {
-        const retrying = commandsOf(`${kind}.retrying`, group);
-        assert.ok(retrying.includes(commands.retryNow) && retrying.includes(commands.giveUp), `${kind} ${group}`);
-        assert.ok(!retrying.includes(commands.start), `${kind} ${group}`);
-      }
+      for (const group of [/^inline/, /^2_run/])
+        for (const viewItem of [`${kind}.retrying`, ...(kind === 'forward' ? ['forward.retrying.sandbox'] : [])]) {
+          const retrying = commandsOf(viewItem, group);
+          assert.ok(retrying.includes(commands.retryNow) && retrying.includes(commands.giveUp), `${viewItem} ${group}`);
+          assert.ok(!retrying.includes(commands.start), `${viewItem} ${group}`);
+        }
       for (const status of ['connecting', 'ready', 'failed', 'stopped', 'retrying.elsewhere'])
         assert.ok(!commandsOf(`${kind}.${status}`, /./).includes(commands.retryNow), `${kind} ${status}`);
     }
@@ -210,6 +214,17 @@ describe('contributions', () => {
         [true, true, false, false],
       );
     }
+  });
+
+  it('offers to remove the sandbox on the rows of its tunnels alone, however they stand, and saves none of them', () => {
+    const offeredOn = (command: string) =>
+      viewItems.filter((viewItem) =>
+        contributes.menus['view/item/context']!.some((item) => item.command === command && offered(item, viewItem)),
+      );
+    const ofSandbox = viewItems.filter((viewItem) => viewItem.endsWith('.sandbox'));
+    assert.equal(ofSandbox.length, statuses.length + 2);
+    assert.deepEqual(offeredOn(commands.removeSandbox), ofSandbox);
+    assert.ok(!offeredOn(commands.savePreset).some((viewItem) => ofSandbox.includes(viewItem)), 'one can be saved');
   });
 
   /** When the palette offers each: always, never (it needs a row or an argument), or in these states. */

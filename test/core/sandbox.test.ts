@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import type { EngineEvent } from '../../src/core/engine.js';
+import type { Failure } from '../../src/core/failure.js';
 import { planTunnels, sshFor } from '../../src/core/plan.js';
+import type { Status } from '../../src/core/present.js';
 import { storeTunnels } from '../../src/core/restore.js';
 import {
   sandboxConnection,
@@ -9,8 +12,10 @@ import {
   withSandbox,
 } from '../../src/core/sandbox.js';
 import { sandboxPage } from '../../src/core/sandboxPage.js';
-import { nothingWanted, removeTunnels, wantTunnels, type NewTunnel } from '../../src/core/session.js';
+import { nothingWanted, removeTunnels, tunnelId, wantTunnels, type NewTunnel } from '../../src/core/session.js';
+import { emptySnapshot, reduce, tunnelState } from '../../src/core/snapshot.js';
 import { useTranslations } from '../../src/core/translate.js';
+import { rowFlags } from '../../src/ui/rowFlags.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const sandbox = { port: 41000, configFile: '/storage/sandbox/1/config' };
@@ -44,6 +49,24 @@ describe('the sandbox on the list', () => {
         ['sandbox:41000 -L auto:hello:80', 'exact'],
       ],
     );
+  });
+
+  it('is known on the row of its tunnel while that is tried again, too, and on no other', () => {
+    const id = sandboxTunnelId(sandbox);
+    const connection = sandboxConnection(sandbox);
+    const failure: Failure = { kind: 'connectionLost', host: 'sandbox', reason: 'keepalive' };
+    const seen: readonly (readonly [Status, EngineEvent])[] = [
+      ['connecting', { kind: 'connecting', connection, attempt: 1 }],
+      ['retrying', { kind: 'connectionLost', connection, failure, attempt: 1, retryAt: 0 }],
+      ['failed', { kind: 'connectionFailed', connection, failure }],
+    ];
+    for (const [status, event] of seen) {
+      const session = { wanted, snapshot: reduce(emptySnapshot, event) };
+      const tunnel = wanted.tunnels.find((one) => one.id === id)!;
+      assert.equal(tunnelState(tunnel, session.snapshot).kind, status);
+      assert.deepEqual(rowFlags({ id }, session), ['sandbox'], status);
+      assert.deepEqual(rowFlags({ id: tunnelId(theirs) }, session), [], status);
+    }
   });
 
   it('goes with all that leads to it, and leaves the rest as it was', () => {
