@@ -5,7 +5,7 @@ import { isHostName } from './configForward.js';
 import { printDestination } from './destination.js';
 import { parseAnswer, type ForwardSpec } from './forwardSpec.js';
 import { machineName } from './machine.js';
-import { presetHost, presetTunnels, type Preset } from './preset.js';
+import { needsTrust, presetHost, presetTunnels, type Preset } from './preset.js';
 import { scopeText } from './present.js';
 import { printable, unseen } from './printable.js';
 import type { NewTunnel } from './session.js';
@@ -100,7 +100,7 @@ function refuse(reason: string): AgentDecision {
 
 /** What a workspace that is not trusted has to say is not passed on either. */
 function openablePresets({ presets, trusted }: Pick<AgentWorld, 'presets' | 'trusted'>): readonly Preset[] {
-  return presets.filter(({ scope }) => scope.kind === 'user' || trusted);
+  return presets.filter((preset) => trusted || !needsTrust(preset));
 }
 
 /** What is asked before a model opens something: a title, and a line for each thing that the user should know. */

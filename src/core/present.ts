@@ -8,7 +8,7 @@ import { innermost, type Failure } from './failure.js';
 import { machineName, placeNote, placeText } from './machine.js';
 import { connectionOf, isPlanned, isWanted, type ConnectionId, type Waits } from './plan.js';
 import type { Preset, PresetProblem, PresetScope } from './preset.js';
-import { presetHost, presetTunnels } from './preset.js';
+import { needsTrust, presetHost, presetTunnels } from './preset.js';
 import { printable } from './printable.js';
 import { portHolder, tunnelId, tunnelsOf, type Holder, type SessionState, type Tunnel } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type ConnectionSeen, type TunnelState } from './snapshot.js';
@@ -682,7 +682,7 @@ function presetRow(
 ): PresetRow {
   const own = presetTunnels(preset).map((tunnel) => states.get(tunnelId(tunnel)) ?? notRunning);
   const { status, isPartly, isIdle, isElsewhere, text } = together(own);
-  const locked = preset.scope.kind !== 'user' && !trusted ? failureText({ kind: 'workspaceUntrusted' }) : undefined;
+  const locked = needsTrust(preset) && !trusted ? failureText({ kind: 'workspaceUntrusted' }) : undefined;
   const host = presetHost(preset);
   // Variables that are not filled are shown as they stand there.
   const forwards = preset.isUnfilled ? (preset.written?.forwards ?? []) : [];

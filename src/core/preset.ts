@@ -7,6 +7,7 @@ import {
   fillHost,
   hasVariables,
   inputsOf,
+  namesFolder,
   type Answers,
   type Filled,
   type TextProblem,
@@ -353,6 +354,11 @@ export function fillPreset(
 /** The host to show: as written while it is unfilled. */
 export function presetHost({ destination, written, isUnfilled }: Preset): string {
   return isUnfilled && written ? written.host : printDestination(destination);
+}
+
+/** Whether it starts only where its workspace is trusted: it came with that, or is about a folder of it. */
+export function needsTrust({ scope, written }: Pick<Preset, 'scope' | 'written'>): boolean {
+  return scope.kind !== 'user' || (written !== undefined && [written.host, ...written.forwards].some(namesFolder));
 }
 
 /** The preset as it is written to settings.json, with its variables; `parsePresets` reads it back to the same. */

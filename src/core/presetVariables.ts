@@ -62,6 +62,15 @@ export function hasVariables(text: string): boolean {
   return variablesOf(text).some(({ name }) => isOurs(name));
 }
 
+/** Whether a folder of the workspace stands in the text. */
+export function namesFolder(text: string): boolean {
+  return variablesOf(text).some(({ name }) => isFolder(name));
+}
+
+function isFolder(name: string): boolean {
+  return /^workspaceFolder(:|$)/.test(name);
+}
+
 function inputId(name: string): string | undefined {
   return /^input:([\w.-]+)$/.exec(name)?.[1];
 }
@@ -82,7 +91,7 @@ function valueOf(name: string, world: VariableWorld, answers: Answers): Value {
       return wrong(t('what {variable} stands for has a mark in it that nobody sees', { variable }));
     return { kind: 'value', text };
   };
-  if (world.isUntrusted && /^workspaceFolder(:|$)/.test(name)) return { kind: 'unread' };
+  if (world.isUntrusted && isFolder(name)) return { kind: 'unread' };
   const [, folder] = /^workspaceFolder:(.*)$/s.exec(name) ?? [];
   if (folder !== undefined)
     return given(

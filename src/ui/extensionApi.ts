@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { failureOf, innermost } from '../core/failure.js';
 import type { Holds } from '../core/holds.js';
+import { needsTrust } from '../core/preset.js';
 import type { NewTunnel, Session } from '../core/session.js';
 import { t } from '../core/translate.js';
 import { reasonText } from '../core/present.js';
@@ -31,7 +32,7 @@ export function createExtensionApi(
     if (typeof name === 'string') {
       const preset = presetSettings.current.presets.find((one) => one.name === name);
       if (!preset) throw problem('noSuchPreset', t('No preset is called “{name}”.', { name: printable(name) }));
-      if (preset.scope.kind !== 'user' && !vscode.workspace.isTrusted)
+      if (needsTrust(preset) && !vscode.workspace.isTrusted)
         throw problem('workspaceUntrusted', failureText({ kind: 'workspaceUntrusted' }));
       const tunnels = await presets.agree(preset);
       if (!tunnels) throw problem('cancelled', failureText({ kind: 'cancelled' }));

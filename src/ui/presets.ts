@@ -4,6 +4,7 @@ import { printDestination, type Destination } from '../core/destination.js';
 import { connectionOf, isWanted } from '../core/plan.js';
 import {
   fillPreset,
+  needsTrust,
   parsePresets,
   presetFingerprint,
   presetTunnels,
@@ -78,8 +79,8 @@ export interface Presets {
   agree(preset: Preset, place?: string): Promise<readonly NewTunnel[] | undefined>;
   /** Those that may start without a question. */
   allowed(): readonly Preset[];
-  /** Starts those with autoStart; where a consent is missing, offers to. */
-  startAutomatic(scopes: 'all' | 'workspace'): Promise<void>;
+  /** Starts those with autoStart, all or those that the workspace’s trust is for; where a consent is missing, offers to. */
+  startAutomatic(which: 'all' | 'workspace'): Promise<void>;
   /** For a preset that is typed into a form: the user knows what is in it, and needs not be asked again when it starts. */
   readonly consents: {
     has(preset: PresetKey): boolean;
@@ -108,7 +109,7 @@ export function createPresets(
   const hasConsent = (preset: Preset) => preset.scope.kind === 'user' || consents().includes(presetFingerprint(preset));
   const giveConsent = (preset: Preset) =>
     context.workspaceState.update(consentsKey, [...new Set([...consents(), presetFingerprint(preset)])]);
-  const isAllowed = ({ scope }: Preset) => scope.kind === 'user' || vscode.workspace.isTrusted;
+  const isAllowed = (preset: Preset) => vscode.workspace.isTrusted || !needsTrust(preset);
 
   const run = (preset: Preset, isAsked: boolean): void => {
     const { wanted, started } = startTunnels(session.state, presetTunnels(preset), !isAsked);
@@ -147,9 +148,7 @@ export function createPresets(
   const start = async (key: PresetKey): Promise<void> => {
     const preset = findPreset(presetSettings.current.presets, key);
     if (!preset) return;
-    // One of the user’s own may be about a folder of the workspace.
-    const waits = preset.isUnfilled && !vscode.workspace.isTrusted && !preset.questions;
-    if (!isAllowed(preset) || waits) {
+    if (!isAllowed(preset)) {
       const manage = t('Manage Workspace Trust');
       const pressed = await messages.show('error', failureText({ kind: 'workspaceUntrusted' }), manage);
       if (pressed === manage) await vscode.commands.executeCommand(commands.manageTrust);
@@ -258,14 +257,11 @@ export function createPresets(
           }),
       );
     },
-    async startAutomatic(scopes) {
+    async startAutomatic(which) {
       if (!startsPresets()) return;
       const automatic = presetSettings.current.presets.filter(
         (preset) =>
-          preset.autoStart &&
-          !preset.isUnfilled &&
-          isAllowed(preset) &&
-          (scopes === 'all' || preset.scope.kind !== 'user'),
+          preset.autoStart && !preset.isUnfilled && isAllowed(preset) && (which === 'all' || needsTrust(preset)),
       );
       for (const preset of automatic.filter(hasConsent)) run(preset, false);
       const unasked = automatic.filter((preset) => !hasConsent(preset));

@@ -96,6 +96,18 @@ describe('what a language model may open', () => {
     assert.deepEqual(names(false), ['Billing DB', 'Wide', 'Asked']);
   });
 
+  it('is no preset of the user’s that is about a folder of a workspace that nobody trusts', () => {
+    const stored = { name: 'Of the folder', host: 'web01', forwards: ['-L ${workspaceFolder}/db.sock:db:5432'] };
+    const folders = [{ name: 'shop', path: '/home/ann/shop' }];
+    const given = (trusted: boolean): AgentWorld => {
+      const { presets } = parsePresets([stored], { kind: 'user' }, { folders, ...(!trusted && { isUntrusted: true }) });
+      return { ...world, presets, trusted };
+    };
+    assert.equal(reasonOf({ preset: 'Of the folder' }, given(true)), 'opens');
+    assert.match(reasonOf({ preset: 'Of the folder' }, given(false)), /^This workspace is not trusted/);
+    assert.deepEqual(agentList(given(false)).presets, []);
+  });
+
   it('is judged again when a preset’s inputs have been filled', () => {
     assert.equal(refusalOf(presetTunnels(presets[1]!)), undefined);
     assert.match(refusalOf(presetTunnels(presets[2]!)) ?? '', /opens nothing to the network/);

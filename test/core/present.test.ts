@@ -1004,6 +1004,18 @@ describe('the rows of presets', () => {
     ]);
   });
 
+  it('are locked, too, when they are the user’s own and about a folder that nobody trusts', () => {
+    const written = { host: 'web01', forwards: ['-L ${workspaceFolder}/db.sock:db:5432'] };
+    const own: Preset = { ...preset, scope: { kind: 'user' }, written };
+    const [untrusted] = rows(nothingWanted, [], [{ ...own, forwards: [], isUnfilled: true }], [], false);
+    assert.deepEqual(untrusted?.kind === 'preset' && [untrusted.description, untrusted.locked], [
+      'workspace not trusted · -L ${workspaceFolder}/db.sock:db:5432 via web01',
+      locked,
+    ]);
+    const [trusted] = rows(nothingWanted, [], [own]);
+    assert.equal(trusted?.kind === 'preset' && trusted.locked, undefined);
+  });
+
   it('say how their tunnels are, the worst first', () => {
     const both: Preset = { ...preset, forwards: [db.spec, site.spec] };
     const wanted = wantTunnels(nothingWanted, [db, site]);

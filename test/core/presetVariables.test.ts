@@ -4,10 +4,12 @@ import { parseDestination, printDestination } from '../../src/core/destination.j
 import { parseSpec, printSpec } from '../../src/core/forwardSpec.js';
 import {
   fillPreset,
+  needsTrust,
   parsePresets,
   presetFingerprint,
   presetTunnels,
   printPreset,
+  type PresetScope,
   type PresetWorld,
 } from '../../src/core/preset.js';
 import { fillForward, fillHost, inputsOf, type Answers, type VariableWorld } from '../../src/core/presetVariables.js';
@@ -340,6 +342,17 @@ describe('presets of a workspace that is not trusted', () => {
       assert.deepEqual(problems, []);
       assert.deepEqual(presets[0]?.forwards, []);
       assert.equal(presets[0]?.isUnfilled, true);
+      assert.equal(needsTrust(presets[0]), true);
     }
+  });
+
+  it('do not keep the user’s own waiting that are about nothing of it', () => {
+    const needs = (host: string, forward: string, scope: PresetScope = { kind: 'user' }) => {
+      const [preset] = parsePresets([{ name: 'DB', host, forwards: [forward] }], scope).presets;
+      return needsTrust(preset!);
+    };
+    assert.equal(needs('web01', '-L 5432:db:5432'), false);
+    assert.equal(needs('${input:host}', '-L 5432:${input:workspaceFolder}:5432'), false);
+    assert.equal(needs('web01', '-L 5432:db:5432', { kind: 'folder', folder: 'shop' }), true);
   });
 });

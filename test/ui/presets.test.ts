@@ -27,6 +27,12 @@ describe('the extension in a window', () => {
           'sshTunnels.sshConfigFile': bench.sshd.configPath('web01'),
           'sshTunnels.presets': [
             { name: 'Mine', host: 'web01', forwards: [`-L ${await freePort()}:localhost:${bench.webPort}`] },
+            {
+              name: 'Mine here',
+              host: 'web01',
+              forwards: [`-L \${workspaceFolder}/page.sock:localhost:${bench.webPort}`],
+              autoStart: true,
+            },
           ],
         },
         folderSettings: {
@@ -40,13 +46,14 @@ describe('the extension in a window', () => {
       tunnels = await bench.openView();
     });
 
-    it('locks the workspace’s presets and says why, but not the user’s own', async () => {
+    it('locks the workspace’s presets and says why, and of the user’s own only one about its folder', async () => {
       await shows(
         'Presets · ',
         `Theirs · workspace not trusted · localhost:${bench.webPort} via web01 · workspace`,
         // Nothing of the environment is read for it.
         'Of mine · workspace not trusted · -L ${env:HOME}/shop.sock:localhost:80 via web01 · workspace',
         `Mine · localhost:${bench.webPort} via web01 · user`,
+        `Mine here · workspace not trusted · -L \${workspaceFolder}/page.sock:localhost:${bench.webPort} via web01 · user`,
       );
       assert.match(await tunnels.tooltip('Theirs'), /This workspace is not trusted, so its presets don’t start/);
       assert.equal((await tunnels.inlineActions('Theirs')).includes('Start Preset'), false);
@@ -80,7 +87,13 @@ describe('the extension in a window', () => {
       assert.equal((await window.modal()).message, 'Start “Theirs” from the workspace settings?');
       await window.pressModal('Start');
       await window.page.keyboard.press('Escape');
-      await eventually(async () => assert.equal((await status())?.text, '2'));
+      await eventually(async () => assert.equal((await status())?.text, '3'));
+    });
+
+    it('has started by then what is the user’s own and had waited for its folder', async () => {
+      await eventually(async () =>
+        assert.match((await rows()).join('\n'), /^Mine here · ready · localhost:\d+ via web01 · user$/m),
+      );
     });
   });
 
