@@ -104,16 +104,17 @@ describe(`a tunnel whose packets are held up${whyNot === undefined ? '' : ` (ski
     const { bench, place } = await start('sink.sock', createEngine({ watch }));
     execFileSync('tc', ['qdisc', 'add', 'dev', device, 'root', 'tbf', 'rate', '1mbit', 'burst', '16k', 'latency', '300ms']); // prettier-ignore
     const before = bench.kinds().length;
+    for (let count = 0; count < 50; count++) clients.push(connect(place.port, '127.0.0.1').on('error', () => {}));
+    // Else the last ones would wait behind what the first ones send.
+    await eventually(() => assert.equal(sink.sockets.size, 50));
     // The server is silent for as long as it takes to fill a part of the window of each.
-    for (let count = 0; count < 50; count++) {
-      const client = connect(place.port, '127.0.0.1').on('error', () => {});
+    for (const client of clients) {
       const feed = () => {
         while (client.write(Buffer.alloc(65_536)));
       };
-      client.on('connect', feed).on('drain', feed);
-      clients.push(client);
+      client.on('drain', feed);
+      feed();
     }
-    await eventually(() => assert.equal(sink.sockets.size, 50));
     for (let time = 0; time < 4; time++) {
       await sleep(1500);
       change();
