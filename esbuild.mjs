@@ -1,8 +1,8 @@
-// Builds dist/: extension.js (activation, no ssh2), worker.js (the engine, in its thread and in a terminal), shared.js (what both
-// of them use), tunnel.js (a name for the engine in a terminal).
+// Builds dist/: extension.js (activation, no ssh2), onDemand.js (the parts of it that a window can start without), worker.js (the
+// engine, in its thread and in a terminal), shared-*.js (what several of them use), tunnel.js (a name for the engine in a terminal).
 // With --tests also out/host/: the mocha suite that runs inside VS Code.
 import { build } from 'esbuild';
-import { copyFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { patchedSsh2 } from './ssh2Patches.mjs';
 
 /** ssh2 looks for its native addon and cpu-features inside try/catch: neither is shipped, so that one package serves every platform. */
@@ -76,13 +76,14 @@ const common = {
 
 // `node esbuild.mjs --sourcemap` of the same version tells what a line of a stack in somebody's log was called.
 const sourcemap = process.argv.includes('--sourcemap');
+for (const name of existsSync('dist') ? readdirSync('dist') : []) if (name.startsWith('shared')) rmSync(`dist/${name}`); // its name tells what is in it, so those of before would stay
 // esbuild splits modules of ECMAScript alone, which a second step makes into what VS Code and a thread load soonest.
 const { outputFiles } = await build({
   ...common,
-  entryPoints: { extension: 'src/extension.ts', worker: 'src/engineEntry.ts' },
+  entryPoints: { extension: 'src/extension.ts', onDemand: 'src/onDemand.ts', worker: 'src/engineEntry.ts' },
   format: 'esm',
   splitting: true,
-  chunkNames: 'shared',
+  chunkNames: 'shared-[hash]',
   outdir: 'dist',
   minify: true,
   sourcemap: sourcemap && 'inline',
@@ -94,6 +95,7 @@ for (const { path, text } of outputFiles) {
     ...common,
     bundle: false,
     external: undefined,
+    supported: { 'dynamic-import': false }, // VS Code's own loader for what is read late, too
     stdin: { contents: text, sourcefile: path, loader: 'js' },
     outfile: path,
     minify: true,

@@ -1,5 +1,5 @@
 // Builds the parts and puts them together; nothing is decided here.
-import { homedir, hostname, release, userInfo } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Engine } from './core/engine.js';
@@ -9,6 +9,7 @@ import type { Presented } from './core/present.js';
 import { createSession } from './core/session.js';
 import { useTranslations } from './core/translate.js';
 import { createTurns } from './core/turns.js';
+import type { OnDemand } from './onDemand.js';
 import { createSandboxes } from './engine/sandboxThread.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
 import type { SshTunnelsApi } from './ui/api.js';
@@ -16,15 +17,14 @@ import { createAfterOpen } from './ui/afterOpen.js';
 import { createAgentTools, type AgentTools } from './ui/agentTools.js';
 import { answerAsks } from './ui/asks.js';
 import { createClientLists } from './ui/clientLists.js';
-import { registerCommands } from './ui/commands.js';
-import { editConfigs } from './ui/configEditor.js';
+import { configSelector, presetSelector } from './ui/documentSelectors.js';
+import { recordForDiagnostics } from './ui/diagnosticsRecord.js';
+import { watchFailures } from './ui/failureWatch.js';
+import { registerCommands } from './ui/registerCommands.js';
+import { whenOpened } from './ui/whenOpened.js';
 import { createConfigList } from './ui/configList.js';
-import { settings } from './ui/contributions.js';
-import { createDetailsView } from './ui/details.js';
-import { createDiagnostics } from './ui/diagnostics.js';
-import { createExplanations } from './ui/explain.js';
+import { settings, views } from './ui/contributions.js';
 import { createExtensionApi } from './ui/extensionApi.js';
-import { localPort } from './ui/localPort.js';
 import { openLinks } from './ui/links.js';
 import { createLog } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
@@ -33,16 +33,13 @@ import { createNotifications } from './ui/notifications.js';
 import { createPortHolds } from './ui/portHolds.js';
 import { createPresentation } from './ui/presentation.js';
 import { createPresetAnswers } from './ui/presetAnswers.js';
-import { editPresets } from './ui/presetEditor.js';
 import { dragPresets } from './ui/presetDrag.js';
-import { createPresetFiles } from './ui/presetFiles.js';
 import { createPresets, watchPresets } from './ui/presets.js';
 import { createRestoring, tunnelsKey } from './ui/restore.js';
 import { createSandboxTrial } from './ui/sandbox.js';
 import { createSecrets } from './ui/secrets.js';
 import { hostDefaults, noticeLevel, sshConfigFile, waits } from './ui/settings.js';
 import { createStatusBar } from './ui/statusBar.js';
-import { createStopping } from './ui/stopping.js';
 import { keepTerminalVariables } from './ui/terminalVariables.js';
 import { createTree } from './ui/tree.js';
 import { provideTunnelTasks } from './ui/tunnelTasks.js';
@@ -119,10 +116,9 @@ export function activate(context: vscode.ExtensionContext): Activated {
     return engine.clients(forward);
   };
   const clientLists = createClientLists(clients);
-  const presetFiles = createPresetFiles(messages);
-  const drag = dragPresets(presetFiles, messages);
+  const drag = dragPresets(async (presets, target) => (await onDemand()).dropPresets(presets, target));
   const tree = createTree(presentation, session, clientLists, configList, drag);
-  const details = createDetailsView(context.extensionUri, session, engine, tree, presetSettings, configList);
+  const failures = watchFailures(session);
   const holds = createHolds(session);
   const extensionApi = createExtensionApi(session, holds, presets, presetSettings);
   const agentTools = createAgentTools(session, holds, presets, presetSettings, () => engine.hosts(configFile()));
@@ -132,9 +128,37 @@ export function activate(context: vscode.ExtensionContext): Activated {
   const sandboxTrial = createSandboxTrial(session, sandboxes, tree, messages, log);
   // At once: what the engine's end tells must not change the list that is kept.
   close = async () => void (await Promise.all([restoring.close(), engine.close(), sandboxTrial.close()]));
-  const stopping = createStopping(session, clients, turns);
-  const explanations = createExplanations(engine, messages, aboutText(context));
-  const diagnostics = createDiagnostics(session, engine, configFile, presetSettings, log, messages, machine(context));
+  const diagnosticsRecord = recordForDiagnostics(session);
+  let built: OnDemand | undefined;
+  let building: Promise<OnDemand> | undefined;
+  const onDemand = () =>
+    (building ??= import('./onDemand.js').then(({ buildOnDemand }) => {
+      built = buildOnDemand({
+        context,
+        session,
+        engine,
+        clients,
+        configFile,
+        defaults,
+        configList,
+        diagnosticsRecord,
+        failures,
+        presentation,
+        tree,
+        notifications,
+        presets,
+        presetSettings,
+        presetAnswers,
+        turns,
+        secrets,
+        sandboxTrial,
+        taskParts,
+        messages,
+        log,
+      });
+      context.subscriptions.push(built);
+      return built;
+    }));
   context.subscriptions.push(
     log,
     secrets,
@@ -146,45 +170,25 @@ export function activate(context: vscode.ExtensionContext): Activated {
     presentation,
     clientLists,
     tree,
-    details,
+    failures,
     extensionApi,
     agentTools,
     openLinks(presetSettings, tree, messages),
     sandboxTrial,
-    stopping,
-    explanations,
-    diagnostics,
+    diagnosticsRecord,
     createStatusBar(presentation),
     answerAsks(session, secrets, networkConsents, turns, messages, log),
-    registerCommands({
-      context,
-      session,
-      engine,
-      configFile,
-      defaults,
-      configList,
-      explanations,
-      diagnostics,
-      presentation,
-      tree,
-      details,
-      stopping,
-      notifications,
-      presets,
-      presetSettings,
-      presetFiles,
-      turns,
-      secrets,
-      sandboxTrial,
-      localPort: (given) => localPort(given, taskParts),
-      messages,
-      log,
+    registerCommands(async () => (await onDemand()).commandHandlers),
+    vscode.window.registerWebviewViewProvider(views.details, {
+      resolveWebviewView: async (view) => (await onDemand()).details.resolveWebviewView(view),
     }),
     portHolds,
     provideTunnelTasks(taskParts),
     keepTerminalVariables(context, session, presetSettings, presets, log),
-    editConfigs(session, presentation, configList, configFile),
-    editPresets(engine, configFile, presetSettings, presetAnswers),
+    whenOpened(
+      () => [configSelector(configFile()), presetSelector],
+      () => void onDemand().then(({ editDocuments }) => editDocuments()),
+    ),
     vscode.workspace.onDidGrantWorkspaceTrust(() => presets.startAutomatic('workspace')),
     vscode.workspace.onDidChangeConfiguration(
       (event) => inPlan.some((name) => event.affectsConfiguration(name)) && session.update((wanted) => wanted),
@@ -199,7 +203,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
     notices: () => messages.shown,
     clients: (forward) => engine.clients(forward),
     clientReads: () => clientReads,
-    detailsPaints: () => details.paints,
+    detailsPaints: () => built?.details.paints ?? 0,
     kept: () => context.workspaceState.get(tunnelsKey),
     openByAgent: agentTools.open,
     activateMs: performance.now() - began,
@@ -215,33 +219,6 @@ function surroundings({ extension }: vscode.ExtensionContext): Surroundings {
     hostName: hostname(),
     wslName: process.env['WSL_DISTRO_NAME'],
   };
-}
-
-function machine({ extension }: vscode.ExtensionContext): Parameters<typeof createDiagnostics>[6] {
-  const { version } = extension.packageJSON as { version: string };
-  const side = extension.extensionKind === vscode.ExtensionKind.UI ? 'window' : 'remote machine';
-  return {
-    versions: [
-      ['SSH Tunnels', `${version}, at the side of the ${side}`],
-      ['Node', process.versions.node],
-      ['System', `${process.platform} ${release()} ${process.arch}`],
-    ],
-    names: { hosts: new Set([hostname()]), users: new Set(userName()) },
-  };
-}
-
-/** A system may know no name of its user. */
-function userName(): string[] {
-  try {
-    return [userInfo().username];
-  } catch {
-    return [];
-  }
-}
-
-function aboutText({ extension }: vscode.ExtensionContext): string {
-  const { version } = extension.packageJSON as { version: string };
-  return `SSH Tunnels ${version}, VS Code ${vscode.version}, ${process.platform} ${process.arch}`;
 }
 
 export async function deactivate(): Promise<void> {

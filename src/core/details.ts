@@ -1,8 +1,9 @@
 // What the Tunnel Details view shows of a tunnel or a connection: plain data, all of its words ready.
-import type { Client, EngineEvent, ForwardNumbers, TrafficSeries, WayHost } from './engine.js';
+import type { Client, ForwardNumbers, TrafficSeries, WayHost } from './engine.js';
 import type { Failure } from './failure.js';
+import { connectionKey, forwardKey, notesKept, type FailureNotes } from './failureNotes.js';
 import { machineName, placeNote } from './machine.js';
-import { connectionOf, type ConnectionId, type ForwardId } from './plan.js';
+import { connectionOf, type ConnectionId } from './plan.js';
 import {
   ageText,
   browserUrl,
@@ -16,7 +17,7 @@ import {
   tunnelName,
   type Status,
 } from './present.js';
-import { tunnelsOf, type SessionState, type Tunnel, type Wanted } from './session.js';
+import { tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
 import { t } from './translate.js';
 import { accessText, askedAccess, boundText, failureText, isLoopback, listenText, targetText } from './wording.js';
@@ -111,47 +112,7 @@ export function detailsTexts() {
 }
 export type DetailsTexts = ReturnType<typeof detailsTexts>;
 
-/** What failed lately, by what it is about. */
-export type FailureNotes = Readonly<Record<string, readonly FailureNote[]>>;
-export interface FailureNote {
-  /** ms since 1970; of the last time */
-  at: number;
-  failure: Failure;
-  /** How often in a row. */
-  times: number;
-}
-
-const notesKept = 10;
 const clientsShown = 200;
-
-/** Takes a failure down, `now` in ms since 1970; the last 10 of each tunnel and each connection are kept. */
-export function noteFailure(notes: FailureNotes, event: EngineEvent, now: number): FailureNotes {
-  if (event.kind !== 'channelFailed' && event.kind !== 'listenFailed' && event.kind !== 'connectionLost' && event.kind !== 'connectionFailed') return notes; // prettier-ignore
-  const { failure } = event;
-  if (failure.kind === 'cancelled') return notes;
-  const key = 'forward' in event ? forwardKey(event.forward) : connectionKey(event.connection);
-  const [last, ...before] = notes[key] ?? [];
-  const isAgain = last !== undefined && JSON.stringify(last.failure) === JSON.stringify(failure);
-  const note = { at: now, failure, times: isAgain ? last.times + 1 : 1 };
-  const older = isAgain || !last ? before : [last, ...before];
-  return { ...notes, [key]: [note, ...older].slice(0, notesKept) };
-}
-
-/** Those of tunnels on the list and of their connections: what is gone for good is forgotten. */
-export function listedNotes(notes: FailureNotes, { tunnels }: Wanted): FailureNotes {
-  const kept = Object.entries(notes).filter(([key]) =>
-    tunnels.some((tunnel) => key === forwardKey(tunnel.id) || key === connectionKey(connectionOf(tunnel))),
-  );
-  return Object.fromEntries(kept);
-}
-
-function forwardKey(id: ForwardId): string {
-  return `forward ${id}`;
-}
-
-function connectionKey(id: ConnectionId): string {
-  return `connection ${id}`;
-}
 
 export function detailsOf(session: SessionState, subject: DetailsSubject, facts: DetailsFacts): Details {
   return subject.kind === 'tunnel'

@@ -1,11 +1,12 @@
 // Plain data, such as events, tunnels and failures, without names and without what others said: before a sentence is made of
 // it, so that our own words stay.
+import { isAlgorithm } from './algorithmName.js';
 import { parseDestination, printDestination, type Destination } from './destination.js';
 import type { DestinationOption } from './destinationOption.js';
 import { parseSpec, printSpec } from './forwardSpec.js';
 import { parseHostAddress, printHostAddress } from './hostAddress.js';
 import { knownHostsCommand } from './knownHosts.js';
-import { isAlgorithm, type Names, type Redaction } from './redaction.js';
+import type { Names, Redaction } from './redaction.js';
 
 /** What stands for words that are left out. */
 const leftOut = '…';

@@ -41,11 +41,13 @@ import { commands, settings, walkthrough, type CommandId } from './contributions
 import type { DetailsView } from './details.js';
 import type { DiagnosticsCopier } from './diagnostics.js';
 import type { Explanations } from './explain.js';
-import { askDestination, askForward, readForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
+import { askDestination, askForward, type WizardAnswers, type WizardHosts } from './forwardWizard.js';
+import { readForward } from './givenForward.js';
 import type { Log } from './log.js';
 import type { Messages } from './messages.js';
 import type { Notifications } from './notifications.js';
 import type { Presentation } from './presentation.js';
+import { openPresetsFile } from './openPresetsFile.js';
 import { createPresetWork } from './presetCommands.js';
 import type { PresetFiles } from './presetFiles.js';
 import type { Presets, PresetSettings } from './presets.js';
@@ -53,7 +55,7 @@ import { rowFlags } from './rowFlags.js';
 import { createRowPicker, isOneOf } from './rowPicker.js';
 import type { SandboxTrial } from './sandbox.js';
 import type { Secrets } from './secrets.js';
-import { defaultBind, findsServerPorts, openPresetsFile } from './settings.js';
+import { defaultBind, findsServerPorts } from './settings.js';
 import { askSshCommand, commandNotes, commandTitle, readSshCommand } from './sshCommandBox.js';
 import { readHow, type Stopping } from './stopping.js';
 import type { Tree } from './tree.js';
@@ -86,8 +88,10 @@ export interface CommandParts {
 const recentKey = 'recentHosts';
 const recentCount = 8;
 
-/** Registers every contributed command. Those about rows take `(row, selected rows)`, and ask which tunnel without them. */
-export function registerCommands({
+export type CommandHandlers = Readonly<Record<CommandId, (...args: never[]) => unknown>>;
+
+/** What each contributed command does. Those about rows take `(row, selected rows)`, and ask which tunnel without them. */
+export function createCommandHandlers({
   context,
   session,
   engine,
@@ -110,7 +114,7 @@ export function registerCommands({
   localPort,
   messages,
   log,
-}: CommandParts): vscode.Disposable {
+}: CommandParts): CommandHandlers {
   const sshOf = (connection: string) => sshFor(session.state.wanted, connection, configFile(), defaults());
   const requestOf = (destination: Destination): HostRequest => {
     const own = session.state.wanted.tunnels.filter((tunnel) => connectionOf(tunnel) === printDestination(destination));
@@ -168,7 +172,7 @@ export function registerCommands({
     turns,
     messages,
   });
-  const handlers: Record<CommandId, (...args: never[]) => unknown> = {
+  return {
     ...presetWork.handlers,
 
     async [commands.forwardPort](
@@ -431,9 +435,6 @@ export function registerCommands({
       void messages.show('information', text);
     },
   };
-  return vscode.Disposable.from(
-    ...Object.entries(handlers).map(([id, handler]) => vscode.commands.registerCommand(id, handler)),
-  );
 }
 
 async function openLine({ file, line }: Origin, messages: Messages): Promise<void> {

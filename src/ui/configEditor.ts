@@ -10,20 +10,11 @@ import type { Session } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
 import type { ConfigList } from './configList.js';
-import { commands, settings, sshConfigLanguage } from './contributions.js';
+import { commands, settings } from './contributions.js';
 import { markDocuments } from './documentMarks.js';
+import { configSelector } from './documentSelectors.js';
 import { paragraphs } from './markdown.js';
 import type { Presentation } from './presentation.js';
-
-/** Files that are ssh_config by their place, whatever language they were given. */
-const patterns = [
-  '**/.ssh/config',
-  '**/.ssh/config.d/*',
-  '**/.ssh/*.config',
-  '/etc/ssh/ssh_config*',
-  '/etc/ssh/ssh_config.d/*',
-  '**/ProgramData/ssh/ssh_config',
-];
 
 export function editConfigs(
   session: Session,
@@ -55,7 +46,7 @@ export function editConfigs(
     states = now;
     lensesChanged.fire();
   };
-  let selector = selectorOf(configFile());
+  let selector = configSelector(configFile());
 
   const isOurs = (document: vscode.TextDocument) => vscode.languages.match(selector, document) > 0;
   /** Before the list was read once, nobody knows: then the command finds out. */
@@ -96,28 +87,12 @@ export function editConfigs(
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (!event.affectsConfiguration(settings.sshConfigFile)) return;
       providers.dispose();
-      selector = selectorOf(configFile());
+      selector = configSelector(configFile());
       providers = register();
       marks.refresh();
     }),
     { dispose: () => void providers.dispose() },
   );
-}
-
-/** Only files of the machine that this runs on: in those of another one the hosts are that one's. */
-function selectorOf(configFile: string | undefined): vscode.DocumentFilter[] {
-  const scheme = 'file';
-  const own = configFile === undefined ? [] : [vscode.Uri.file(configFile)];
-  return [
-    { scheme, language: sshConfigLanguage },
-    ...patterns.map((pattern) => ({ scheme, pattern })),
-    ...own.map((uri) => {
-      const name = uri.path.slice(uri.path.lastIndexOf('/') + 1);
-      // As it is written: what a pattern would take for a mark stands in brackets.
-      const pattern = name.replace(/[*?[\]{}]/g, '[$&]');
-      return { scheme, pattern: new vscode.RelativePattern(vscode.Uri.joinPath(uri, '..'), pattern) };
-    }),
-  ];
 }
 
 function toCodeLens(lens: ConfigLens, document: vscode.TextDocument): vscode.CodeLens {

@@ -5,12 +5,9 @@ import {
   detailsActions,
   detailsOf,
   detailsTexts,
-  listedNotes,
-  noteFailure,
   type Details,
   type DetailsAction,
   type DetailsSubject,
-  type FailureNotes,
 } from '../core/details.js';
 import type { Engine } from '../core/engine.js';
 import { connectionOf, isPlanned, isWanted } from '../core/plan.js';
@@ -19,10 +16,12 @@ import { tunnelId, tunnelsOf, type NewTunnel, type Session, type Tunnel } from '
 import { findPreset, readSubjects, type Subject } from '../core/subject.js';
 import type { ConfigList } from './configList.js';
 import { commands, views } from './contributions.js';
+import type { FailureWatch } from './failureWatch.js';
 import type { PresetSettings } from './presets.js';
 import type { Tree } from './tree.js';
 
 export interface DetailsView extends vscode.Disposable {
+  resolveWebviewView(view: vscode.WebviewView): void;
   /** Shows what a row is about, and the view. */
   show(row: Subject | undefined): Promise<void>;
   /** How often it was painted. */
@@ -40,9 +39,9 @@ export function createDetailsView(
   tree: Pick<Tree, 'selection' | 'onDidSelect'>,
   presetSettings: PresetSettings,
   configList: Pick<ConfigList, 'current'>,
+  failures: Pick<FailureWatch, 'notes'>,
 ): DetailsView {
   let row: Subject | undefined;
-  let notes: FailureNotes = {};
   let view: vscode.WebviewView | undefined;
   /** Its page is there and listens. */
   let isReady = false;
@@ -110,7 +109,7 @@ export function createDetailsView(
       engine.way(connection),
       forward === undefined ? [] : engine.clients(forward),
     ]);
-    return detailsOf(session.state, subject, { numbers, way, clients, failures: notes, now: Date.now() });
+    return detailsOf(session.state, subject, { numbers, way, clients, failures: failures.notes, now: Date.now() });
   };
 
   const isSeen = () => view?.visible === true && isReady;
@@ -153,6 +152,11 @@ export function createDetailsView(
     look();
   };
 
+  const selectOne = (chosen: Tree['selection']) => {
+    const [first, ...others] = readSubjects(chosen[0], chosen) ?? [];
+    select(others.length === 0 ? first : undefined);
+  };
+
   const onMessage = (message: unknown) => {
     const { kind, subject, action, client } = (message ?? {}) as Record<string, unknown>;
     if (kind === 'ready') {
@@ -167,7 +171,9 @@ export function createDetailsView(
     if (kind === 'action' && known) void vscode.commands.executeCommand(...commandOf(known, shown));
   };
 
-  const provider: vscode.WebviewViewProvider = {
+  const parts = vscode.Disposable.from(tree.onDidSelect(selectOne), { dispose: session.onChange(schedule) });
+  selectOne(tree.selection);
+  return {
     resolveWebviewView(opened) {
       view = opened;
       isReady = false;
@@ -190,23 +196,6 @@ export function createDetailsView(
       });
       webview.html = pageOf(webview, dist);
     },
-  };
-
-  const parts = vscode.Disposable.from(
-    vscode.window.registerWebviewViewProvider(views.details, provider),
-    tree.onDidSelect((chosen) => {
-      const [first, ...others] = readSubjects(chosen[0], chosen) ?? [];
-      select(others.length === 0 ? first : undefined);
-    }),
-    {
-      dispose: session.onChange(({ wanted }, event) => {
-        if (event) notes = noteFailure(notes, event, Date.now());
-        notes = listedNotes(notes, wanted);
-        schedule();
-      }),
-    },
-  );
-  return {
     async show(given) {
       const [first] = readSubjects(tree.selection[0], tree.selection) ?? [];
       // Who asks for details with nothing selected means a tunnel that is there.

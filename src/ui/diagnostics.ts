@@ -5,12 +5,18 @@ import type { Engine } from '../core/engine.js';
 import type { Names } from '../core/redaction.js';
 import type { Session } from '../core/session.js';
 import { t } from '../core/translate.js';
-import { namesIn } from '../core/unnamed.js';
 import { settings } from './contributions.js';
+import type { DiagnosticsRecord } from './diagnosticsRecord.js';
 import { inTime } from './inTime.js';
 import type { Log } from './log.js';
 import type { Messages } from './messages.js';
 import type { PresetSettings } from './presets.js';
+
+/** What the extension runs on, and the names that this machine and its user have. */
+export interface MachineFacts {
+  versions: readonly Fact[];
+  names: Names;
+}
 
 export interface DiagnosticsCopier extends vscode.Disposable {
   /** Resolves when they are on the clipboard. */
@@ -18,47 +24,22 @@ export interface DiagnosticsCopier extends vscode.Disposable {
 }
 
 const address = vscode.Uri.from({ scheme: 'ssh-tunnels-diagnostics', path: '/SSH Tunnels Diagnostics' });
-const rememberedEnds = 20;
-/** Names of this window, besides those that its list and log have now. */
-const rememberedNames = 10_000;
 /** An engine that does not answer is no reason for none. */
 const hostsWithinMs = 2000;
 
-/** `machine`: what the extension runs on, and the names that this machine and its user have. */
 export function createDiagnostics(
   session: Session,
+  record: DiagnosticsRecord,
   engine: Pick<Engine, 'hosts'>,
   configFile: () => string | undefined,
   presetSettings: PresetSettings,
   log: Log,
   messages: Messages,
-  machine: { versions: readonly Fact[]; names: Names },
+  machine: MachineFacts,
 ): DiagnosticsCopier {
   let text = '';
-  const engineEnds: Diagnostics['engineEnds'][number][] = [];
   const changed = new vscode.EventEmitter<vscode.Uri>();
-  const seen = { hosts: new Set<string>(), users: new Set<string>() };
-  const remember = (value: unknown) => {
-    const { hosts, users } = namesIn(value);
-    for (const [all, found] of [
-      [seen.hosts, hosts],
-      [seen.users, users],
-    ] as const)
-      // prettier-ignore
-      for (const name of found) if (all.size < rememberedNames) all.add(name);
-  };
-  let { tunnels } = session.state.wanted;
-  remember(tunnels);
-  const stop = session.onChange(({ wanted }, event) => {
-    if (wanted.tunnels !== tunnels) remember((tunnels = wanted.tunnels));
-    // A log line may name it long after. Where a proxy's clients want to go has no end, and is told in the event alone.
-    if (event && event.kind !== 'channelFailed') remember(event);
-    if (event?.kind !== 'engineEnded') return;
-    engineEnds.splice(0, engineEnds.length - rememberedEnds + 1);
-    engineEnds.push({ at: Date.now(), detail: event.detail, isRestarted: event.isRestarted === true });
-  });
   const parts = vscode.Disposable.from(
-    { dispose: stop },
     changed,
     vscode.workspace.registerTextDocumentContentProvider(address.scheme, {
       onDidChange: changed.event,
@@ -85,11 +66,11 @@ export function createDiagnostics(
         presets: presetCounts(presetSettings),
         settings: settingValues(),
         session: session.state,
-        engineEnds,
+        engineEnds: record.engineEnds,
         log: log.recent,
         names: {
-          hosts: new Set([...machine.names.hosts, ...seen.hosts, ...(hosts ?? [])]),
-          users: new Set([...machine.names.users, ...seen.users]),
+          hosts: new Set([...machine.names.hosts, ...record.names.hosts, ...(hosts ?? [])]),
+          users: new Set([...machine.names.users, ...record.names.users]),
         },
         lacksConfigHosts: hosts === undefined,
         now: Date.now(),

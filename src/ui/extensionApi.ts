@@ -9,7 +9,7 @@ import { reasonText } from '../core/present.js';
 import { printable } from '../core/printable.js';
 import { failureText } from '../core/wording.js';
 import type { OpenTunnel, SshTunnelsApi, TunnelError, TunnelSpec } from './api.js';
-import { readForward } from './forwardWizard.js';
+import { readForward } from './givenForward.js';
 import type { Presets, PresetSettings } from './presets.js';
 import { clientEnd, tunnelInfo } from './tunnelInfo.js';
 

@@ -1,7 +1,6 @@
 import * as vscode from 'vscode';
 import { withDefaultBind, type DefaultBind } from '../core/defaultBind.js';
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
-import type { Failure } from '../core/failure.js';
 import { parseAnswer } from '../core/forwardSpec.js';
 import { forwardOf, type ServerPort } from '../core/serverPort.js';
 import type { NewTunnel } from '../core/session.js';
@@ -72,14 +71,6 @@ export async function askDestination(
 ): Promise<Destination | undefined> {
   const answer = await askHost(hosts, { host: '', forward: '' }, title);
   return answer?.destination;
-}
-
-/** Reads what a keybinding or a task gives instead of the two steps. */
-export function readForward(answers: WizardAnswers): { ok: true; tunnel: NewTunnel } | { ok: false; failure: Failure } {
-  const host = parseDestination(answers.host);
-  if (!host.ok) return host;
-  const forward = parseAnswer(answers.forward, process.env);
-  return forward.ok ? { ok: true, tunnel: { destination: host.destination, spec: forward.spec } } : forward;
 }
 
 /** Where to, and the forwards if a whole command said so. */

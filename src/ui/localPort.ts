@@ -14,7 +14,7 @@ import { withoutLinks, type Messages } from './messages.js';
 import type { PortHolds } from './portHolds.js';
 import type { Presets, PresetSettings } from './presets.js';
 
-interface PortParts {
+export interface PortParts {
   session: Session;
   holds: Holds;
   portHolds: Pick<PortHolds, 'keep'>;

@@ -14,15 +14,11 @@ import {
 } from '../core/presetDocument.js';
 import { t } from '../core/translate.js';
 import { markDocuments } from './documentMarks.js';
+import { presetSelector } from './documentSelectors.js';
 import { paragraphs } from './markdown.js';
 import type { PresetAnswers } from './presetAnswers.js';
 import type { PresetSettings } from './presets.js';
 import { folderScope, presetWorld } from './settings.js';
-
-/** By its place: a settings file has the language that other extensions give it. */
-const selector: vscode.DocumentFilter[] = ['file', 'vscode-userdata', 'vscode-remote'].flatMap((scheme) =>
-  ['**/settings.json', '**/*.code-workspace'].map((pattern) => ({ scheme, pattern })),
-);
 
 export function editPresets(
   engine: Pick<Engine, 'hosts'>,
@@ -30,7 +26,7 @@ export function editPresets(
   presetSettings: PresetSettings,
   answers: PresetAnswers,
 ): vscode.Disposable {
-  const isOurs = (document: vscode.TextDocument) => vscode.languages.match(selector, document) > 0;
+  const isOurs = (document: vscode.TextDocument) => vscode.languages.match(presetSelector, document) > 0;
 
   /** Undefined for a file that holds no settings of this window, and tells not what they would be. */
   const worldOf = (uri: vscode.Uri): { scope: PresetScope; world: PresetWorld } | undefined => {
@@ -81,8 +77,8 @@ export function editPresets(
   return vscode.Disposable.from(
     marks,
     presetSettings.onDidChange(marks.refresh),
-    vscode.languages.registerHoverProvider(selector, hoverProvider),
-    vscode.languages.registerCompletionItemProvider(selector, completionProvider, '"', '@', ',', '$', '{'),
+    vscode.languages.registerHoverProvider(presetSelector, hoverProvider),
+    vscode.languages.registerCompletionItemProvider(presetSelector, completionProvider, '"', '@', ',', '$', '{'),
   );
 }
 

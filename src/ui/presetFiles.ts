@@ -6,7 +6,8 @@ import { scopeText } from '../core/present.js';
 import { t } from '../core/translate.js';
 import { settings } from './contributions.js';
 import type { Messages } from './messages.js';
-import { folderScope, openPresetsFile, presetValues } from './settings.js';
+import { openPresetsFile } from './openPresetsFile.js';
+import { folderScope, presetValues } from './settings.js';
 
 export interface PresetFiles {
   /** Where presets can be written now, in the order of their rows. */

@@ -25,9 +25,10 @@ import { scopeText } from '../core/present.js';
 import type { PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { Messages } from './messages.js';
+import { openPresetsFile } from './openPresetsFile.js';
 import { presetIcons } from './presetIcons.js';
 import type { PresetFiles } from './presetFiles.js';
-import { openPresetsFile, presetWorld, scopeForNew } from './settings.js';
+import { presetWorld, scopeForNew } from './settings.js';
 import { askChoice, askName, askText, back, type Answer, type ChoiceItem, type Step } from './steps.js';
 
 export interface PresetForm {

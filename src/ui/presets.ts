@@ -30,7 +30,6 @@ import { askInputs } from './presetInputs.js';
 import {
   canAddPreset,
   hasPreset,
-  openPresetsFile,
   presetWorld,
   readPresets,
   scopeForNew,
@@ -185,7 +184,8 @@ export function createPresets(
 
   const sayNotSaved = async (text: string, scope: PresetScope): Promise<void> => {
     const open = t('Open Settings');
-    if ((await messages.show('error', text, open)) === open) await openPresetsFile(scope);
+    if ((await messages.show('error', text, open)) !== open) return;
+    await vscode.commands.executeCommand(commands.editPresets, { kind: 'problem', scope });
   };
 
   /** Asks for a name and writes tunnels of one host; tells whether they are saved. */

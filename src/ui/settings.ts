@@ -2,9 +2,14 @@ import * as vscode from 'vscode';
 import { readDefaultBind, type DefaultBind } from '../core/defaultBind.js';
 import { readNoticeLevel, type NoticeLevel } from '../core/notice.js';
 import { readKeepalive, readWaits, type HostDefaults, type Waits } from '../core/plan.js';
-import { parsePresets, withPreset, type Preset, type PresetProblem, type StoredPreset } from '../core/preset.js';
-import type { PresetScope } from '../core/preset.js';
-import { findInPresets, findPresetNamed } from '../core/presetDocument.js';
+import {
+  parsePresets,
+  withPreset,
+  type Preset,
+  type PresetProblem,
+  type PresetScope,
+  type StoredPreset,
+} from '../core/preset.js';
 import type { Answers, VariableWorld } from '../core/presetVariables.js';
 import type { PresetKey } from '../core/subject.js';
 import { settings } from './contributions.js';
@@ -144,46 +149,4 @@ export async function writePreset({ kind }: ReturnType<typeof scopeForNew>, pres
   const value = presetValues().find(({ scope }) => scope.kind === kind)?.value;
   const target = kind === 'user' ? vscode.ConfigurationTarget.Global : vscode.ConfigurationTarget.Workspace;
   await vscode.workspace.getConfiguration().update(settings.presets, withPreset(value, preset), target);
-}
-
-/** Opens the settings file of a scope at the presets, or at a field or the preset of a name there. */
-export async function openPresetsFile(
-  scope: PresetScope,
-  target: { path?: PresetProblem['path']; name?: string } = {},
-): Promise<void> {
-  const editor = await openSettingsFile(scope);
-  if (!editor) return;
-  const { document } = editor;
-  const text = document.getText();
-  const { path = [], name } = target;
-  const found = (name === undefined ? undefined : findPresetNamed(text, name)) ?? findInPresets(text, path);
-  if (!found) return;
-  const [start, end] = [document.positionAt(found.start), document.positionAt(found.end)];
-  const isPlace = name !== undefined || path.length > 0;
-  editor.selection = new vscode.Selection(start, isPlace ? end : start);
-  editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
-}
-
-async function openSettingsFile(scope: PresetScope): Promise<vscode.TextEditor | undefined> {
-  const { workspaceFile, workspaceFolders: folders = [] } = vscode.workspace;
-  const folder = scope.kind === 'folder' ? folders.find((one) => folderScope(one).folder === scope.folder) : folders[0];
-  const inFolder = folder && vscode.Uri.joinPath(folder.uri, '.vscode', 'settings.json');
-  const uri = scope.kind === 'workspace' ? (workspaceFile ?? inFolder) : inFolder;
-  if (scope.kind !== 'user' && uri) {
-    try {
-      return await vscode.window.showTextDocument(uri, { preview: false });
-    } catch {
-      // It is not there yet: VS Code makes one.
-    }
-  }
-  const command = {
-    user: 'workbench.action.openSettingsJson',
-    workspace: 'workbench.action.openWorkspaceSettingsFile',
-    folder: 'workbench.action.openFolderSettingsFile',
-  }[scope.kind];
-  await vscode.commands.executeCommand(command, { revealSetting: { key: settings.presets } });
-  const { activeTextEditor } = vscode.window;
-  return /settings\.json$|\.code-workspace$/.test(activeTextEditor?.document.uri.path ?? '')
-    ? activeTextEditor
-    : undefined;
 }

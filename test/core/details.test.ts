@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { detailsOf, listedNotes, noteFailure, type DetailsFacts, type FailureNotes } from '../../src/core/details.js';
+import { detailsOf, type DetailsFacts } from '../../src/core/details.js';
 import type { EngineEvent, Listened, WayHost } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
+import { listedNotes, noteFailure, type FailureNotes } from '../../src/core/failureNotes.js';
 import {
   nothingWanted,
   stopTunnels,
