@@ -134,6 +134,42 @@ describe('the extension inside VS Code', () => {
     await become('stopped');
   });
 
+  it('saves the tunnel of a preset with its variables, and needs no other consent to start what was saved', async () => {
+    await configure('presets', undefined, vscode.ConfigurationTarget.Workspace);
+    process.env['SSH_TUNNELS_TEST_TARGET'] = 'localhost';
+    const written = {
+      host: '${input:host}',
+      forwards: [`-L ${await freePort()}:\${env:SSH_TUNNELS_TEST_TARGET}:${webPort()}`],
+      inputs: { host: { default: 'web01' } },
+    };
+    await configure('presets', [{ name: 'Mine', ...written }]);
+    await eventually(() => assert.equal(presets().length, 1));
+    const accepted = (done: () => void) =>
+      eventually(async () => {
+        await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
+        done();
+      });
+    const started = run('startPreset', presets()[0]);
+    await accepted(() => assert.equal(forwards().length, 1));
+    await started;
+    await become('ready');
+    const saved = run('savePreset', { kind: 'forward', id: forwards()[0]!.id });
+    await accepted(() => assert.equal(presets().length, 2));
+    await saved;
+    const { workspaceValue } = vscode.workspace.getConfiguration('sshTunnels').inspect('presets') ?? {};
+    assert.deepEqual(workspaceValue, [{ name: 'Mine', ...written }]);
+    await removeAll();
+    // A question in a dialog would be answered with a no: VS Code shows none to a test.
+    const again = run('startPreset', { kind: 'preset', preset: { name: 'Mine', scope: { kind: 'workspace' } } });
+    await accepted(() => assert.equal(forwards().length, 1));
+    await again;
+    await become('ready');
+    for (const target of [vscode.ConfigurationTarget.Workspace, vscode.ConfigurationTarget.Global])
+      await configure('presets', undefined, target);
+    delete process.env['SSH_TUNNELS_TEST_TARGET'];
+    await eventually(() => assert.deepEqual(presets(), []));
+  });
+
   it('saves tunnels of two hosts as two presets', async () => {
     await configure('presets', undefined, vscode.ConfigurationTarget.Workspace);
     const [first, second] = [await freePort(), await freePort()];
@@ -177,6 +213,20 @@ describe('the extension inside VS Code', () => {
     await run('stopPreset', { kind: 'preset', preset: { ...evil, name: 'Mine', scope }, how: 'stop' });
     await become('stopped');
     await configure('presets', undefined);
+  });
+
+  it('starts the tunnel of the very row, also where another one has its address', async () => {
+    const port = await freePort();
+    // The same words in two rows: nothing listens on the host of the first.
+    for (const host of ['nobody@127.0.0.1:1', 'web01'])
+      await run('forwardPort', { host, forward: `${port}:localhost:${webPort()}` });
+    await eventually(() => assert.equal(forwards().length, 2));
+    for (const { id } of forwards()) await run('stop', { kind: 'forward', id, how: 'stop' });
+    await become('stopped', 'stopped');
+    assert.equal(forwards()[0]!.label, forwards()[1]!.label);
+    await run('start', forwards()[1]);
+    await become('stopped', 'ready');
+    assert.equal(await fetchPage(port), 'a page behind the server');
   });
 
   it('does nothing for what is not there, nor for what can’t be read', async () => {

@@ -120,6 +120,27 @@ describe('what other extensions, language models and links get inside VS Code', 
       await eventually(() => assert.deepEqual(api().tunnels(), []));
     });
 
+    it('has a preset’s inputs asked for once by all who open it meanwhile', async () => {
+      const inputs = { port: { default: String(service.port) } };
+      await configure('presets', [{ name: 'Asks', host: 'web01', forwards: ['-L auto:localhost:${input:port}'], inputs }]); // prettier-ignore
+      await eventually(() => assert.equal(presets().length, 1));
+      let isOver = false;
+      const opening = Promise.all([api().openTunnel({ preset: 'Asks' }), api().openTunnel({ preset: 'Asks' })]);
+      void opening.catch(() => {}).finally(() => (isOver = true));
+      // The box of its input, with the default in it: a second one would be left open.
+      await eventually(async () => {
+        if (forwards().length > 0 || isOver) return;
+        await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
+        assert.equal(forwards().length, 1);
+      });
+      const [first, second] = await opening;
+      assert.equal(first.port, second.port);
+      await saysBack(second.port, 'asked once');
+      first.dispose();
+      second.dispose();
+      await eventually(() => assert.deepEqual(forwards(), []));
+    });
+
     it('says what went wrong by a code and a sentence, and leaves nothing behind', async () => {
       const taken = createServer().listen(0, '127.0.0.1');
       await new Promise((listening) => taken.once('listening', listening));

@@ -8,7 +8,7 @@ import { startSshd, type Sshd } from '../support/sshd.js';
 import { extensionUnderTest } from './extensionUnderTest.js';
 
 describe('presets in a settings file', () => {
-  const { activate, configure, presets, run } = extensionUnderTest();
+  const { activate, configure, presets, notices, run } = extensionUnderTest();
   let sshd: Sshd;
   let uri: vscode.Uri;
   let document: vscode.TextDocument;
@@ -90,5 +90,33 @@ describe('presets in a settings file', () => {
       assert.equal(editor?.document.uri.toString(), uri.toString());
       assert.equal(editor.document.getText(editor.selection), '"-L 5432:db:x"');
     });
+  });
+
+  it('are not overwritten by a form that was opened before they were changed', async () => {
+    const preset = (port: number) => [{ name: 'Mine', host: 'web01', forwards: [`-L ${port}:db:1`] }];
+    const stored = () => vscode.workspace.getConfiguration('sshTunnels').inspect('presets')?.globalValue;
+    const mine = { kind: 'preset', preset: { name: 'Mine', scope: { kind: 'user' } } };
+    /** Picks the first row of the form, Save, until it has done so: the list may not stand yet. */
+    const save = (done: () => void) =>
+      eventually(async () => {
+        // A field that was opened instead has no rows, and is left by the next one.
+        await Promise.resolve(vscode.commands.executeCommand('quickInput.first')).catch(() => {});
+        await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
+        done();
+      });
+    await configure('presets', preset(4001));
+    const editing = run('editPreset', mine);
+    await configure('presets', preset(4002));
+    const before = notices().length;
+    await save(() => assert.match(notices().slice(before).join('\n'), /^“Mine” has changed in the settings meanwhile/));
+    await editing;
+    assert.deepEqual(stored(), preset(4002));
+    // The next form has what stands there now, and is not refused for the last one's sake.
+    let isClosed = false;
+    void run('editPreset', mine).then(() => (isClosed = true));
+    await save(() => assert.ok(isClosed, 'the form is open'));
+    assert.equal(notices().length, before + 1);
+    assert.deepEqual(stored(), preset(4002));
+    await configure('presets', undefined);
   });
 });
