@@ -3,6 +3,7 @@ import { printDestination } from './destination.js';
 import { eventText } from './eventText.js';
 import { printSpec } from './forwardSpec.js';
 import type { Logged } from './logFolding.js';
+import { unplaced } from './machine.js';
 import { stateText } from './present.js';
 import { unseen } from './printable.js';
 import { createRedaction, type Names, type Redaction } from './redaction.js';
@@ -43,7 +44,7 @@ const longestLine = 2000;
 
 /** The text as Markdown that reads well as it is. */
 export function printDiagnostics(diagnostics: Diagnostics): string {
-  return inEnglish(() => printAll(diagnostics));
+  return unplaced(() => inEnglish(() => printAll(diagnostics)));
 }
 
 function printAll(diagnostics: Diagnostics): string {

@@ -53,6 +53,17 @@ export function usePlace(found: Place): void {
   place = found;
 }
 
+/** What `make` says where no place is told, which may be a machine's own name: for what tells nobody's names. */
+export function unplaced<T>(make: () => T): T {
+  const kept = place;
+  place = { kind: 'here' };
+  try {
+    return make();
+  } finally {
+    place = kept;
+  }
+}
+
 /** What sentences call the machine that listens for local forwards, and that remote forwards lead to: `this machine`. */
 export function machineName(): string {
   switch (place.kind) {

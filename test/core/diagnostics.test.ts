@@ -5,6 +5,7 @@ import type { EngineEvent } from '../../src/core/engine.js';
 import { eventText } from '../../src/core/eventText.js';
 import type { Failure } from '../../src/core/failure.js';
 import type { Logged } from '../../src/core/logFolding.js';
+import { machineName, usePlace } from '../../src/core/machine.js';
 import { parseDestination } from '../../src/core/destination.js';
 import { nothingWanted, stopTunnels, wantTunnels, type NewTunnel } from '../../src/core/session.js';
 import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
@@ -322,6 +323,19 @@ Names of hosts and users are replaced: host1, user1, or private1 and public1 for
 
   it('tell where a name may have been missed', () => {
     assert.match(diagnostics([], [], { lacksConfigHosts: true }), /\n\nThe hosts of ssh_config could not be read/);
+  });
+
+  it('do not tell the name of the machine of a remote window', () => {
+    const failure: Failure = { kind: 'portInUse', address: '127.0.0.1', port: 5432 };
+    usePlace({ kind: 'remote', remote: 'named', name: 'build07' });
+    try {
+      const text = diagnostics([db], [...ready.slice(0, 2), { kind: 'listenFailed', forward: id, run: 1, failure }]);
+      assert.match(section(text, 'Tunnels').join('\n'), /already in use on this machine/);
+      assert.doesNotMatch(text, /build07/);
+      assert.equal(machineName(), 'build07');
+    } finally {
+      usePlace({ kind: 'here' });
+    }
   });
 
   it('are no Markdown but their own, whatever a text holds', () => {
