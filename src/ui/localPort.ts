@@ -41,7 +41,7 @@ export async function localPort(given: unknown, parts: PortParts): Promise<strin
   if (!found.ok) return refuse(found.message);
   const { value: preset, isTask = false, place } = found;
   const tunnels = await parts.presets.agree(preset, place);
-  if (!tunnels || tunnels.length === 0) return undefined;
+  if (!tunnels) return undefined;
   if (!isTask) start(tunnels, parts.session);
   const hold = parts.holds.hold(tunnels, 'task');
   try {

@@ -243,7 +243,7 @@ export function createPresets(
     start,
     async agree(preset, place) {
       const agreed = isAllowed(preset) ? await agreeTo(preset, place) : undefined;
-      return agreed && presetTunnels(agreed);
+      return agreed && !agreed.isUnfilled ? presetTunnels(agreed) : undefined;
     },
     allowed: () => {
       const starts = startsPresets();

@@ -105,7 +105,7 @@ function openTerminal(
     if (!preset.ok) return fail(preset.message);
     const tunnels = await parts.presets.agree(preset.value, taskPlace(task.value));
     if (isOver) return;
-    if (!tunnels || tunnels.length === 0) return fail(t('Not started: you did not agree to it.'), true);
+    if (!tunnels) return fail(t('Not started: you did not agree to it.'), true);
     const hold = parts.holds.hold(tunnels, 'task');
     parts.portHolds.takeOver(hold.tunnels);
     running = watch(task.value, hold);
