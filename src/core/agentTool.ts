@@ -9,6 +9,7 @@ import { needsTrust, presetHost, presetTunnels, type Preset } from './preset.js'
 import { scopeText } from './present.js';
 import { printable, unseen } from './printable.js';
 import type { NewTunnel } from './session.js';
+import { presetCalled } from './subject.js';
 import { t } from './translate.js';
 import { accessText, askedAccess, effectText, failureText, isLoopback } from './wording.js';
 
@@ -44,10 +45,10 @@ function withoutEmpty(input: unknown): unknown {
 }
 
 function decidePreset(name: string, { presets, trusted }: AgentWorld): AgentDecision {
-  const preset = openablePresets({ presets, trusted }).find((one) => one.name === name);
+  const preset = presetCalled(openablePresets({ presets, trusted }), name);
   if (!preset)
     return refuse(
-      presets.some((one) => one.name === name)
+      presetCalled(presets, name)
         ? failureText({ kind: 'workspaceUntrusted' })
         : t('No preset is called “{name}”. List the tunnels to see which there are.', { name: printable(name) }),
     );

@@ -12,6 +12,7 @@ import { needsTrust, presetHost, presetTunnels } from './preset.js';
 import { printable } from './printable.js';
 import { portHolder, tunnelId, tunnelsOf, type Holder, type SessionState, type Tunnel } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type ConnectionSeen, type TunnelState } from './snapshot.js';
+import { scopesOf } from './subject.js';
 import { t } from './translate.js';
 import {
   accessText,
@@ -591,7 +592,7 @@ function isReached(written: string, addresses: readonly string[]): boolean {
   return addresses.some((address) => address === written || address === wildcard);
 }
 
-export function browserUrl({ spec }: Tunnel, address: string): string | undefined {
+export function browserUrl({ spec }: Pick<Tunnel, 'spec'>, address: string): string | undefined {
   if (spec.kind !== 'local' || spec.listen.kind !== 'tcp' || spec.target.kind !== 'tcp') return undefined;
   return `${[443, 8443].includes(spec.target.port) ? 'https' : 'http'}://${address}`;
 }
@@ -603,7 +604,7 @@ function presetListRows(
   shown: Shown,
 ): (PresetRow | PresetGroupRow)[] {
   const rows = (own: readonly Preset[]): PresetRow[] => {
-    const isMixed = new Set(own.map(({ scope }) => JSON.stringify(scope))).size > 1;
+    const isMixed = scopesOf(own).length > 1;
     return own.map((preset) => {
       const row = presetRow(preset, states, shown);
       return isMixed ? { ...row, description: `${row.description} · ${scopeName(preset.scope)}` } : row;

@@ -208,6 +208,9 @@ const storedPreset = v.strictObject(
   unknownName,
 );
 
+/** The names of what a preset may hold. */
+export const presetFields: readonly string[] = Object.keys(storedPreset.entries);
+
 const emptyWorld: PresetWorld = { folders: [], env: {} };
 
 /** Reads the value of the setting in one scope. Never throws; anything may stand in a settings file. */

@@ -1,7 +1,14 @@
 // A preset that is being made or changed in the form: what its fields say, and what is wrong with them.
 import { parseAnswer, printSpec } from './forwardSpec.js';
 import { machineName } from './machine.js';
-import { parsePresets, type AfterOpen, type PresetColor, type PresetScope, type StoredPreset } from './preset.js';
+import {
+  parsePresets,
+  presetColors,
+  type AfterOpen,
+  type PresetColor,
+  type PresetScope,
+  type StoredPreset,
+} from './preset.js';
 import { fillForward, fillHost, type VariableWorld } from './presetVariables.js';
 import { scopeText } from './present.js';
 import { t } from './translate.js';
@@ -106,11 +113,9 @@ export function choicesOf(field: ChoiceField): Choice[] {
         ['green', t('Green')],
         ['blue', t('Blue')],
         ['purple', t('Purple')],
-      ]).map((choice, at) => (at === 0 ? choice : { ...choice, color: colors[at - 1]! }));
+      ]).map((choice, at) => (at === 0 ? choice : { ...choice, color: presetColors[at - 1]! }));
   }
 }
-
-const colors: readonly PresetColor[] = ['red', 'orange', 'yellow', 'green', 'blue', 'purple'];
 
 type Option<V> = readonly [value: V | undefined, label: string, detail?: string];
 

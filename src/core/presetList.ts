@@ -1,6 +1,6 @@
 // Changes of one settings file's list of presets. Anything may stand in it: what a change is not about stays as it is, wrong
 // entries too.
-import type { StoredPreset } from './preset.js';
+import { presetFields, type StoredPreset } from './preset.js';
 
 /** Whether presets can be added: the setting is a list or not there. Anything else would be lost. */
 export function isPresetList(value: unknown): boolean {
@@ -46,7 +46,7 @@ export function replacePreset(value: unknown, name: string, preset: StoredPreset
   const index = indexOf(value, name);
   if (index < 0) return addPreset(value, preset);
   const entries = entriesOf(value);
-  const kept = Object.entries(entries[index] as object).filter(([field]) => !fields.has(field));
+  const kept = Object.entries(entries[index] as object).filter(([field]) => !presetFields.includes(field));
   return entries.with(index, { ...Object.fromEntries(kept), ...preset });
 }
 
@@ -130,22 +130,6 @@ export function groupPresets(value: unknown, names: readonly string[], group: st
 export function renameGroup(value: unknown, group: string, name: string | undefined): unknown[] {
   return entriesOf(value).map((entry) => (groupOf(entry) === group ? withGroup(entry, name) : entry));
 }
-
-/** What a preset may hold. */
-const fields: ReadonlySet<string> = new Set([
-  'name',
-  'host',
-  'forwards',
-  'autoStart',
-  'connect',
-  'description',
-  'group',
-  'icon',
-  'color',
-  'afterOpen',
-  'terminalVariables',
-  'inputs',
-]);
 
 function entriesOf(value: unknown): unknown[] {
   return Array.isArray(value) ? [...(value as unknown[])] : [];

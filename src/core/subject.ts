@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { isHostName } from './configForward.js';
 import { parseSpec, type ForwardSpec } from './forwardSpec.js';
-import type { Preset } from './preset.js';
+import type { Preset, PresetScope } from './preset.js';
 
 const presetScope = v.variant('kind', [
   v.object({ kind: v.literal('user') }),
@@ -69,7 +69,26 @@ export function readEditorLine(given: unknown): EditorLine | undefined {
   return hosts.length > 0 && hosts.every(isHostName) ? { file, hosts, spec: parsed.spec } : undefined;
 }
 
-export function findPreset(presets: readonly Preset[], { name, scope }: PresetKey): Preset | undefined {
-  const place = JSON.stringify(scope);
-  return presets.find((preset) => preset.name === name && JSON.stringify(preset.scope) === place);
+export function findPreset(presets: readonly Preset[], key: PresetKey): Preset | undefined {
+  return presets.find((preset) => samePreset(preset, key));
+}
+
+/** Where a name alone is known: the first that has it; those of the workspace come first. */
+export function presetCalled(presets: readonly Preset[], name: string): Preset | undefined {
+  return presets.find((preset) => preset.name === name.trim());
+}
+
+export function samePreset(one: PresetKey, other: PresetKey): boolean {
+  return one.name === other.name && sameScope(one.scope, other.scope);
+}
+
+export function sameScope(one: PresetScope, other: PresetScope): boolean {
+  return one.kind === other.kind && (one.kind !== 'folder' || one.folder === (other as typeof one).folder);
+}
+
+/** Each once. */
+export function scopesOf(keys: readonly PresetKey[]): PresetScope[] {
+  return keys
+    .map(({ scope }) => scope)
+    .filter((scope, at, all) => all.findIndex((other) => sameScope(scope, other)) === at);
 }

@@ -8,6 +8,7 @@ import type { Preset, PresetScope } from './preset.js';
 import { printable, unseen } from './printable.js';
 import type { SessionState, Tunnel } from './session.js';
 import { tunnelState } from './snapshot.js';
+import { presetCalled } from './subject.js';
 import { t } from './translate.js';
 import { failureText } from './wording.js';
 
@@ -67,9 +68,8 @@ export function readTunnelTask(given: unknown): Read<TunnelTask> {
   };
 }
 
-/** The first preset of that name; those of the workspace come first. */
 export function presetNamed(presets: readonly Preset[], name: string): Read<Preset> {
-  const value = presets.find((preset) => preset.name === name.trim());
+  const value = presetCalled(presets, name);
   return value
     ? { ok: true, value }
     : {

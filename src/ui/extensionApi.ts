@@ -6,6 +6,7 @@ import { needsTrust } from '../core/preset.js';
 import type { NewTunnel, Session } from '../core/session.js';
 import { t } from '../core/translate.js';
 import { reasonText } from '../core/present.js';
+import { presetCalled } from '../core/subject.js';
 import { printable } from '../core/printable.js';
 import { failureText } from '../core/wording.js';
 import type { OpenTunnel, SshTunnelsApi, TunnelError, TunnelSpec } from './api.js';
@@ -30,7 +31,7 @@ export function createExtensionApi(
     // It comes from other people's code, and not all of that is type-checked.
     const { preset: name, host, forward, label } = (spec ?? {}) as unknown as Readonly<Record<string, unknown>>;
     if (typeof name === 'string') {
-      const preset = presetSettings.current.presets.find((one) => one.name === name);
+      const preset = presetCalled(presetSettings.current.presets, name);
       if (!preset) throw problem('noSuchPreset', t('No preset is called “{name}”.', { name: printable(name) }));
       if (needsTrust(preset) && !vscode.workspace.isTrusted)
         throw problem('workspaceUntrusted', failureText({ kind: 'workspaceUntrusted' }));

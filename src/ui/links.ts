@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { readLink } from '../core/link.js';
 import { printable } from '../core/printable.js';
+import { presetCalled } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import { commands, focusTunnelsView } from './contributions.js';
 import type { Messages } from './messages.js';
@@ -21,7 +22,7 @@ export function openLinks(
         return void vscode.commands.executeCommand(commands.forwardPort, { answers: { host, forward } });
       }
       case 'preset': {
-        const preset = presetSettings.current.presets.find(({ name }) => name === link.name);
+        const preset = presetCalled(presetSettings.current.presets, link.name);
         if (preset) return tree.revealPreset(preset);
         return void messages.show('error', t('No preset is called “{name}”.', { name: printable(link.name) }));
       }

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { presetRowsOf, scopeText, type PresetGroupRow, type PresetRow } from '../core/present.js';
 import type { StoredPreset } from '../core/preset.js';
 import { copyName, duplicatePreset, movePreset, removePreset, renameGroup } from '../core/presetList.js';
-import { findPreset, readSubjects, type PresetKey } from '../core/subject.js';
+import { findPreset, readSubjects, samePreset, sameScope, scopesOf, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { Turns } from '../core/turns.js';
 import type { ConfigList } from './configList.js';
@@ -76,8 +76,8 @@ export function createPresetWork({
     const [key, ...others] = await picker.presets(t('Move Preset'), given, selected, () => true);
     if (!key || others.length > 0) return;
     const { presets: all } = presetSettings.current;
-    const own = all.filter(({ scope }) => isSame(scope, key.scope));
-    const first = all.findIndex(({ scope }) => isSame(scope, key.scope));
+    const own = all.filter(({ scope }) => sameScope(scope, key.scope));
+    const first = all.findIndex(({ scope }) => sameScope(scope, key.scope));
     const groupsAbove = all.slice(0, first).flatMap(({ group }) => group ?? []);
     const names = own.map(({ name }) => name);
     await files.change(key.scope, (value) => movePreset(value, key.name, direction, names, groupsAbove));
@@ -112,7 +112,9 @@ export function createPresetWork({
 
     async [commands.removePreset](given?: unknown, selected?: unknown) {
       const keys = await picker.presets(t('Remove Preset'), given, selected, () => true);
-      const rows = presetRowsOf(presentation.presented).filter(({ preset }) => keys.some((key) => isKey(preset, key)));
+      const rows = presetRowsOf(presentation.presented).filter(({ preset }) =>
+        keys.some((key) => samePreset(preset, key)),
+      );
       const remove = t('Remove');
       const { title, detail } = removalText(rows);
       if (rows.length === 0) return;
@@ -164,8 +166,8 @@ export function createPresetWork({
     const typed = await turns.take(() => vscode.window.showInputBox(box));
     const name = typed?.trim();
     if (name === undefined || name === row.name) return true;
-    const scopes = presetSettings.current.presets.filter(({ group }) => group === row.name).map(({ scope }) => scope);
-    for (const scope of new Map(scopes.map((one) => [JSON.stringify(one), one])).values())
+    const renamed = presetSettings.current.presets.filter(({ group }) => group === row.name);
+    for (const scope of scopesOf(renamed))
       await files.change(scope, (value) => renameGroup(value, row.name, name === '' ? undefined : name));
     return true;
   };
@@ -206,14 +208,6 @@ function removalText(rows: readonly PresetRow[]): { title: string; detail: strin
         : t('Remove {count} presets?', { count: rows.length }),
     detail: isUp ? `${from} ${t('Tunnels that run go on until you stop them.')}` : from,
   };
-}
-
-function isKey(one: PresetKey, other: PresetKey): boolean {
-  return one.name === other.name && isSame(one.scope, other.scope);
-}
-
-function isSame(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 const settleMs = 1000;

@@ -1,7 +1,7 @@
 import type { Row } from '../core/present.js';
 import type { PresetScope } from '../core/preset.js';
 import { groupPresets, placePresets } from '../core/presetList.js';
-import type { PresetKey } from '../core/subject.js';
+import { sameScope, scopesOf, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { BelowForward } from './clientLists.js';
 import type { Messages } from './messages.js';
@@ -14,8 +14,8 @@ export async function dropPresets(
   files: PresetFiles,
   messages: Pick<Messages, 'show'>,
 ): Promise<void> {
-  const scopes = [...new Map(keys.map(({ scope }) => [JSON.stringify(scope), scope])).values()];
-  const namesIn = (scope: PresetScope) => keys.filter((key) => isSame(key.scope, scope)).map(({ name }) => name);
+  const scopes = scopesOf(keys);
+  const namesIn = (scope: PresetScope) => keys.filter((key) => sameScope(key.scope, scope)).map(({ name }) => name);
   switch (target.kind) {
     case 'presetGroup':
       for (const scope of scopes)
@@ -36,8 +36,4 @@ export async function dropPresets(
     default:
       return;
   }
-}
-
-function isSame(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
 }

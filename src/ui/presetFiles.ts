@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { PresetScope } from '../core/preset.js';
 import { isPresetList } from '../core/presetList.js';
 import { scopeText } from '../core/present.js';
+import { sameScope } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import { settings } from './contributions.js';
 import type { Messages } from './messages.js';
@@ -73,8 +74,7 @@ export function createPresetFiles(messages: Messages): PresetFiles {
 }
 
 function valueIn(scope: PresetScope): unknown {
-  const place = JSON.stringify(scope);
-  return presetValues().find((one) => JSON.stringify(one.scope) === place)?.value;
+  return presetValues().find((one) => sameScope(one.scope, scope))?.value;
 }
 
 /** Throws what VS Code throws when the settings file can't be written. */

@@ -22,7 +22,7 @@ import {
 } from '../core/presetDraft.js';
 import { addPreset, findStored, presetGroups, presetNames, removePreset, replacePreset } from '../core/presetList.js';
 import { scopeText } from '../core/present.js';
-import type { PresetKey } from '../core/subject.js';
+import { sameScope, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { Messages } from './messages.js';
 import { openPresetsFile } from './openPresetsFile.js';
@@ -78,7 +78,7 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
   const placeOf = ({ draft, original }: Form): DraftPlace => {
     const { scope } = draft;
     const names = presetNames(files.value(scope));
-    const own = original && isSame(original.key.scope, scope) ? original.key.name : undefined;
+    const own = original && sameScope(original.key.scope, scope) ? original.key.name : undefined;
     return { world: presetWorld(scope), taken: names.filter((name) => name !== own) };
   };
 
@@ -190,7 +190,7 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
       return false;
     }
     const isOwn = !original || consents.has(original.key);
-    const isMoved = original && !isSame(original.key.scope, scope);
+    const isMoved = original && !sameScope(original.key.scope, scope);
     const name = original?.key.name;
     const isWritten = await files.change(scope, (value) =>
       name !== undefined && !isMoved ? replacePreset(value, name, preset) : addPreset(value, preset),
@@ -311,7 +311,7 @@ function formItems(form: Form, place: DraftPlace): FormItem[] {
   const { draft, original } = form;
   const rows = draftRows(draft, place);
   const [problem] = draftProblems(draft, place);
-  const isChanged = !original || !isSame(original, { key: original.key, preset: draft.preset }) || !isSame(original.key.scope, draft.scope); // prettier-ignore
+  const isChanged = !original || !isSame(original.preset, draft.preset) || !sameScope(original.key.scope, draft.scope); // prettier-ignore
   const save: FormItem = {
     label: t('Save'),
     description: problem ? problem.message : t('to {place}', { place: scopeText(draft.scope) }),
@@ -500,8 +500,8 @@ async function askScope(
     return {
       label: `${text.charAt(0).toUpperCase()}${text.slice(1)}`,
       detail: whoHas(one),
-      ...(isSame(one, scope) && { description: t('as now') }),
-      isActive: isSame(one, scope),
+      ...(sameScope(one, scope) && { description: t('as now') }),
+      isActive: sameScope(one, scope),
       answer: { preset, scope: one },
     };
   });
@@ -529,6 +529,6 @@ function rowAfter(field: DraftField, { preset }: PresetDraft): DraftField | 'sav
   return index !== undefined && index > preset.forwards.length ? 'save' : field;
 }
 
-function isSame(one: unknown, other: unknown): boolean {
+function isSame(one: StoredPreset | undefined, other: StoredPreset): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -1,4 +1,4 @@
-/** Product icons that are offered for presets; any other can be typed. */
+/** Product icons that are offered for presets, in the form and in settings.json; any other can be typed. */
 export const presetIcons = [
   'database',
   'globe',
@@ -59,4 +59,8 @@ export const presetIcons = [
   'heart',
   'tag',
   'target',
+  'container',
+  'law',
+  'repo',
+  'watch',
 ] as const;

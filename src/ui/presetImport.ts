@@ -12,7 +12,7 @@ import {
   type ImportedForward,
 } from '../core/presetImport.js';
 import { scopeText } from '../core/present.js';
-import type { PresetKey } from '../core/subject.js';
+import { sameScope, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { ConfigList } from './configList.js';
 import type { Messages } from './messages.js';
@@ -186,12 +186,12 @@ async function askScope(files: PresetFiles): Promise<PresetScope | typeof back |
   const scopes = files.scopes();
   // Nothing to choose from one.
   if (scopes.length === 1) return scopes[0];
-  const preferred = JSON.stringify(scopeForNew());
+  const preferred = scopeForNew();
   const items = scopes.map((scope) => {
     const text = scopeText(scope);
     return { label: `${text.charAt(0).toUpperCase()}${text.slice(1)}`, answer: scope };
   });
-  const active = items.find(({ answer }) => JSON.stringify(answer) === preferred);
+  const active = items.find(({ answer }) => sameScope(answer, preferred));
   const step = { title: t('Import Presets'), text: '', onType: () => {} };
   return askChoice<PresetScope>(step, t('Where the presets are saved'), items, active);
 }

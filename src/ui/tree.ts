@@ -12,7 +12,7 @@ import {
 } from '../core/present.js';
 import { placeText } from '../core/machine.js';
 import type { Session } from '../core/session.js';
-import type { PresetKey } from '../core/subject.js';
+import { samePreset, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { BelowForward, ClientChange, ClientLists } from './clientLists.js';
 import type { ConfigList } from './configList.js';
@@ -214,13 +214,7 @@ export function createTree(
     },
     onDidSelect: selected.event,
     reveal: (forward) => reveal((row) => row.kind === 'forward' && row.id === forward),
-    revealPreset: ({ name, scope }) =>
-      reveal(
-        (row) =>
-          row.kind === 'preset' &&
-          row.preset.name === name &&
-          JSON.stringify(row.preset.scope) === JSON.stringify(scope),
-      ),
+    revealPreset: (preset) => reveal((row) => row.kind === 'preset' && samePreset(row.preset, preset)),
     dispose: () => void parts.dispose(),
   };
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type AnySchema } from 'ajv';
 import { afterOpens, parsePresets, presetColors } from '../../src/core/preset.js';
+import { presetIcons } from '../../src/ui/presetIcons.js';
 
 interface Manifest {
   contributes: { configuration: { properties: Record<string, AnySchema> } };
@@ -16,7 +17,13 @@ interface Words {
 }
 interface Schema {
   items: Snippets & {
-    properties: { host: Snippets; forwards: Snippets & { items: Snippets }; color: Words; afterOpen: Words };
+    properties: {
+      host: Snippets;
+      forwards: Snippets & { items: Snippets };
+      icon: { examples: readonly string[] };
+      color: Words;
+      afterOpen: Words;
+    };
   };
 }
 
@@ -57,10 +64,11 @@ describe('the schema of sshTunnels.presets in package.json', () => {
       assert.ok(validate(value), JSON.stringify(validate.errors));
     });
 
-  it('knows the same words for colours and for what comes after', () => {
+  it('knows the same words for colours, for what comes after and for icons', () => {
     const { properties } = (manifest.contributes.configuration.properties['sshTunnels.presets'] as Schema).items;
     assert.deepEqual(properties.color.enum, presetColors);
     assert.deepEqual(properties.afterOpen.enum, afterOpens);
+    assert.deepEqual(properties.icon.examples, presetIcons);
   });
 
   it('proposes only what the parser takes', () => {

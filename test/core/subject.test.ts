@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { parsePresets } from '../../src/core/preset.js';
 import { printSpec } from '../../src/core/forwardSpec.js';
-import { findPreset, readEditorLine, readSubjects } from '../../src/core/subject.js';
+import { findPreset, presetCalled, readEditorLine, readSubjects, sameScope, scopesOf } from '../../src/core/subject.js';
 
 describe('the subjects of a command', () => {
   it('are the row, or all selected ones, by what names them', () => {
@@ -106,5 +106,31 @@ describe('findPreset', () => {
     assert.equal(findPreset(presets, { name: 'Db', scope: { kind: 'folder', folder: 'shop' } }), undefined);
     assert.equal(findPreset(presets, { name: 'DB', scope: { kind: 'folder', folder: 'api' } }), undefined);
     assert.equal(findPreset(presets, { name: 'DB', scope: { kind: 'user' } }), undefined);
+  });
+});
+
+describe('presetCalled', () => {
+  const stored = { name: 'DB', host: 'web01', forwards: ['-L 5432:db:5432'] };
+  const presets = [{ kind: 'workspace' } as const, { kind: 'user' } as const].flatMap(
+    (scope) => parsePresets([stored], scope).presets,
+  );
+
+  it('takes the first of that name, blanks around it or not', () => {
+    assert.equal(presetCalled(presets, 'DB'), presets[0]);
+    assert.equal(presetCalled(presets, ' DB '), presets[0]);
+    assert.equal(presetCalled(presets, 'db'), undefined);
+  });
+});
+
+describe('the settings files of presets', () => {
+  it('are the same by what they are, however that is written', () => {
+    assert.ok(sameScope({ kind: 'folder', folder: 'shop' }, { folder: 'shop', kind: 'folder' }), 'one folder');
+    assert.equal(sameScope({ kind: 'folder', folder: 'shop' }, { kind: 'folder', folder: 'api' }), false);
+    assert.equal(sameScope({ kind: 'workspace' }, { kind: 'user' }), false);
+  });
+
+  it('are told each once', () => {
+    const scopes = [{ kind: 'user' }, { kind: 'folder', folder: 'shop' }, { kind: 'user' }] as const;
+    assert.deepEqual(scopesOf(scopes.map((scope) => ({ name: 'DB', scope }))), scopes.slice(0, 2));
   });
 });
