@@ -1,11 +1,12 @@
 // What a preset wants once it is open: its address in a browser or in the clipboard, once for each start by hand.
 import * as vscode from 'vscode';
-import type { ForwardSpec } from '../core/forwardSpec.js';
+import { isCopiedElsewhere } from '../core/machine.js';
 import { presetTunnels, type Preset } from '../core/preset.js';
 import { browserUrl, clientAddress } from '../core/present.js';
 import { tunnelId, type Session, type Tunnel } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
+import { showCopiedNote } from './copiedNote.js';
 import { openInBrowser } from './openInBrowser.js';
 
 export interface AfterOpen extends vscode.Disposable {
@@ -36,8 +37,8 @@ export function createAfterOpen(session: Session): AfterOpen {
     expect(preset) {
       const { afterOpen } = preset;
       if (!afterOpen) return;
-      const first = presetTunnels(preset).find(({ spec }) =>
-        afterOpen === 'copy' ? spec.listen.kind === 'tcp' : isPage(spec),
+      const first = presetTunnels(preset).find((own) =>
+        afterOpen === 'copy' ? own.spec.listen.kind === 'tcp' : browserUrl(own, '') !== undefined,
       );
       const tunnel = first && session.state.wanted.tunnels.find(({ id }) => id === tunnelId(first));
       if (!tunnel) return;
@@ -51,15 +52,13 @@ export function createAfterOpen(session: Session): AfterOpen {
   };
 }
 
-/** As `browserUrl` has an address for. */
-function isPage(spec: ForwardSpec): boolean {
-  return spec.kind === 'local' && spec.listen.kind === 'tcp' && spec.target.kind === 'tcp';
-}
-
 async function open(tunnel: Tunnel, address: string, what: NonNullable<Preset['afterOpen']>): Promise<void> {
   if (what === 'copy') {
     await vscode.env.clipboard.writeText(address);
-    vscode.window.setStatusBarMessage(t('{address} is copied', { address }), copiedMs);
+    // Nobody has asked for it just now, so it is said in any window.
+    if (!isCopiedElsewhere() || tunnel.spec.kind === 'remote')
+      vscode.window.setStatusBarMessage(t('{address} is copied', { address }), copiedMs);
+    else showCopiedNote([address]);
     return;
   }
   const url = browserUrl(tunnel, address);
