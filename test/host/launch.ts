@@ -26,7 +26,7 @@ async function main(): Promise<number> {
     const outcome = await runSomewhere({ tmp, folder, env });
     return report(outcome, readResults(results), tmp);
   } finally {
-    await rm(tmp, { recursive: true, force: true });
+    await rm(tmp, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

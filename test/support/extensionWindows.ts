@@ -66,7 +66,8 @@ export async function startExtensionWindows(edition: Edition = 'newest'): Promis
     async close() {
       await browser.close();
       await vscode?.stop();
-      rmSync(tmp, { recursive: true, force: true });
+      // What was killed may write its last file while it goes.
+      rmSync(tmp, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
   };
 }

@@ -133,12 +133,14 @@ export async function startVsCode(options: VsCodeOptions): Promise<VsCode> {
   });
   const endWithUs = () => signalGroup(server, 'SIGKILL');
   process.once('exit', endWithUs);
+  const ended = new Promise((done) => server.once('exit', done).once('error', done));
   const stop = async () => {
     signalGroup(server, 'SIGTERM');
-    for (let waited = 0; waited < 3000 && signalGroup(server, 0); waited += 100) await sleep(100);
+    // The server alone: those of its group that ended with it count as there until somebody reaps them, seconds later.
+    await Promise.race([ended, sleep(3000, undefined, { ref: false })]);
     signalGroup(server, 'SIGKILL');
     process.off('exit', endWithUs);
-    await rm(runtime, { recursive: true, force: true });
+    await rm(runtime, { recursive: true, force: true, maxRetries: 10 });
   };
 
   try {
@@ -230,14 +232,12 @@ function listeningPort(server: ChildProcess, log: string): Promise<number> {
   });
 }
 
-/** False when no process of the group is left. */
-function signalGroup(leader: ChildProcess, signal: NodeJS.Signals | 0): boolean {
-  if (leader.pid === undefined) return false;
+function signalGroup(leader: ChildProcess, signal: NodeJS.Signals): void {
+  if (leader.pid === undefined) return;
   try {
     process.kill(-leader.pid, signal);
-    return true;
   } catch {
-    return false;
+    // no process of the group is left
   }
 }
 
