@@ -2,7 +2,7 @@
 // engine, in its thread and in a terminal), shared-*.js (what several of them use), tunnel.js (a name for the engine in a terminal).
 // With --tests also out/host/: the mocha suite that runs inside VS Code.
 import { build } from 'esbuild';
-import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { patchedSsh2 } from './ssh2Patches.mjs';
 
 /** ssh2 looks for its native addon and cpu-features inside try/catch: neither is shipped, so that one package serves every platform. */
@@ -78,7 +78,7 @@ const common = {
 const sourcemap = process.argv.includes('--sourcemap');
 for (const name of existsSync('dist') ? readdirSync('dist') : []) if (name.startsWith('shared')) rmSync(`dist/${name}`); // its name tells what is in it, so those of before would stay
 // esbuild splits modules of ECMAScript alone, which a second step makes into what VS Code and a thread load soonest.
-const { outputFiles } = await build({
+const { outputFiles, metafile } = await build({
   ...common,
   entryPoints: { extension: 'src/extension.ts', onDemand: 'src/onDemand.ts', worker: 'src/engineEntry.ts' },
   format: 'esm',
@@ -88,6 +88,7 @@ const { outputFiles } = await build({
   minify: true,
   sourcemap: sourcemap && 'inline',
   plugins: [withoutNatives, clientAlone, patchedSsh2],
+  metafile: true,
   write: false,
 });
 for (const { path, text } of outputFiles) {
@@ -108,7 +109,7 @@ for (const { path, text } of outputFiles) {
     logLevel: 'error', // what there is to warn of has been said
   });
 }
-await build({
+const page = await build({
   ...common,
   entryPoints: { details: 'src/webview/details.ts' },
   platform: 'browser',
@@ -118,10 +119,12 @@ await build({
   external: [],
   minify: true,
   sourcemap: sourcemap && 'linked',
+  metafile: true,
 });
 writeFileSync('dist/tunnel.js', 'require("./worker.js");\n');
 // Types alone, for other extensions.
 copyFileSync('src/ui/api.ts', 'dist/api.d.ts');
+writeFileSync('dist/THIRD-PARTY-NOTICES.txt', noticesOf([metafile, page.metafile]));
 
 if (process.argv.includes('--tests')) {
   rmSync('out/host', { recursive: true, force: true }); // what is left of a renamed suite would run, too
@@ -134,4 +137,16 @@ if (process.argv.includes('--tests')) {
     plugins: [withoutNatives, clientAlone, patchedSsh2],
     sourcemap: 'inline',
   });
+}
+
+/** The licence of each package of which something is bundled, as it came with it. */
+function noticesOf(metafiles) {
+  const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs));
+  const folders = new Set(inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []));
+  const notices = [...folders].sort().map((folder) => {
+    const { name, version } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+    const file = readdirSync(folder).find((one) => /^licen[cs]e/i.test(one));
+    return `## ${name} ${version}\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`;
+  });
+  return `SSH Tunnels holds parts of these packages, under their own licences.\n\n${notices.join('\n')}`;
 }

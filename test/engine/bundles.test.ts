@@ -32,7 +32,7 @@ const textOf = (...names: string[]) =>
     .map(text)
     .join('');
 const shipped =
-  /^(\[Content_Types\]\.xml|extension\.vsixmanifest|extension\/(dist\/[\w.-]+\.(js|css|d\.ts)|l10n\/[\w.-]+\.json|media\/[\w/-]+\.(svg|png)|package(\.nls(\.\w+)?)?\.json|(readme|changelog|support|security)\.md|LICENSE\.txt))$/i;
+  /^(\[Content_Types\]\.xml|extension\.vsixmanifest|extension\/(dist\/[\w.-]+\.(js|css|d\.ts)|dist\/THIRD-PARTY-NOTICES\.txt|l10n\/[\w.-]+\.json|media\/[\w/-]+\.(svg|png)|package(\.nls(\.\w+)?)?\.json|(readme|changelog|support|security)\.md|LICENSE\.txt))$/i;
 
 /** The names in a zip's directory: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.12. */
 function filesOf(zip: Buffer): string[] {
@@ -96,6 +96,26 @@ describe('the bundles', () => {
       .map((line) => line[1]!)
       .filter((name) => !packed.includes(`extension/${name.toLowerCase()}`));
     assert.deepEqual(missing, []);
+  });
+
+  it('are shipped with the licences of all packages that are in them', () => {
+    const [, ...notices] = text('THIRD-PARTY-NOTICES.txt').split(/^## /m);
+    assert.deepEqual(
+      notices.map((notice) => notice.slice(0, notice.indexOf(' '))),
+      [
+        '@noble/curves',
+        '@noble/hashes',
+        '@noble/post-quantum',
+        'asn1',
+        'bcrypt-pbkdf',
+        'safer-buffer',
+        'ssh2',
+        'tweetnacl',
+        'uplot',
+        'valibot',
+      ],
+    );
+    for (const notice of notices) assert.match(notice, /Copyright .*\n[^]*Permission|into the public domain/, notice);
   });
 
   it('open an encrypted key in a thread, and not with another passphrase', async () => {
