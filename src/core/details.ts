@@ -9,12 +9,16 @@ import {
   browserUrl,
   bytesText,
   clientAddress,
+  connectionShown,
+  connectionStatus,
+  connectionText,
   problemOf,
   reasonText,
   stateText,
   statusText,
   takeOverText,
   tunnelName,
+  type ConnectionShown,
   type Status,
 } from './present.js';
 import { tunnelsOf, type SessionState, type Tunnel } from './session.js';
@@ -154,25 +158,26 @@ function tunnelDetails(session: SessionState, tunnel: Tunnel, facts: DetailsFact
 }
 
 function connectionDetails(session: SessionState, id: ConnectionId, facts: DetailsFacts): Details {
-  const [first] = tunnelsOf(session.wanted, id);
-  const seen = connectionSeen(session.snapshot, id);
-  const status: Status = seen?.kind === 'idle' ? 'ready' : (seen?.kind ?? 'stopped');
-  const legs = wayLegs(session, id, facts.way, seen && 'failure' in seen ? seen.failure : undefined, undefined);
-  const hosts = hostStations(id, first, facts.way);
-  const problem = seen && 'failure' in seen && seen.failure ? reasonText(seen.failure, session) : undefined;
+  const tunnels = tunnelsOf(session.wanted, id);
+  const own = tunnels.map((tunnel) => tunnelState(tunnel, session.snapshot));
+  const seen = connectionShown(id, own, session);
+  const status = connectionStatus(seen);
+  const isElsewhere = 'isElsewhere' in seen;
+  const hosts = hostStations(id, tunnels[0], facts.way);
+  const problem = 'failure' in seen && seen.failure ? reasonText(seen.failure, session) : undefined;
   return {
     subject: connectionKey(id),
     title: id,
     status,
-    state: seen?.kind === 'idle' ? t('not connected, waits for a client') : statusText(status),
-    notes: [],
+    state: connectionText(seen),
+    notes: isElsewhere ? [takeOverText()] : [],
     ...(problem !== undefined && { problem }),
     actions: [
       ...(status === 'stopped' || status === 'failed' ? [action('start')] : []),
-      ...(status === 'retrying' ? [action('retryNow')] : []),
+      ...(status === 'retrying' && !isElsewhere ? [action('retryNow')] : []),
       ...(status === 'stopped' ? [] : [action('stop')]),
     ],
-    path: joined([machineStation(), ...hosts], legs),
+    path: joined([machineStation(), ...hosts], wayLegs(session, seen, facts.way)),
     failures: failureTexts([connectionKey(id)], facts.failures, session),
   };
 }
@@ -284,9 +289,8 @@ function tunnelPath(session: SessionState, tunnel: Tunnel, state: TunnelState, f
     detail: isProxy ? t('by SOCKS, as {host} sees it', { host: viewer }) : t('as {host} sees it', { host: viewer }),
   };
   const listening = listenLegs(session, tunnel, state);
-  const failure = 'failure' in state ? state.failure : undefined;
   const isListeners = listening.some(({ status }) => status === 'failed' || status === 'retrying');
-  const legs = wayLegs(session, id, facts.way, isListeners ? undefined : failure, state);
+  const legs = wayLegs(session, wayState(session, id, state, isListeners), facts.way);
   const last = targetLeg(state, facts.numbers);
   return isRemote
     ? joined([clients, listener, ...hosts.toReversed(), machineStation(), target], [...listening, ...legs.toReversed(), last]) // prettier-ignore
@@ -312,19 +316,25 @@ function listenLegs(session: SessionState, tunnel: Tunnel, state: TunnelState): 
   return both(legOf(state.kind === 'connecting' && seen?.kind === 'ready' ? 'connecting' : 'waiting'));
 }
 
-/** From this machine to each host of the way in turn. `state`: of the tunnel that it is shown for. */
-function wayLegs(
-  session: SessionState,
-  id: ConnectionId,
-  way: readonly WayHost[],
-  failure: Failure | undefined,
-  state: TunnelState | undefined,
-): BareLeg[] {
+type WayState = ConnectionShown | { kind: Exclude<Status, 'ready'>; failure?: Failure; isElsewhere?: true };
+
+/** What a tunnel's way is like; `isListeners`: what failed is told of its listener. */
+function wayState(session: SessionState, id: ConnectionId, state: TunnelState, isListeners: boolean): WayState {
+  if (state.kind === 'stopped' && !state.draining) return { kind: 'stopped' };
+  const seen = 'isElsewhere' in state ? undefined : connectionSeen(session.snapshot, id);
+  if (seen) return seen;
+  if (state.kind === 'ready') return { kind: state.isIdle ? 'idle' : 'ready', isElsewhere: true };
+  return {
+    kind: state.kind,
+    ...(!isListeners && 'failure' in state && { failure: state.failure }),
+    ...('isElsewhere' in state && { isElsewhere: true }),
+  };
+}
+
+/** From this machine to each host of the way in turn. */
+function wayLegs(session: SessionState, seen: WayState, way: readonly WayHost[]): BareLeg[] {
   const count = Math.max(way.length, 1);
   const all = (leg: BareLeg) => Array.from({ length: count }, () => leg);
-  if (state?.kind === 'stopped' && !state.draining) return all(legOf('stopped'));
-  const isElsewhere = state !== undefined && 'isElsewhere' in state;
-  const seen = isElsewhere ? undefined : connectionSeen(session.snapshot, id);
   const failing = (status: LegStatus, found: Failure): BareLeg[] => {
     const at = failingHost(found, way, count);
     // Where it was called off is not told.
@@ -333,26 +343,27 @@ function wayLegs(
       index === at ? { ...legOf(status), problem: reasonText(found, session) } : index < at ? before : leg,
     );
   };
-  switch (seen?.kind) {
+  const failure = 'failure' in seen ? seen.failure : undefined;
+  // What is known of the way is this window's.
+  const isElsewhere = 'isElsewhere' in seen;
+  switch (seen.kind) {
     case 'ready':
-      return way.length === 0 ? all(connectedLeg(undefined)) : way.map(connectedLeg);
-    case 'idle':
-      return seen.failure ? failing('failed', seen.failure) : all(legOf('idle'));
+      return way.length === 0 || isElsewhere ? all(connectedLeg(undefined)) : way.map(connectedLeg);
     case 'connecting': {
+      if (isElsewhere) return all(legOf('connecting'));
       const reached = way.filter(({ isConnected }) => isConnected).length;
       return all(legOf('waiting')).map((leg, index) =>
         index < reached ? connectedLeg(way[index]) : index === reached ? legOf('connecting') : leg,
       );
     }
+    case 'idle':
+      return failure ? failing('failed', failure) : all(legOf('idle'));
     case 'retrying':
     case 'failed':
-      return failing(seen.kind, seen.failure);
-    case undefined:
-      break;
+      return failure ? failing(seen.kind, failure) : all(legOf(seen.kind));
+    case 'stopped':
+      return all(legOf('stopped'));
   }
-  if (!state) return all(legOf('stopped'));
-  if (state.kind === 'ready') return all(state.isIdle ? legOf('idle') : connectedLeg(undefined));
-  return failure ? failing(state.kind, failure) : all(legOf(state.kind));
 }
 
 function failingHost(failure: Failure, way: readonly WayHost[], count: number): number {

@@ -251,7 +251,7 @@ function connectionRow(
 ): ConnectionRow {
   const tunnels = tunnelsOf(session.wanted, id);
   const own = tunnels.map((tunnel) => states.get(tunnel.id)!);
-  const seen = connectionShown(id, tunnels, own, session);
+  const seen = connectionShown(id, own, session);
   const text = connectionText(seen, now);
   const calm = connectionText(seen);
   const server = seen.kind === 'ready' && 'server' in seen ? seen.server : undefined;
@@ -262,7 +262,7 @@ function connectionRow(
     label: id,
     description: `${text}${beside}`,
     ...(text !== calm && { spoken: `${calm}${beside}` }),
-    status: seen.kind === 'idle' ? 'ready' : seen.kind,
+    status: connectionStatus(seen),
     ...(seen.kind === 'idle' && { isIdle: true }),
     ...('isElsewhere' in seen && { isElsewhere: true }),
     tooltip: [
@@ -277,18 +277,19 @@ function connectionRow(
   };
 }
 
-type ConnectionShown =
+/** What is said of a connection: of all of its tunnels, where it is another window's or none. */
+export type ConnectionShown =
   | ConnectionSeen
   | { kind: 'connecting' | 'stopped' }
   | { kind: 'connecting' | 'ready' | 'retrying' | 'failed' | 'idle'; isElsewhere: true };
 
 /** `own`: the states of its tunnels. */
-function connectionShown(
+export function connectionShown(
   id: ConnectionId,
-  tunnels: readonly Tunnel[],
   own: readonly TunnelState[],
-  { snapshot }: SessionState,
+  { wanted: list, snapshot }: SessionState,
 ): ConnectionShown {
+  const tunnels = tunnelsOf(list, id);
   const wanted = tunnels.flatMap((tunnel, at) => (isPlanned(tunnel) ? [own[at]!] : []));
   if (wanted.length === 0)
     return (tunnels.some(({ wish }) => wish === 'lost') ? snapshot.ended : undefined) ?? { kind: 'stopped' };
@@ -304,6 +305,10 @@ function connectionShown(
   // Only what a person wants may ask.
   const isAsking = snapshot.asks.some(({ connection }) => connection === id);
   return seen && !(seen.kind === 'retrying' && isAsking) ? seen : { kind: 'connecting' };
+}
+
+export function connectionStatus({ kind }: ConnectionShown): Status {
+  return kind === 'idle' ? 'ready' : kind;
 }
 
 /** The one word for a state. */
@@ -326,7 +331,8 @@ function elsewhereText(status: Status): string {
   return t('{status} in another window', { status: statusText(status) });
 }
 
-function connectionText(seen: ConnectionShown, now?: number): string {
+/** With `now`, in ms since 1970, a retry is counted down. */
+export function connectionText(seen: ConnectionShown, now?: number): string {
   if ('isElsewhere' in seen)
     return seen.kind === 'idle' ? t('not connected, in another window') : elsewhereText(seen.kind);
   switch (seen.kind) {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { detailsOf, type DetailsFacts } from '../../src/core/details.js';
-import type { EngineEvent, Listened, WayHost } from '../../src/core/engine.js';
+import type { ElsewhereState, EngineEvent, Listened, WayHost } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import { listedNotes, noteFailure, type FailureNotes } from '../../src/core/failureNotes.js';
+import { present } from '../../src/core/present.js';
 import {
   nothingWanted,
   stopTunnels,
@@ -194,5 +195,60 @@ describe('the details of a tunnel', () => {
     assert.deepEqual(listedNotes(notes, local), notes);
     assert.deepEqual(listedNotes(notes, wantedOf('-L 1:db:1')), noteFailure({}, ended, 1));
     assert.deepEqual(listedNotes(notes, nothingWanted), {});
+  });
+});
+
+describe('the details of a connection', () => {
+  const wanted = wantedOf('-L 5432:db:5432');
+  const [{ id, run }] = wanted.tunnels as readonly [Tunnel];
+  const ofConnection = { connection: 'web01' } as const;
+  const connected: EngineEvent = { kind: 'connected', ...ofConnection, server: 'bob@10.0.0.2:22' };
+  const lostNow: EngineEvent = { kind: 'connectionLost', ...ofConnection, failure: lost, attempt: 1, retryAt: 61_000 };
+  const asked: EngineEvent = { kind: 'asked', ask: { id: '7', ...ofConnection, kind: 'passphrase', path: '~/.ssh/id', attempt: 1 } }; // prettier-ignore
+  const elsewhere = (state: ElsewhereState): EngineEvent => ({ kind: 'runningElsewhere', forward: id, run, state });
+  const ready: ElsewhereState = { kind: 'ready', ...listened };
+  const situations: readonly [
+    what: string,
+    list: Wanted,
+    events: readonly EngineEvent[],
+    status: string,
+    legs: string,
+    actions: string,
+  ][] = [
+    ['is stopped', stopTunnels(wanted, [id]), [], 'stopped', 'stopped, stopped', 'start'],
+    ['waits for the engine', wanted, [], 'connecting', 'ready, ready', 'stop'],
+    ['is up', wanted, [connected], 'ready', 'ready, ready', 'stop'],
+    ['waits for a client', wanted, [{ kind: 'connectionIdle', ...ofConnection }], 'ready', 'idle, idle', 'stop'],
+    ['is tried again', wanted, [connected, lostNow], 'retrying', 'idle, retrying', 'retryNow, stop'],
+    ['asks while it is tried again', wanted, [connected, lostNow, asked], 'connecting', 'ready, ready', 'stop'],
+    ['is ready in another window', wanted, [elsewhere(ready)], 'ready', 'ready, ready', 'stop'],
+    ['waits for a client in another window', wanted, [elsewhere({ ...ready, isIdle: true })], 'ready', 'idle, idle', 'stop'], // prettier-ignore
+    ['is dialled in another window', wanted, [elsewhere({ kind: 'connecting' })], 'connecting', 'connecting, connecting', 'stop'], // prettier-ignore
+    ['is tried again in another window', wanted, [elsewhere({ kind: 'retrying', failure: lost, attempt: 2 })], 'retrying', 'retrying, retrying', 'stop'], // prettier-ignore
+  ];
+  for (const [what, list, events, status, legs, actions] of situations)
+    it(`say what its row says when it ${what}`, () => {
+      const session: SessionState = { wanted: list, snapshot: events.reduce(reduce, emptySnapshot) };
+      const facts = { way, clients: [], failures: {}, now: 60_000 };
+      const details = detailsOf(session, { kind: 'connection', id: 'web01' }, facts);
+      const waits = { parkSeconds: 20, idleSeconds: 300 };
+      const shown = { session, presets: [], problems: [], trusted: true, config: { forwards: [], problems: [] }, waits, now: 60_000 }; // prettier-ignore
+      const [row] = present(shown).rows;
+      assert.ok(row?.kind === 'connection', 'its row is the first');
+      const calm = (row.spoken ?? row.description).replace(/ · .*/, '');
+      assert.deepEqual([details.status, details.state], [row.status, calm]);
+      assert.equal(details.status, status);
+      assert.equal(details.path.flatMap(({ leg }) => leg?.status ?? []).join(', '), legs);
+      assert.equal(details.actions.map((one) => one.id).join(', '), actions);
+    });
+
+  it('tell why the engine’s end has stopped it', () => {
+    const lostList = { ...wanted, tunnels: wanted.tunnels.map((tunnel): Tunnel => ({ ...tunnel, wish: 'lost' })) };
+    const snapshot = reduce(emptySnapshot, { kind: 'engineEnded', detail: 'out of memory' });
+    const subject = { kind: 'connection', id: 'web01' } as const;
+    const details = detailsOf({ wanted: lostList, snapshot }, subject, { way: [], clients: [], failures: {}, now: 0 });
+    assert.equal(details.status, 'failed');
+    assert.match(details.problem ?? '', /out of memory/);
+    assert.deepEqual(details.actions.map((one) => one.id), ['start', 'stop']); // prettier-ignore
   });
 });
