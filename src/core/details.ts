@@ -377,7 +377,9 @@ function failingHost(failure: Failure, way: readonly WayHost[], count: number): 
 
 function connectedLeg(host: WayHost | undefined): BareLeg {
   if (host?.roundTripMs === undefined) return { status: 'ready', text: t('connected') };
-  const ms = host.roundTripMs < 9.95 ? host.roundTripMs.toFixed(1) : Math.round(host.roundTripMs);
+  const digits = host.roundTripMs < 9.95 ? 1 : 0;
+  const inDigits = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  const ms = host.roundTripMs.toLocaleString(t('en-GB'), inDigits);
   return { status: 'ready', text: t('connected, answers in {ms} ms', { ms }) };
 }
 

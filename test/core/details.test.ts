@@ -13,6 +13,7 @@ import {
   type Wanted,
 } from '../../src/core/session.js';
 import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
+import { useTranslations } from '../../src/core/translate.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 
 const listened: Listened = {
@@ -67,6 +68,16 @@ describe('the details of a tunnel', () => {
       'ready: answered the last connection',
       'db:5432',
     ]);
+  });
+
+  it('write a round trip as the language writes numbers', () => {
+    useTranslations({ 'en-GB': 'de-DE' });
+    try {
+      const legs = pathOf(local, [connected, listening]).filter((text) => /answers in/.test(text));
+      assert.deepEqual(legs, ['ready: connected, answers in 12 ms', 'ready: connected, answers in 3,2 ms']);
+    } finally {
+      useTranslations(undefined);
+    }
   });
 
   const whoOf = (wanted: Wanted, events: readonly EngineEvent[]) =>
