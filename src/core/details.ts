@@ -106,10 +106,9 @@ export function detailsTexts() {
     bytes: t('Data'),
     age: t('Age'),
     close: t('Close'),
-    sent: t('Sent'),
-    received: t('Received'),
+    sent: t('Sent per second'),
+    received: t('Received per second'),
     open: t('Connections'),
-    perSecond: t('per second'),
     minutes: t('min'),
     locale: t('en-GB'),
   };

@@ -64,6 +64,7 @@ describe('the details of a tunnel in a window', () => {
       assert.match((await page.locator('.plot').getAttribute('aria-label')) ?? '', /500 KB sent, 500 KB received/),
     );
     assert.equal(await page.locator('.plot canvas').count(), 1);
+    assert.deepEqual(await texts('.legend li'), ['↑ Sent per second', '↓ Received per second', 'Connections']);
     const close = page.getByRole('button', { name: `Close the connection from 127.0.0.1:${socket.localPort}` });
     await close.scrollIntoViewIfNeeded();
     await window.screenshot('details-traffic');
