@@ -16,6 +16,7 @@ const readJson = (path: string) => JSON.parse(readFileSync(join(root, path), 'ut
 
 /** Files that are made to be pasted elsewhere, or that speak to programs. */
 const notForPeople: Readonly<Record<string, string>> = {
+  'core/algorithmName.ts': 'names of algorithms',
   'core/commandLine.ts': 'the terminal’s program',
   'core/configAlgorithms.ts': 'ssh’s own messages',
   'core/configKeywords.ts': 'ssh’s keywords',
@@ -39,7 +40,7 @@ const notForPeople: Readonly<Record<string, string>> = {
 /** Texts that are no sentences for a person, or that stay as they are. */
 const asTheyAre: Readonly<Record<string, readonly string[]>> = {
   'core/configDocument.ts': ['LocalForward', 'RemoteForward', 'DynamicForward'],
-  'core/details.ts': ['forward …', 'connection …'],
+  'core/failureNotes.ts': ['forward …', 'connection …'],
   'core/forwardSpec.ts': ['…forward …'],
   'core/knownHosts.ts': ['KnownHostsCommand’s output'],
   'core/nestedSsh.ts': ['IdentityFile', 'IdentityAgent', 'BindAddress', 'AddressFamily', 'ProxyJump'],
@@ -99,7 +100,7 @@ const asTheyAre: Readonly<Record<string, readonly string[]>> = {
   'webview/details.ts': ['line …'],
   'webview/plot.ts': ['11px …'],
   // Facts of Copy Diagnostics.
-  'extension.ts': [
+  'onDemand.ts': [
     'remote machine',
     'SSH Tunnels',
     '…, at the side of the …',
@@ -112,7 +113,7 @@ const asTheyAre: Readonly<Record<string, readonly string[]>> = {
 /** All but the engine and the terminal's program. */
 const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
   .map((path) => path.replaceAll('\\', '/'))
-  .filter((path) => /^(?:core|ui|webview)\/.*\.ts$|^extension\.ts$/.test(path));
+  .filter((path) => /^(?:core|ui|webview)\/.*\.ts$|^(?:extension|onDemand)\.ts$/.test(path));
 
 describe('the sentences of the interface', () => {
   const german = readJson('l10n/bundle.l10n.de.json');
