@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { BoundAddress, Engine, EngineEvent } from '../../src/core/engine.js';
+import type { BoundAddress } from '../../src/core/engine.js';
 import { presetTunnels, type Preset } from '../../src/core/preset.js';
-import { createSession, tunnelId, wantTunnels } from '../../src/core/session.js';
+import { tunnelId } from '../../src/core/session.js';
 import { terminalVariables, variablePrefix } from '../../src/core/terminalVariables.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
+import { silentSession } from '../support/silentSession.js';
 
 const preset = (name: string, ...forwards: string[]): Preset => ({
   name,
@@ -17,14 +18,8 @@ const preset = (name: string, ...forwards: string[]): Preset => ({
 
 /** A session in which these presets are wanted, and each forward listens where it is said, if it is. */
 function sessionWith(presets: readonly Preset[], bound: readonly (string | undefined)[]) {
-  let tell: (event: EngineEvent) => void = () => {};
-  const engine: Pick<Engine, 'apply' | 'onEvent'> = {
-    apply: () => {},
-    onEvent: (listener) => ((tell = listener), () => {}),
-  };
-  const session = createSession(engine as Engine, () => undefined);
   const tunnels = presets.flatMap(presetTunnels);
-  session.update((wanted) => wantTunnels(wanted, tunnels));
+  const { session, tell, listens } = silentSession(tunnels);
   tell({ kind: 'connected', connection: 'bastion', server: 'bastion:22' });
   tunnels.forEach((tunnel, index) => {
     const text = bound[index];
@@ -33,8 +28,7 @@ function sessionWith(presets: readonly Preset[], bound: readonly (string | undef
     const one: BoundAddress = text.startsWith('/')
       ? { kind: 'unix', path: text }
       : { kind: 'tcp', address: text.slice(0, at), port: Number(text.slice(at + 1)) };
-    const seen = { bound: [one], unbound: [], asked: 'machine', access: 'machine' } as const;
-    tell({ kind: 'listening', forward: tunnelId(tunnel), run: 1, ...seen });
+    listens(tunnelId(tunnel), one);
   });
   return session.state;
 }

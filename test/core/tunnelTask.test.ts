@@ -6,8 +6,7 @@ import { printSpec } from '../../src/core/forwardSpec.js';
 import type { Preset } from '../../src/core/preset.js';
 import { unseen } from '../../src/core/printable.js';
 import { consentPrompt } from '../../src/core/prompt.js';
-import { createSession, tunnelId, wantTunnels } from '../../src/core/session.js';
-import type { Engine, EngineEvent } from '../../src/core/engine.js';
+import { tunnelId } from '../../src/core/session.js';
 import {
   defaultTimeoutSeconds,
   readTunnelTask,
@@ -20,6 +19,7 @@ import {
   tunnelLine,
 } from '../../src/core/tunnelTask.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
+import { silentSession } from '../support/silentSession.js';
 
 const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
   contributes: {
@@ -158,20 +158,12 @@ describe('a task of type tunnel', () => {
   });
 
   it('tells how its tunnel stands', () => {
-    let tell: (event: EngineEvent) => void = () => {};
-    const engine: Pick<Engine, 'apply' | 'onEvent'> = {
-      apply: () => {},
-      onEvent: (listener) => ((tell = listener), () => {}),
-    };
-    const session = createSession(engine as Engine, () => undefined);
     const tunnel = { destination: { host: 'bastion' }, spec: mustParseSpec('-L auto:db:5432'), label: 'DB' };
-    session.update((wanted) => wantTunnels(wanted, [tunnel]));
+    const { session, tell, listens } = silentSession([tunnel]);
     const line = () => tunnelLine(session.state.wanted.tunnels[0]!, session.state);
     assert.equal(line(), 'DB: connecting');
-    const forward = tunnelId(tunnel);
     tell({ kind: 'connected', connection: 'bastion', server: 'bastion:22' });
-    const bound = [{ kind: 'tcp', address: '127.0.0.1', port: 4711 }] as const;
-    tell({ kind: 'listening', forward, run: 1, bound, unbound: [], asked: 'machine', access: 'machine' });
+    listens(tunnelId(tunnel), { kind: 'tcp', address: '127.0.0.1', port: 4711 });
     assert.equal(line(), 'DB: listening on localhost:4711');
     const failure = { kind: 'connectTimeout', host: 'bastion', port: 22, seconds: 3 } as const;
     tell({ kind: 'connectionLost', connection: 'bastion', failure, attempt: 1, retryAt: 0 });
