@@ -21,8 +21,10 @@ import {
   type ConnectionShown,
   type Status,
 } from './present.js';
+import type { Preset } from './preset.js';
 import { tunnelsOf, type SessionState, type Tunnel } from './session.js';
 import { boundOf, connectionSeen, tunnelState, type TunnelState } from './snapshot.js';
+import { findPreset, type Subject } from './subject.js';
 import { t } from './translate.js';
 import { accessText, askedAccess, boundText, failureText, isLoopback, listenText, targetText } from './wording.js';
 
@@ -233,6 +235,22 @@ function tunnelActions(tunnel: Tunnel, state: TunnelState): Details['actions'] {
     ...(state.kind === 'retrying' && !state.isElsewhere ? [action('retryNow')] : []),
     ...(state.kind === 'stopped' && !state.draining ? [] : [action('stop')]),
   ];
+}
+
+/** The row that an action is about, of what the view shows of `row`: `start` of a preset’s row is that of the preset. */
+export function actionRow(
+  action: DetailsAction,
+  subject: DetailsSubject,
+  row: Subject,
+  presets: readonly Preset[],
+): Subject {
+  if (subject.kind === 'connection') return { kind: 'connection', id: subject.id };
+  const own: Subject = { kind: 'forward', id: subject.tunnel.id };
+  if (action !== 'start') return own;
+  // What is not on the list yet is known by its row alone.
+  if (row.kind === 'configForward') return row;
+  // Of a preset with several tunnels the one is shown that runs: the others are not meant.
+  return row.kind === 'preset' && findPreset(presets, row.preset)?.forwards.length === 1 ? row : own;
 }
 
 type BareStation = Omit<Station, 'leg'>;

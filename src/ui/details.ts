@@ -2,14 +2,15 @@
 import * as vscode from 'vscode';
 import { noConfigForwards, configTunnel } from '../core/configForward.js';
 import {
+  actionRow,
   detailsActions,
   detailsOf,
   detailsTexts,
   type Details,
-  type DetailsAction,
   type DetailsSubject,
 } from '../core/details.js';
 import type { Engine } from '../core/engine.js';
+import { createPainter } from '../core/painter.js';
 import { connectionOf, isPlanned, isWanted } from '../core/plan.js';
 import { presetTunnels } from '../core/preset.js';
 import { tunnelId, tunnelsOf, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
@@ -49,9 +50,6 @@ export function createDetailsView(
   let lastAt = -Infinity;
   let timer: NodeJS.Timeout | undefined;
   let asking: NodeJS.Timeout | undefined;
-  let isPainting = false;
-  /** What is being painted has changed meanwhile. */
-  let isAskedAgain = false;
   let paints = 0;
   /** What the page shows: what is pressed there is about that. */
   let shown: { key: string; subject: DetailsSubject; row: Subject } | undefined;
@@ -87,20 +85,6 @@ export function createDetailsView(
     }
   };
 
-  const paint = async (): Promise<void> => {
-    const of = row;
-    const subject = of && subjectOf(of);
-    const details = subject && (await detailsNow(subject));
-    if (!view?.visible || !isReady || row !== of) return;
-    shown = details && { key: details.subject, subject, row: of };
-    const message = { texts: detailsTexts(), ...(details && { details }) };
-    const text = JSON.stringify(message);
-    if (text === last) return;
-    last = text;
-    lastAt = performance.now();
-    paints++;
-    if (!(await view.webview.postMessage(message))) last = '';
-  };
   const detailsNow = async (subject: DetailsSubject): Promise<Details> => {
     const connection = subject.kind === 'tunnel' ? connectionOf(subject.tunnel) : subject.id;
     const forward = subject.kind === 'tunnel' && isPlanned(subject.tunnel) ? subject.tunnel.id : undefined;
@@ -113,27 +97,29 @@ export function createDetailsView(
   };
 
   const isSeen = () => view?.visible === true && isReady;
-  const schedule = () => {
-    if (!isSeen() || timer) return;
-    if (isPainting) {
-      isAskedAgain = true;
-      return;
-    }
-    timer = setTimeout(
-      () => {
-        timer = undefined;
-        isPainting = true;
-        void paint()
-          .catch(() => (last = ''))
-          .finally(() => {
-            isPainting = false;
-            if (isAskedAgain) schedule();
-            isAskedAgain = false;
-          });
-      },
-      Math.max(0, lastAt + paintMs - performance.now()),
-    );
-  };
+  const schedule = createPainter({
+    isSeen,
+    row: () => row,
+    async read(of) {
+      const subject = of && subjectOf(of);
+      const details = subject && (await detailsNow(subject));
+      return details && { details, shown: { key: details.subject, subject, row: of } };
+    },
+    async show(page) {
+      shown = page?.shown;
+      const message = { texts: detailsTexts(), ...(page && { details: page.details }) };
+      const text = JSON.stringify(message);
+      if (text === last) return;
+      last = text;
+      lastAt = performance.now();
+      paints++;
+      const hasArrived = await view?.webview.postMessage(message).then(Boolean, () => false);
+      if (!hasArrived) last = '';
+    },
+    later(paint) {
+      timer = setTimeout(paint, Math.max(0, lastAt + paintMs - performance.now()));
+    },
+  });
   /** Asks on and on while it is seen and shows something. */
   const look = () => {
     const isAsked = isSeen() && row !== undefined;
@@ -168,7 +154,9 @@ export function createDetailsView(
     if (kind === 'close' && typeof client === 'number' && shown.subject.kind === 'tunnel')
       return engine.disconnect(shown.subject.tunnel.id, client);
     const known = detailsActions.find((one) => one === action);
-    if (kind === 'action' && known) void vscode.commands.executeCommand(...commandOf(known, shown));
+    if (kind !== 'action' || !known) return;
+    const of = actionRow(known, shown.subject, shown.row, presetSettings.current.presets);
+    void vscode.commands.executeCommand(of.kind === 'preset' ? commands.startPreset : commands[known], of);
   };
 
   const parts = vscode.Disposable.from(tree.onDidSelect(selectOne), { dispose: session.onChange(schedule) });
@@ -214,17 +202,6 @@ export function createDetailsView(
       parts.dispose();
     },
   };
-}
-
-function commandOf(
-  action: DetailsAction,
-  { subject, row }: { subject: DetailsSubject; row: Subject },
-): [string, Subject] {
-  if (subject.kind === 'connection') return [commands[action], { kind: 'connection', id: subject.id }];
-  // What is not on the list yet is known by its row alone.
-  if (action === 'start' && row.kind === 'preset') return [commands.startPreset, row];
-  if (action === 'start' && row.kind === 'configForward') return [commands.start, row];
-  return [commands[action], { kind: 'forward', id: subject.tunnel.id }];
 }
 
 function pageOf(webview: vscode.Webview, dist: vscode.Uri): string {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { detailsOf, type DetailsFacts } from '../../src/core/details.js';
+import { actionRow, detailsOf, type DetailsFacts } from '../../src/core/details.js';
 import type { ElsewhereState, EngineEvent, Listened, WayHost } from '../../src/core/engine.js';
 import type { Failure } from '../../src/core/failure.js';
 import { listedNotes, noteFailure, type FailureNotes } from '../../src/core/failureNotes.js';
+import { parsePresets } from '../../src/core/preset.js';
 import { present } from '../../src/core/present.js';
 import {
   nothingWanted,
@@ -13,6 +14,7 @@ import {
   type Wanted,
 } from '../../src/core/session.js';
 import { emptySnapshot, reduce } from '../../src/core/snapshot.js';
+import type { Subject } from '../../src/core/subject.js';
 import { useTranslations } from '../../src/core/translate.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 
@@ -206,6 +208,31 @@ describe('the details of a tunnel', () => {
     assert.deepEqual(listedNotes(notes, local), notes);
     assert.deepEqual(listedNotes(notes, wantedOf('-L 1:db:1')), noteFailure({}, ended, 1));
     assert.deepEqual(listedNotes(notes, nothingWanted), {});
+  });
+
+  it('have a start that is the shown tunnel’s, and the preset’s where that has no other', () => {
+    const forwards = ['-L 5432:db:5432', '-D 1080'];
+    const scope = { kind: 'user' } as const;
+    const { presets } = parsePresets(
+      [
+        { name: 'One', host: 'web01', forwards: forwards.slice(0, 1) },
+        { name: 'Two', host: 'web01', forwards },
+      ],
+      scope,
+    );
+    const [tunnel] = local.tunnels as readonly [Tunnel];
+    const forward = { kind: 'forward', id };
+    const presetRow = (name: string): Subject => ({ kind: 'preset', preset: { name, scope } });
+    const onTunnel = (action: 'start' | 'stop', row: Subject) =>
+      actionRow(action, { kind: 'tunnel', tunnel }, row, presets);
+    assert.deepEqual(onTunnel('start', presetRow('One')), presetRow('One'));
+    for (const name of ['Two', 'Gone']) assert.deepEqual(onTunnel('start', presetRow(name)), forward, name);
+    assert.deepEqual(onTunnel('start', { kind: 'client', forward: id, id: 1 }), forward);
+    assert.deepEqual(onTunnel('start', { kind: 'configForward', id }), { kind: 'configForward', id });
+    for (const row of [presetRow('One'), { kind: 'configForward', id } as const])
+      assert.deepEqual(onTunnel('stop', row), forward);
+    const connection = { kind: 'connection', id: 'web01' } as const;
+    assert.deepEqual(actionRow('start', connection, connection, presets), connection);
   });
 });
 

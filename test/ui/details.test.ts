@@ -75,6 +75,18 @@ describe('the details of a tunnel in a window', () => {
     assert.deepEqual(await axeFindings(page), []);
   });
 
+  it('keeps the focus on its actions when the one that was pressed goes', async () => {
+    const focused = () =>
+      page.evaluate("document.activeElement.closest('.actions')?.querySelector(':focus').textContent");
+    await page.locator('.actions').getByRole('button', { name: 'Stop' }).focus();
+    await window.page.keyboard.press('Enter');
+    await eventually(async () => assert.deepEqual(await texts('.actions button'), ['Start']));
+    assert.equal(await focused(), 'Start');
+    await window.page.keyboard.press('Enter');
+    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'unknown']));
+    assert.notEqual(await focused(), undefined);
+  });
+
   it('tells a target that does not answer from all that is up before it', async () => {
     await service.close();
     assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');

@@ -91,6 +91,7 @@ describe('the extension in a window', () => {
 
     it('fills in the form by a link, and starts nothing before Enter is pressed at both steps', async () => {
       const { quickInput } = window;
+      const log = bench.sshd.log();
       await window.runCommand('Other: Follow Link');
       await quickInput.step('Forward Port (1/2)');
       assert.equal(await quickInput.value(), 'web01');
@@ -108,6 +109,8 @@ describe('the extension in a window', () => {
       await window.screenshot('link-forward');
       await quickInput.dismiss();
       assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
+      // Not even to ask the host which of its ports listen.
+      assert.equal(bench.sshd.log(), log);
       await shows(preset(), presetRow());
     });
 
