@@ -4,13 +4,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { countsVariable, type Counts } from './support/counts';
 import { dropbearPackages, whyNoDropbear } from './support/dropbear';
 import { onEndRequested } from './support/endRequested';
-import { packageVariable, packExtension } from './support/packExtension';
+import { installedVariable, packageVariable, packExtension } from './support/packExtension';
 import { postgresPackage } from './support/postgres';
 import { ensureSystemPackages, packageWith, sshPackages, type SystemPackage } from './support/systemPackages';
 import { canServeVsCode, ensureVsCodeHost, repositoryRoot } from './support/vscodeServer';
@@ -115,6 +115,7 @@ async function runLevel(level: Level, countsFile: string): Promise<LevelOutcome>
       ...process.env,
       [countsVariable]: countsFile,
       [runVariable]: runId,
+      [installedVariable]: join(dirname(countsFile), 'installed'),
       ...(values.grep === undefined ? {} : { SSH_TUNNELS_GREP: values.grep }),
     },
   });

@@ -1,11 +1,13 @@
 // Windows of a real VS Code in a browser with the extension as a user has it: installed from its package.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { launchBrowser } from './browser';
 import { eventually } from './eventually';
-import { packExtension } from './packExtension';
+import { madeFolder } from './madeFolder';
+import { installedVariable, packExtension } from './packExtension';
 import { installVsix, startVsCode, type Edition, type VsCode, type VsCodeOptions } from './vscodeServer';
 import { openWorkbench, type Workbench } from './workbench';
 
@@ -37,7 +39,11 @@ export async function startExtensionWindows(edition: Edition = 'newest'): Promis
   const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-ui-'));
   const extensionsDir = join(tmp, 'extensions');
   let vscode: VsCode | undefined;
-  await installVsix(packExtension(), extensionsDir);
+  // Installing starts a server of its own: a run does so once.
+  const installed = await madeFolder(join(process.env[installedVariable] ?? tmp, edition), (folder) =>
+    installVsix(packExtension(), join(folder, 'extensions'), edition),
+  );
+  await cp(join(installed, 'extensions'), extensionsDir, { recursive: true });
   return {
     tmp,
     async open(name, { settings, folderSettings, workspace, language, trust, colorTheme, builtin }) {

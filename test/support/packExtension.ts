@@ -5,6 +5,8 @@ import { repositoryRoot } from './vscodeServer';
 
 /** Names the package in the environment of all that a run starts. */
 export const packageVariable = 'SSH_TUNNELS_VSIX';
+/** Names a folder in which the package is installed for each edition of VS Code, by the first suite of the run that wants it. */
+export const installedVariable = 'SSH_TUNNELS_INSTALLED';
 
 let packed = process.env[packageVariable];
 

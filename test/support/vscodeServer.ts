@@ -164,9 +164,9 @@ async function builtinFolder(host: VsCodeHost, { builtin = [], tmp }: VsCodeOpti
   return folder;
 }
 
-/** Installs a packaged extension into `extensionsDir`, as a user's VS Code does. */
-export async function installVsix(vsix: string, extensionsDir: string): Promise<void> {
-  const host = await ensureVsCodeHost();
+/** Installs a packaged extension into `extensionsDir`, as a user's VS Code of that edition does. */
+export async function installVsix(vsix: string, extensionsDir: string, edition?: Edition): Promise<void> {
+  const host = await ensureVsCodeHost(edition);
   const data = join(extensionsDir, '../installer');
   const args = ['--install-extension', vsix, '--extensions-dir', extensionsDir, '--server-data-dir', data];
   args.push('--builtin-extensions-dir', host.builtinExtensions, '--accept-server-license-terms');
