@@ -209,11 +209,14 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
         const field = form.at;
         const answer = await ask(form, field);
         if (answer === undefined) return undefined;
+        const { typed } = form;
         delete form.typed;
         delete form.at;
         const led = form.lead.indexOf(field);
         if (answer === back) {
-          // To the step before, while it leads; else to the list of fields.
+          // To the step before, while it leads, with what was typed so far; else to the list of fields.
+          if (led >= 0 && typed !== undefined && isText(field))
+            form.draft = { ...form.draft, preset: withText(form.draft.preset, field, typed) };
           const before = led > 0 ? form.lead[led - 1] : undefined;
           if (before !== undefined) form.at = before;
           else if (led === 0) form.lead = [];

@@ -67,6 +67,12 @@ describe('work with presets', () => {
       await eventually(async () => assert.match(await quickInput.message(), /name is empty/i));
       await quickInput.accept('Shop page');
       await quickInput.step('New Preset: Host (2/3)');
+      await quickInput.type('we');
+      await quickInput.back();
+      await quickInput.step('New Preset: Name (1/3)');
+      await quickInput.accept();
+      await quickInput.step('New Preset: Host (2/3)');
+      assert.equal(await quickInput.value(), 'we');
       await quickInput.type('web');
       await eventually(async () => assert.equal((await quickInput.items())[0]?.label, 'web01'));
       await inBothPictures('preset-host');
