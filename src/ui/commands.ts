@@ -273,11 +273,10 @@ export function createCommandHandlers({
       closeClients(rows);
       const running = rows.flatMap(picker.tunnelsOf).filter(({ wish }) => wish !== 'stop');
       if (running.length > 0) return stopping.stop(running, readHow(given));
-      const stoppedPresets = rows.filter(({ kind }) => kind === 'preset');
-      if (stoppedPresets.length > 0)
-        await presetWork.handlers[commands.removePreset](stoppedPresets[0], stoppedPresets);
+      if (!(await presetWork.remove(rows.flatMap((row) => (row.kind === 'preset' ? [row.preset] : []))))) return;
       const listed = rows.filter(({ kind }) => kind === 'forward' || kind === 'connection');
-      const stopped = listed.flatMap(picker.tunnelsOf);
+      // Some may have been started while the user was asked.
+      const stopped = listed.flatMap(picker.tunnelsOf).filter(({ wish }) => wish === 'stop');
       session.update((wanted) => removeTunnels(wanted, stopped.map(idOf)));
     },
 

@@ -83,6 +83,19 @@ export function createPresetWork({
     await files.change(key.scope, (value) => movePreset(value, key.name, direction, names, groupsAbove));
   };
 
+  /** Asks first; false: the user said no. */
+  const remove = async (keys: readonly PresetKey[]): Promise<boolean> => {
+    const rows = presetRowsOf(presentation.presented).filter(({ preset }) =>
+      keys.some((key) => samePreset(preset, key)),
+    );
+    if (rows.length === 0) return true;
+    const yes = t('Remove');
+    const { title, detail } = removalText(rows);
+    if ((await vscode.window.showWarningMessage(title, { modal: true, detail }, yes)) !== yes) return false;
+    for (const { preset } of rows) await files.change(preset.scope, (value) => removePreset(value, preset.name));
+    return true;
+  };
+
   const handlers = {
     async [commands.newPreset](given?: unknown) {
       const saved = await turns.take(() => form.create(readGiven(given)));
@@ -111,15 +124,7 @@ export function createPresetWork({
     [commands.movePresetDown]: (given?: unknown, selected?: unknown) => move(given, selected, 'down'),
 
     async [commands.removePreset](given?: unknown, selected?: unknown) {
-      const keys = await picker.presets(t('Remove Preset'), given, selected, () => true);
-      const rows = presetRowsOf(presentation.presented).filter(({ preset }) =>
-        keys.some((key) => samePreset(preset, key)),
-      );
-      const remove = t('Remove');
-      const { title, detail } = removalText(rows);
-      if (rows.length === 0) return;
-      if ((await vscode.window.showWarningMessage(title, { modal: true, detail }, remove)) !== remove) return;
-      for (const { preset } of rows) await files.change(preset.scope, (value) => removePreset(value, preset.name));
+      await remove(await picker.presets(t('Remove Preset'), given, selected, () => true));
     },
 
     async [commands.importPresets]() {
@@ -171,7 +176,7 @@ export function createPresetWork({
       await files.change(scope, (value) => renameGroup(value, row.name, name === '' ? undefined : name));
     return true;
   };
-  return { handlers, rename };
+  return { handlers, remove, rename };
 }
 
 /** What a group’s row, a keybinding or a link fills in. */

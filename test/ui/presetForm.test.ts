@@ -258,7 +258,14 @@ describe('work with presets', () => {
       await eventually(async () => assert.equal((await status())?.text, '0'));
       await window.dismissToasts();
       // Its tunnels have rows of the same names.
-      await window.page.getByRole('treeitem', { name: /^SSH connection to web01/ }).click();
+      const connection = window.page.getByRole('treeitem', { name: /^SSH connection to web01/ });
+      await connection.click();
+      await tunnels.row('Other').click({ modifiers: ['Control'] });
+      await press('Delete');
+      assert.equal((await window.modal()).message, 'Remove the preset “Other”?');
+      await window.pressModal('Cancel');
+      // It is still there, and goes by itself.
+      await connection.click();
       await press('Delete');
       await eventually(async () => assert.equal((await tunnels.rows())[0]?.label, 'Presets'));
     });
