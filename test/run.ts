@@ -2,7 +2,7 @@
 // Its last line is the sum, "N passed, N failed" with ", N skipped" where some were.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import { onEndRequested } from './support/endRequested';
 import { installedVariable, packageVariable, packExtension } from './support/packExtension';
 import { postgresPackage } from './support/postgres';
 import { ensureSystemPackages, packageWith, sshPackages, type SystemPackage } from './support/systemPackages';
-import { canServeVsCode, ensureVsCodeHost, repositoryRoot } from './support/vscodeServer';
+import { canServeVsCode, ensureVsCodeHost, repositoryRoot, type Edition } from './support/vscodeServer';
 
 const levels = ['core', 'engine', 'host', 'ui'] as const;
 type Level = (typeof levels)[number];
@@ -60,10 +60,9 @@ async function main(): Promise<number> {
   if (chosen.some((level) => level !== 'core') && process.platform !== 'win32')
     ensureSystemPackages(sshPackages, packagesOfSomeTests);
   if (chosen.some((level) => level !== 'core')) await build();
-  // Here, where no time limit of a test counts the download.
-  if (canServeVsCode && chosen.some((level) => level === 'host' || level === 'ui')) {
-    await Promise.all([ensureVsCodeHost(), ...(chosen.includes('ui') ? [ensureVsCodeHost('minimum')] : [])]);
-  }
+  // Outside of every time limit of a test, and while those run that need no VS Code.
+  const downloads = Promise.all(editionsOf(chosen).map(ensureVsCodeHost));
+  downloads.catch(() => {}); // awaited below
   const wantsPackage = chosen.some((level) => level === 'ui' || level === 'engine');
   if (wantsPackage && values.grep === undefined) process.env[packageVariable] = packExtension();
 
@@ -72,6 +71,7 @@ async function main(): Promise<number> {
   let flawless = true;
   try {
     for (const level of chosen) {
+      if (editionsOf([level]).length > 0) await downloads;
       const outcome = await runLevel(level, join(tmp, `${level}.json`));
       sum.passed += outcome.counts.passed;
       sum.failed += outcome.counts.failed;
@@ -96,6 +96,13 @@ async function main(): Promise<number> {
   return flawless && sum.failed === 0 ? 0 : 1;
 }
 
+/** Those of VS Code that tests of these levels run in. */
+function editionsOf(of: readonly Level[]): Edition[] {
+  if (!canServeVsCode) return [];
+  if (of.includes('ui')) return ['newest', 'minimum'];
+  return of.includes('host') ? ['newest'] : [];
+}
+
 interface LevelOutcome {
   readonly counts: Counts;
   readonly complaint?: string;
@@ -104,7 +111,7 @@ interface LevelOutcome {
 async function runLevel(level: Level, countsFile: string): Promise<LevelOutcome> {
   console.log(`\n=== ${level}`);
   const none: Counts = { passed: 0, failed: 0, skipped: 0 };
-  if (!hasTests(level)) return { counts: none, complaint: `no test file in test/${level}` };
+  if (testFilesOf(level).length === 0) return { counts: none, complaint: `no test file in test/${level}` };
 
   const started = Date.now();
   const child = spawn(process.execPath, commandOf(level), {
@@ -135,16 +142,20 @@ async function runLevel(level: Level, countsFile: string): Promise<LevelOutcome>
   return { counts };
 }
 
-function hasTests(level: Level): boolean {
+/** The largest first: one of those that take longest, begun last, would keep the others' processors idle. */
+function testFilesOf(level: Level): string[] {
   const folder = join(repositoryRoot, 'test', level);
-  return (
-    existsSync(folder) && readdirSync(folder, { recursive: true }).some((name) => String(name).endsWith('.test.ts'))
-  );
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => ({ path: join('test', level, name), size: statSync(join(folder, name)).size }))
+    .sort((one, other) => other.size - one.size)
+    .map(({ path }) => path);
 }
 
 function commandOf(level: Level): string[] {
   if (level === 'host') return [tsx, 'test/host/launch.ts'];
-  const args = [mocha, '--reporter', 'test/support/specAndCounts.ts', `test/${level}/**/*.test.ts`];
+  const args = [mocha, '--reporter', 'test/support/specAndCounts.ts', ...testFilesOf(level)];
   args.push('--parallel', '--jobs', String(jobsOf(level)));
   if (level === 'ui') args.push('--timeout', '120000');
   if (values.grep !== undefined) args.push('--grep', values.grep);
