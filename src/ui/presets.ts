@@ -16,6 +16,7 @@ import {
 import { scopeText } from '../core/present.js';
 import { consentPrompt, networkConsentKey } from '../core/prompt.js';
 import { startTunnels, tunnelId, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
+import { createSharedQuestions } from '../core/sharedQuestions.js';
 import { findPreset, type PresetKey } from '../core/subject.js';
 import { askedAccess, failureText } from '../core/wording.js';
 import { t } from '../core/translate.js';
@@ -127,21 +128,12 @@ export function createPresets(
     });
   };
 
-  /** What is on the screen: who asks the same meanwhile (a double click, two debug sessions) has the same answer. */
-  const asking = new Map<string, Promise<unknown>>();
-  const askOnce = <T>(kind: 'inputs' | 'consent', preset: Preset, ask: () => PromiseLike<T>): Promise<T> => {
-    const key = `${kind} ${presetFingerprint(preset)}`;
-    const known = asking.get(key) as Promise<T> | undefined;
-    if (known) return known;
-    const asked = Promise.resolve(ask()).finally(() => asking.delete(key));
-    asking.set(key, asked);
-    return asked;
-  };
+  const askOnce = createSharedQuestions();
   const askConsent = async (preset: Preset, place?: string): Promise<boolean> => {
     const { title, detail } = consentPrompt(preset, place);
     const begin = t('Start');
     const show = () => vscode.window.showInformationMessage(title, { modal: true, detail }, begin);
-    return (await askOnce('consent', preset, show)) === begin;
+    return (await askOnce(`consent ${presetFingerprint(preset)}`, show)) === begin;
   };
 
   const start = async (key: PresetKey): Promise<void> => {
@@ -164,7 +156,7 @@ export function createPresets(
     if (!preset.questions || session.state.wanted.tunnels.some((one) => isWanted(one) && runs.includes(one.id)))
       return (await isAgreed(preset, place)) ? preset : undefined;
     const world = presetWorld(preset.scope);
-    const given = await askOnce('inputs', preset, () =>
+    const given = await askOnce(`inputs ${presetFingerprint(preset)}`, () =>
       turns.take(() => askInputs(preset, world, answers.of(preset)[0])),
     );
     const filled = given && fillPreset(preset, world, given);
