@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { presetRowsOf, scopeText, type PresetGroupRow, type PresetRow } from '../core/present.js';
 import type { StoredPreset } from '../core/preset.js';
+import { textProblem } from '../core/presetDraft.js';
 import { copyName, duplicatePreset, movePreset, removePreset, renameGroup } from '../core/presetList.js';
 import { findPreset, readSubjects, samePreset, sameScope, scopesOf, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
@@ -15,6 +16,7 @@ import { createPresetForm } from './presetForm.js';
 import { createPresetImport } from './presetImport.js';
 import type { Presets, PresetSettings } from './presets.js';
 import type { RowPicker } from './rowPicker.js';
+import { presetWorld } from './settings.js';
 import { readHow, type Stopping } from './stopping.js';
 import type { Tree } from './tree.js';
 
@@ -167,6 +169,8 @@ export function createPresetWork({
       title: t('Rename Group'),
       prompt: t('Name of the group; one that is there takes these presets in; empty: no group'),
       value: row.name,
+      // What the reader of the settings would refuse is not written.
+      validateInput: (text: string) => textProblem('group', text, { world: presetWorld({ kind: 'user' }), taken: [] }),
     };
     const typed = await turns.take(() => vscode.window.showInputBox(box));
     const name = typed?.trim();

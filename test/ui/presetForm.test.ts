@@ -348,6 +348,8 @@ describe('work with presets', () => {
     it('renames a group in every file, by F2', async () => {
       await tunnels.press('Shop', 'F2');
       await window.quickInput.step('Rename Group');
+      await window.quickInput.accept('👩‍💻 Shop');
+      await eventually(async () => assert.match(await window.quickInput.message(), /A control character in the text/));
       await window.quickInput.accept('Shop of web01');
       await shows(
         'Presets',
