@@ -91,7 +91,7 @@ export interface ForwardNumbers {
   /** Bytes, those of clients included that are gone. */
   sent: number;
   received: number;
-  /** How many clients have been brought to the target. */
+  /** How often the target was reached, for a client or a try. */
   reached: number;
 }
 

@@ -85,7 +85,6 @@ export function createClients(
       return {
         joined(socket, nextCut, isTarget = false) {
           entry.waits = false;
-          reached++;
           entry.counted = { socket, isTarget };
           entry.cut = nextCut;
         },
@@ -124,6 +123,7 @@ export function createClients(
       else whenGone.push(then);
     },
     report(failure) {
+      if (!failure) reached++;
       const text = failure && JSON.stringify(failure);
       if (text === lastReport) return;
       lastReport = text;

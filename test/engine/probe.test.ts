@@ -52,6 +52,7 @@ describe('a try of a target through its forward', () => {
     await eventually(() => assert.equal(heard.length, 1));
     assert.equal(await heard[0], '');
     assert.deepEqual(await engine.clients(spec), []);
+    assert.equal((await engine.numbers(spec))?.reached, 1);
   });
 
   it('tells why one does not, as a client’s failure is told', async () => {
