@@ -1,6 +1,7 @@
 // Windows that want the same tunnel share it: one runs it, the others tell how it stands there, and take over when that one
 // lets go or dies. An engine around an engine, which is given only the forwards whose leases are had.
 import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ask, BoundAddress, ElsewhereState, Engine, EngineEvent } from '../core/engine.js';
 import { FailureError, failureOf, innermost, unanswered, type Failure } from '../core/failure.js';
 import { printEndpoint } from '../core/forwardSpec.js';
@@ -43,6 +44,9 @@ const gatherMs = 20;
 /** How long what the window before had may be held by the system or a server that is still busy with its end. */
 const heldMs = 5_000;
 const againMs = 250;
+/** How much later than a client's reset it is heard at most that the window has let go, or why it reset it. */
+const wordMs = 500;
+const wordStepMs = 25;
 /** More starts than a person makes. */
 const restartsFactor = 2 ** 32;
 
@@ -394,6 +398,9 @@ export function shareTunnels(inner: Engine, folder: string): Engine {
       if (!bound) throw new FailureError({ kind: 'cancelled' });
       if (spec.kind !== 'local') return undefined;
       if (await probeElsewhere(bound, () => readyElsewhere()?.isIdle === true, calledOff)) return undefined;
+      for (let waited = 0; waited < wordMs && readyElsewhere() && !readyElsewhere()?.refused; waited += wordStepMs)
+        await sleep(wordStepMs);
+      if (!readyElsewhere()) throw new FailureError({ kind: 'cancelled' });
       const { host } = claim.connection.host.destination;
       const target = printEndpoint(spec.target);
       const detail = 'reset in the window that runs the tunnel';

@@ -117,6 +117,29 @@ describe('a try of a target through its forward', () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  it('blames no target for the end of the window that ran the tunnel', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'probe-'));
+    const spec = `-L ${await freePort()}:127.0.0.1:${service.port}`;
+    const windows = [openWindow(folder), openWindow(folder)] as const;
+    try {
+      for (const window of windows) window.engine.apply({ connections: [planned('web01', [spec], { configFile })] });
+      const first = await eventually(() => {
+        const found = windows.find(({ kinds }) => kinds().includes('listening'));
+        assert.ok(found, windows.map(({ kinds }) => kinds().join()).join(' / '));
+        return found;
+      });
+      const second = windows.find((window) => window !== first)!;
+      await isElsewhere(second);
+      const tried = assert.rejects(second.engine.probe(spec), { failure: { kind: 'cancelled' } });
+      await eventually(() => assert.equal(heard.length, 1));
+      await first.close();
+      await tried;
+    } finally {
+      for (const window of windows) await window.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 async function readAll(socket: Socket): Promise<string> {
