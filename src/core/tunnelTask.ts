@@ -100,6 +100,22 @@ export function taskPreset(
   };
 }
 
+/** Why none is started where the workspace is not trusted. */
+export function taskUntrustedText(): string {
+  return t('This workspace is not trusted, so its tasks start no tunnels. Trust the workspace first.');
+}
+
+/** Whether `preLaunchTask` is this task: by its label, the label with the type before it, or what defines it. */
+export function isTaskNamed(
+  given: unknown,
+  { name, definition }: { name: string; definition: Readonly<Record<string, unknown>> },
+): boolean {
+  if (typeof given === 'string') return given === name || given === `${taskType}: ${name}`;
+  const other = (given ?? {}) as Readonly<Record<string, unknown>>;
+  const isSame = (key: string) => JSON.stringify(other[key]) === JSON.stringify(definition[key]);
+  return other['type'] === taskType && ['preset', 'host', 'forward'].every(isSame);
+}
+
 /** Where its tunnels were written, as the question says that comes before they start; undefined: as a preset says it. */
 export function taskPlace({ tunnels }: TunnelTask): string | undefined {
   return tunnels.kind === 'forwards' ? t('the workspace’s tasks') : undefined;

@@ -8,7 +8,15 @@ import { presetHost, presetTunnels, type Preset } from '../core/preset.js';
 import { startTunnels, tunnelId, type NewTunnel, type Session, type SessionState } from '../core/session.js';
 import { boundOf, tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
-import { presetNamed, readTunnelTask, taskPlace, taskPreset, taskType } from '../core/tunnelTask.js';
+import {
+  isTaskNamed,
+  presetNamed,
+  readTunnelTask,
+  taskPlace,
+  taskPreset,
+  taskType,
+  taskUntrustedText,
+} from '../core/tunnelTask.js';
 import { inTime } from './inTime.js';
 import { withoutLinks, type Messages } from './messages.js';
 import type { PortHolds } from './portHolds.js';
@@ -34,8 +42,7 @@ const patienceMs = 2_000;
  */
 export async function localPort(given: unknown, parts: PortParts): Promise<string | undefined> {
   const refuse = (text: string) => void parts.messages.show('error', text);
-  if (!vscode.workspace.isTrusted)
-    return refuse(t('This workspace is not trusted, so its tasks start no tunnels. Trust the workspace first.'));
+  if (!vscode.workspace.isTrusted) return refuse(taskUntrustedText());
   const found = await presetFor(given, parts);
   if (!found) return undefined;
   if (!found.ok) return refuse(found.message);
@@ -84,7 +91,8 @@ async function presetFor(given: unknown, { presetSettings, session }: PortParts)
   const { preset: name, preLaunchTask } = (given ?? {}) as { preset?: unknown; preLaunchTask?: unknown };
   if (typeof name === 'string') return presetNamed(presets, name);
   if (preLaunchTask !== undefined) {
-    const task = await taskNamed(preLaunchTask);
+    const tasks = await vscode.tasks.fetchTasks({ type: taskType });
+    const task = tasks.find((one) => isTaskNamed(preLaunchTask, one));
     const read = task && readTunnelTask(task.definition);
     if (task && read && !read.ok) return read;
     if (task && read?.ok) {
@@ -93,17 +101,6 @@ async function presetFor(given: unknown, { presetSettings, session }: PortParts)
     }
   }
   return pickPreset(presets, session);
-}
-
-/** By its label, its label with the type before it, or by what defines it. */
-async function taskNamed(given: unknown): Promise<vscode.Task | undefined> {
-  const tasks = await vscode.tasks.fetchTasks({ type: taskType });
-  if (typeof given === 'string')
-    return tasks.find(({ name, source }) => name === given || `${source}: ${name}` === given);
-  const { type, preset, host } = (given ?? {}) as Partial<Record<string, unknown>>;
-  return tasks.find(
-    ({ definition }) => type === taskType && definition['preset'] === preset && definition['host'] === host,
-  );
 }
 
 async function pickPreset(presets: readonly Preset[], { state }: Session): Promise<Found | undefined> {

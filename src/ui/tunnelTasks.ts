@@ -10,6 +10,7 @@ import type { Session, SessionState, Tunnel } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
 import {
+  isTaskNamed,
   readTunnelTask,
   taskFailedText,
   taskLine,
@@ -17,6 +18,7 @@ import {
   taskPlace,
   taskPreset,
   taskType,
+  taskUntrustedText,
   tunnelLine,
   type TaskMark,
   type TunnelTask,
@@ -97,8 +99,7 @@ function openTerminal(
 
   const open = async (): Promise<void> => {
     say('○', t('Starting {name}', { name }));
-    if (!vscode.workspace.isTrusted)
-      return fail(t('This workspace is not trusted, so its tasks start no tunnels. Trust the workspace first.'));
+    if (!vscode.workspace.isTrusted) return fail(taskUntrustedText());
     const task = readTunnelTask(definition);
     if (!task.ok) return fail(task.message);
     const preset = taskPreset(task.value, name, scope, parts.presetSettings.current.presets);
@@ -263,17 +264,10 @@ function whenDebuggingEnds(definition: vscode.TaskDefinition, name: string, then
   const open = new Set<string>();
   return vscode.Disposable.from(
     vscode.debug.onDidStartDebugSession(({ id, configuration }) => {
-      if (isNamedBy((configuration as { preLaunchTask?: unknown }).preLaunchTask, definition, name)) open.add(id);
+      if (isTaskNamed(configuration['preLaunchTask'], { name, definition })) open.add(id);
     }),
     vscode.debug.onDidTerminateDebugSession(({ id }) => {
       if (open.delete(id) && open.size === 0) then();
     }),
   );
-}
-
-/** `preLaunchTask` is a task’s label, or the label with its type before it, or what defines the task. */
-function isNamedBy(given: unknown, definition: vscode.TaskDefinition, name: string): boolean {
-  if (typeof given === 'string') return given === name || given === `${taskType}: ${name}`;
-  const other = given as { type?: unknown; preset?: unknown; host?: unknown } | null | undefined;
-  return other?.type === taskType && other.preset === definition['preset'] && other.host === definition['host'];
 }

@@ -9,6 +9,7 @@ import { consentPrompt } from '../../src/core/prompt.js';
 import { tunnelId } from '../../src/core/session.js';
 import {
   defaultTimeoutSeconds,
+  isTaskNamed,
   readTunnelTask,
   taskFailedText,
   taskLine,
@@ -114,6 +115,26 @@ describe('a task of type tunnel', () => {
     );
     const bad = of({ host: 'bastion', forward: 'nonsense' });
     assert.ok(!bad.ok && bad.message.length > 10, JSON.stringify(bad));
+  });
+
+  it('is the one that preLaunchTask names by its label, or by what defines it', () => {
+    const database = { name: 'Database', definition: { type: 'tunnel', host: 'web01', forward: '5432:db:5432' } };
+    const both = { name: 'Both', definition: { type: 'tunnel', host: 'web01', forward: ['1:a:1', '2:a:2'] } };
+    const preset = { name: 'Billing', definition: { type: 'tunnel', preset: 'Billing', timeoutSeconds: 5 } };
+    const named = (given: unknown) => [database, both, preset].filter((task) => isTaskNamed(given, task));
+    assert.deepEqual(named('Database'), [database]);
+    assert.deepEqual(named('tunnel: Billing'), [preset]);
+    assert.deepEqual(named({ type: 'tunnel', host: 'web01', forward: '5432:db:5432' }), [database]);
+    assert.deepEqual(named({ type: 'tunnel', host: 'web01', forward: ['1:a:1', '2:a:2'] }), [both]);
+    assert.deepEqual(named({ type: 'tunnel', preset: 'Billing' }), [preset]);
+    for (const other of [
+      { type: 'npm', preset: 'Billing' },
+      { type: 'tunnel', host: 'web01' },
+      'npm: Billing',
+      null,
+      7,
+    ])
+      assert.deepEqual(named(other), []);
   });
 
   it('is named in the question before its tunnels, and when it fails, by what can be seen of its label alone', () => {
