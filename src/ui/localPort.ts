@@ -5,7 +5,7 @@ import type { Hold, Holds } from '../core/holds.js';
 import { machineName } from '../core/machine.js';
 import { reasonText } from '../core/present.js';
 import { presetHost, presetTunnels, type Preset } from '../core/preset.js';
-import { startTunnels, tunnelId, type NewTunnel, type Session, type SessionState } from '../core/session.js';
+import { startTunnels, tunnelId, type Session, type SessionState } from '../core/session.js';
 import { boundOf, tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
 import {
@@ -49,7 +49,8 @@ export async function localPort(given: unknown, parts: PortParts): Promise<strin
   const { value: preset, isTask = false, place } = found;
   const tunnels = await parts.presets.agree(preset, place);
   if (!tunnels) return undefined;
-  if (!isTask) start(tunnels, parts.session);
+  // What a task holds is the user's from here on, too.
+  if (!isTask) parts.session.update(() => startTunnels(parts.session.state, tunnels).wanted);
   const hold = parts.holds.hold(tunnels, 'task');
   try {
     await untilReady(hold, preset.name);
@@ -123,11 +124,6 @@ function isRunning(preset: Preset, { wanted, snapshot }: SessionState): boolean 
     const tunnel = wanted.tunnels.find(({ id }) => id === tunnelId(own));
     return tunnel && tunnelState(tunnel, snapshot).kind === 'ready';
   });
-}
-
-function start(tunnels: readonly NewTunnel[], session: Session): void {
-  const { wanted, started } = startTunnels(session.state, tunnels);
-  if (started.length > 0) session.update(() => wanted);
 }
 
 /** Of the first that listens on this machine. */

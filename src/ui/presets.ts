@@ -113,10 +113,11 @@ export function createPresets(
 
   const run = (preset: Preset, isAsked: boolean): void => {
     const { wanted, started } = startTunnels(session.state, presetTunnels(preset), !isAsked);
-    if (started.length === 0) return;
-    if (isAsked) notifications.expect(started);
-    session.update(() => wanted);
-    if (isAsked) afterOpen.expect(preset);
+    const isExpected = isAsked && started.length > 0;
+    if (isExpected) notifications.expect(started);
+    // Also where all of it runs: what a task holds is the user's from here on, too.
+    if (wanted !== session.state.wanted) session.update(() => wanted);
+    if (isExpected) afterOpen.expect(preset);
   };
   /** With what was answered before: also its earlier tunnels may come back. */
   const filledBefore = (preset: Preset): Preset[] => {

@@ -119,6 +119,24 @@ describe('tasks of type tunnel inside VS Code', () => {
     await answers(ports.echo);
   });
 
+  it('leave what was asked for by hand, or for launch.json, while they ran', async () => {
+    const preset = { name: 'Echo', scope: { kind: 'user' } };
+    for (const ask of [
+      () => run('startPreset', { kind: 'preset', preset }),
+      () => run('localPort', { preset: 'Echo' }),
+    ]) {
+      const execution = await begin('Echo');
+      await become('ready');
+      await ask();
+      const over = ended(execution);
+      execution.terminate();
+      await over;
+      await answers(ports.echo);
+      await become('ready');
+      await removeAll();
+    }
+  });
+
   it('end when their tunnel is stopped', async () => {
     const execution = await begin('Echo');
     const over = ended(execution);
