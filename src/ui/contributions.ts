@@ -82,6 +82,10 @@ export const contextKeys = {
   tunnels: 'sshTunnels.states',
   /** The states that the presets have, `locked` and `partly` among them. */
   presets: 'sshTunnels.presetStates',
+  /** The states that the forwards of ssh_config have. */
+  config: 'sshTunnels.configStates',
+  /** Somebody has asked for the details, who are shown what there is, and be it nothing. */
+  detailsAsked: 'sshTunnels.detailsAsked',
   /** The `viewItem` of the one selected row. */
   selected: 'sshTunnels.selected',
 } as const;

@@ -16,7 +16,7 @@ import { presetTunnels } from '../core/preset.js';
 import { tunnelId, tunnelsOf, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
 import { findPreset, readSubjects, type Subject } from '../core/subject.js';
 import type { ConfigList } from './configList.js';
-import { commands, views } from './contributions.js';
+import { commands, contextKeys, views } from './contributions.js';
 import type { FailureWatch } from './failureWatch.js';
 import type { PresetSettings } from './presets.js';
 import type { Tree } from './tree.js';
@@ -190,6 +190,7 @@ export function createDetailsView(
       const { tunnels } = session.state.wanted;
       const shownFirst = tunnels.find(isWanted) ?? tunnels[0];
       select(given ?? first ?? (shownFirst && { kind: 'forward', id: shownFirst.id }));
+      await vscode.commands.executeCommand('setContext', contextKeys.detailsAsked, true);
       await vscode.commands.executeCommand(`${views.details}.focus`);
     },
     get paints() {

@@ -169,6 +169,7 @@ export function createTree(
     const flags = forwards.flatMap(flagsOf);
     setContext(contextKeys.tunnels, [...new Set([...states, ...flags])].join(' '));
     setContext(contextKeys.presets, [...new Set(presetStates(presented))].join(' '));
+    setContext(contextKeys.config, [...new Set(configStates(presented))].join(' '));
   };
 
   /** What stands in ssh_config is read once it can be seen: that takes the engine's thread. */
@@ -233,6 +234,11 @@ function presetStates({ rows }: Presented): string[] {
     if (row.kind === 'preset') return presetState(row);
     return row.kind === 'presetGroup' ? groupFlags(row).map((flag) => `group.${flag}`) : [];
   });
+}
+
+function configStates({ rows }: Presented): Status[] {
+  const all = rows.flatMap((row) => (row.kind === 'sshConfig' ? allRows([row]) : []));
+  return all.flatMap((row) => (row.kind === 'configForward' ? row.status : []));
 }
 
 function groupFlags({ canStart, canStop }: PresetGroupRow): string[] {
@@ -328,7 +334,8 @@ function contextValue(row: TreeRow, flags: readonly RowFlag[]): string {
       // One that is drained is stopped and is not.
       return [row.kind, ...(flags.includes('draining') ? [] : [row.status]), ...flags].join('.');
     case 'preset':
-      return [row.kind, ...presetState(row)].join('.');
+      // Of several forwards the details show none.
+      return [row.kind, ...presetState(row), ...(row.preset.forwards.length === 1 ? ['single'] : [])].join('.');
     case 'presetGroup':
       return [row.kind, row.locked === undefined ? row.status : 'locked', ...groupFlags(row)].join('.');
     case 'client':

@@ -23,7 +23,7 @@ interface Manifest {
   contributes: {
     commands: { command: string; title?: string; category?: string; icon?: unknown; enablement?: string }[];
     viewsContainers: Record<string, { id: string; icon: string }[]>;
-    views: Record<string, { id: string; icon: string }[]>;
+    views: Record<string, { id: string; icon: string; when?: string }[]>;
     viewsWelcome: { view: string; contents: string }[];
     menus: Record<string, MenuItem[]>;
     keybindings: { command: string; when: string }[];
@@ -165,7 +165,8 @@ describe('contributions', () => {
 
   it('asks only for context keys that the code sets', () => {
     const own = new Set<string>([...Object.values(contextKeys), ...Object.values(views)]);
-    const clauses = [...Object.values(contributes.menus).flat(), ...contributes.keybindings].map(
+    const { menus, keybindings, views: shown } = contributes;
+    const clauses = [...Object.values(menus).flat(), ...keybindings, ...Object.values(shown).flat()].map(
       ({ when = '' }) => when,
     );
     const used = clauses.flatMap((when) => when.match(/sshTunnels\.\w+/g) ?? []);
@@ -256,7 +257,7 @@ describe('contributions', () => {
     copySshCommand: { tunnels: 'any' },
     copyConfigBlock: { tunnels: 'any' },
     savePreset: { tunnels: 'any' },
-    showDetails: { tunnels: 'any' },
+    showDetails: { tunnels: 'any', presets: 'any' },
     start: { tunnels: 'stopped failed draining' },
     edit: { tunnels: 'stopped failed draining' },
     startOnFreePort: { tunnels: 'portInUse' },
@@ -351,8 +352,29 @@ describe('contributions', () => {
       }
       // One of ssh_config may be on no list.
       if (isAbout(/^config\w+\.stopped$/))
-        assert.ok(holds(enablement, {}), `${command} on a stopped forward of ssh_config`);
+        assert.ok(
+          holds(enablement, { [contextKeys.config]: 'stopped' }),
+          `${command} on a stopped forward of ssh_config`,
+        );
     }
+  });
+
+  it('shows the details beside whatever has some, and to a newcomer once they were asked for', () => {
+    const { when = '' } = contributes.views['sshTunnels']!.find(({ id }) => id === views.details)!;
+    assert.equal(holds(when, {}), false);
+    for (const key of [contextKeys.tunnels, contextKeys.presets, contextKeys.config, contextKeys.detailsAsked])
+      assert.equal(holds(when, { [key]: key === contextKeys.detailsAsked || 'stopped' }), true, key);
+  });
+
+  it('offers the details on each row that has some', () => {
+    const menu = contributes.menus['view/item/context']!.find(({ command }) => command === commands.showDetails)!;
+    const of = (viewItem: string) => offered(menu, viewItem);
+    const having = ['forward.stopped', 'connection.ready', 'configForward.stopped', 'preset.ready.elsewhere.single'];
+    assert.deepEqual(
+      having.filter((viewItem) => !of(viewItem)),
+      [],
+    );
+    assert.deepEqual(['preset.stopped', 'configHost.stopped', 'presetGroup.stopped', 'client'].filter(of), []);
   });
 
   it('gives every command that is inline or a title’s an icon', () => {

@@ -196,6 +196,17 @@ describe('the extension in a window', () => {
       assert.deepEqual(filed('api/.vscode/settings.json'), ['Page of api']);
     });
 
+    it('shows the details of one that was never started, while there is no tunnel', async () => {
+      // The rows have moved together again where one was taken out.
+      await eventually(async () => assert.equal((await rows()).length, 5));
+      await tunnels.pressMenu('Page of shop', 'Show Details');
+      const page = await webviewFrame(window.page, '.station');
+      await eventually(async () => assert.equal(await page.locator('h1').innerText(), 'Page of shop'));
+      assert.equal(await page.locator('.state').innerText(), 'stopped');
+      await page.getByRole('button', { name: 'Start', exact: true }).waitFor();
+      await window.screenshot('details-of-a-preset-dark');
+    });
+
     it('names the folder that a preset came with before it starts', async () => {
       await tunnels.pressInline('Page of shop', 'Start Preset');
       const { message, detail } = await window.modal();
