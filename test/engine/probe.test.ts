@@ -77,7 +77,7 @@ describe('a try of a target through its forward', () => {
   });
 
   it('has nothing to try where the target is on this machine, or each client names its own', async () => {
-    for (const spec of [`-R 0:127.0.0.1:${await freePort()}`, `-D ${await freePort()}`]) {
+    for (const spec of [`-R 0:127.0.0.1:${service.port}`, `-D ${await freePort()}`]) {
       const { engine } = await start(spec);
       assert.equal(await engine.probe(spec), undefined);
     }
