@@ -380,21 +380,6 @@ export function printPreset(preset: Omit<Preset, 'scope'>): StoredPreset {
   };
 }
 
-/**
- * The setting's value with the preset added, or put in the place of the one with its name, of which it keeps what tunnels
- * don't tell. Other entries stay as they are, wrong ones too.
- */
-export function withPreset(value: unknown, preset: StoredPreset): unknown[] {
-  const list: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [];
-  const index = list.findIndex((entry) => {
-    const name = (entry as { name?: unknown } | null)?.name;
-    return typeof name === 'string' && name.trim() === preset.name;
-  });
-  if (index < 0) return [...list, preset];
-  const { connect: _, inputs: __, ...kept } = list[index] as { connect?: unknown; inputs?: unknown };
-  return list.with(index, { ...kept, ...preset });
-}
-
 /** The tunnels that a preset wants, none while it is unfilled; one forward takes the preset's name as its label. */
 export function presetTunnels(preset: Preset): NewTunnel[] {
   return preset.forwards.map((spec) => ({

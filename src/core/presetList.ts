@@ -41,12 +41,20 @@ export function addPreset(value: unknown, preset: StoredPreset): unknown[] {
   return last < 0 ? [...entries, preset] : entries.toSpliced(last + 1, 0, preset);
 }
 
-/** Puts the preset in the place of the entry with this name; without one it is added. Fields that no preset has are kept. */
-export function replacePreset(value: unknown, name: string, preset: StoredPreset): unknown[] {
+/** What tunnels tell of their preset, beside its host and forwards: the rest stays where they are saved. */
+export const tunnelFields: readonly string[] = ['connect', 'inputs'];
+
+/** Puts the preset in the place of the entry with this name, of which it keeps all but `fields`; without one it is added. */
+export function replacePreset(
+  value: unknown,
+  name: string,
+  preset: StoredPreset,
+  fields: readonly string[] = presetFields,
+): unknown[] {
   const index = indexOf(value, name);
   if (index < 0) return addPreset(value, preset);
   const entries = entriesOf(value);
-  const kept = Object.entries(entries[index] as object).filter(([field]) => !presetFields.includes(field));
+  const kept = Object.entries(entries[index] as object).filter(([field]) => !fields.includes(field));
   return entries.with(index, { ...Object.fromEntries(kept), ...preset });
 }
 

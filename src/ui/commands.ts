@@ -3,15 +3,7 @@ import { noConfigForwards, originOf, type Origin } from '../core/configForward.j
 import { parseDestination, printDestination, type Destination } from '../core/destination.js';
 import type { Engine } from '../core/engine.js';
 import { printSpec, type ForwardSpec } from '../core/forwardSpec.js';
-import {
-  connectionOf,
-  isWanted,
-  requestFor,
-  sandboxOf,
-  sshFor,
-  type HostDefaults,
-  type HostRequest,
-} from '../core/plan.js';
+import { connectionOf, isWanted, requestFor, sshFor, type HostDefaults, type HostRequest } from '../core/plan.js';
 import type { ForwardRow, PresetRow } from '../core/present.js';
 import {
   removeTunnels,
@@ -160,6 +152,7 @@ export function createCommandHandlers({
   const isPortTaken = (tunnel: { id: string; url?: string }) => rowFlags(tunnel, session.state).includes('portInUse');
 
   const presetWork = createPresetWork({
+    session,
     files: presetFiles,
     presets,
     presetSettings,
@@ -362,18 +355,6 @@ export function createCommandHandlers({
     [commands.showLog]: () => log.show(),
 
     [commands.copyDiagnostics]: () => diagnostics.copy(),
-
-    async [commands.savePreset](given?: unknown, selected?: unknown) {
-      const lasts = (tunnel: Tunnel) => sandboxOf(session.state.wanted, connectionOf(tunnel)) === undefined;
-      const picked = await picker.tunnels(t('Save as Preset'), given, selected);
-      const tunnels = picked.filter(lasts);
-      if (picked.length > 0 && tunnels.length === 0)
-        return void messages.show(
-          'information',
-          t('The sandbox ends with this window, so it can’t be saved as a preset.'),
-        );
-      await turns.take(() => presets.save(tunnels));
-    },
 
     async [commands.startPreset](given?: unknown, selected?: unknown) {
       const isDown = ({ status, locked }: PresetRow) => locked === undefined && ['stopped', 'failed'].includes(status);

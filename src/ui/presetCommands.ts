@@ -1,9 +1,11 @@
-// The commands that work with presets: make, edit, copy, order, remove and import them, and start and stop their groups.
+// The commands that work with presets: make, edit, save, copy, order, remove and import them, and start and stop their groups.
 import * as vscode from 'vscode';
+import { connectionOf, sandboxOf } from '../core/plan.js';
 import { presetRowsOf, scopeText, type PresetGroupRow, type PresetRow } from '../core/present.js';
 import type { StoredPreset } from '../core/preset.js';
 import { textProblem } from '../core/presetDraft.js';
 import { copyName, duplicatePreset, movePreset, removePreset, renameGroup } from '../core/presetList.js';
+import type { Session, Tunnel } from '../core/session.js';
 import { findPreset, readSubjects, samePreset, sameScope, scopesOf, type PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { Turns } from '../core/turns.js';
@@ -16,11 +18,13 @@ import { createPresetForm } from './presetForm.js';
 import { createPresetImport } from './presetImport.js';
 import type { Presets, PresetSettings } from './presets.js';
 import type { RowPicker } from './rowPicker.js';
+import { savePresets } from './savePresets.js';
 import { presetWorld } from './settings.js';
 import { readHow, type Stopping } from './stopping.js';
 import type { Tree } from './tree.js';
 
 export interface PresetWorkParts {
+  session: Session;
   files: PresetFiles;
   presets: Presets;
   presetSettings: PresetSettings;
@@ -35,6 +39,7 @@ export interface PresetWorkParts {
 }
 
 export function createPresetWork({
+  session,
   files,
   presets,
   presetSettings,
@@ -127,6 +132,18 @@ export function createPresetWork({
 
     async [commands.removePreset](given?: unknown, selected?: unknown) {
       await remove(await picker.presets(t('Remove Preset'), given, selected, () => true));
+    },
+
+    async [commands.savePreset](given?: unknown, selected?: unknown) {
+      const lasts = (tunnel: Tunnel) => sandboxOf(session.state.wanted, connectionOf(tunnel)) === undefined;
+      const picked = await picker.tunnels(t('Save as Preset'), given, selected);
+      const tunnels = picked.filter(lasts);
+      if (picked.length > 0 && tunnels.length === 0)
+        return void messages.show(
+          'information',
+          t('The sandbox ends with this window, so it can’t be saved as a preset.'),
+        );
+      await turns.take(() => savePresets(tunnels, { files, consents: presets.consents, presetSettings }));
     },
 
     async [commands.importPresets]() {

@@ -15,6 +15,8 @@ export interface PresetFiles {
   scopes(): readonly PresetScope[];
   /** What the setting holds there, as it is written. */
   value(scope: PresetScope): unknown;
+  /** Whether a list stands there, or nothing; anything else is said as below. */
+  canChange(scope: PresetScope): boolean;
   /**
    * Writes what `next` makes of the list there; one change after the other. What can't be written is said, with a button that
    * opens the file: then it is false.
@@ -30,27 +32,26 @@ export function createPresetFiles(messages: Messages): PresetFiles {
     if ((await messages.show('error', text, open)) === open) await openPresetsFile(scope);
   };
 
+  const canChange = (scope: PresetScope): boolean => {
+    if (isPresetList(valueIn(scope))) return true;
+    const text = t('The presets in {place} are not a list, so none can be changed. Mend the setting {setting} first.', {
+      place: scopeText(scope),
+      setting: settings.presets,
+    });
+    void sayNotChanged(text, scope);
+    return false;
+  };
+
   const changeNow = async (scope: PresetScope, next: (value: unknown) => readonly unknown[]): Promise<boolean> => {
+    if (!canChange(scope)) return false;
     const value = valueIn(scope);
-    const place = scopeText(scope);
-    if (!isPresetList(value)) {
-      const text = t(
-        'The presets in {place} are not a list, so none can be changed. Mend the setting {setting} first.',
-        {
-          place,
-          setting: settings.presets,
-        },
-      );
-      void sayNotChanged(text, scope);
-      return false;
-    }
     const changed = next(value);
     if (JSON.stringify(changed) === JSON.stringify(value ?? [])) return true;
     try {
       await write(scope, changed);
       return true;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const [place, reason] = [scopeText(scope), error instanceof Error ? error.message : String(error)];
       void sayNotChanged(t('The presets in {place} were not changed: {reason}', { place, reason }), scope);
       return false;
     }
@@ -65,6 +66,7 @@ export function createPresetFiles(messages: Messages): PresetFiles {
         .filter(({ kind }) => kind !== 'workspace' || isOpen);
     },
     value: valueIn,
+    canChange,
     change(scope, next) {
       const changed = last.then(() => changeNow(scope, next));
       last = changed.catch(() => {});

@@ -1,21 +1,19 @@
-// Presets of the settings files: read, started, stopped and saved. Those of a workspace need its trust and a consent.
+// Presets of the settings files: read, started and stopped. Those of a workspace need its trust and a consent.
 import * as vscode from 'vscode';
-import { printDestination, type Destination } from '../core/destination.js';
-import { connectionOf, isWanted } from '../core/plan.js';
+import { printDestination } from '../core/destination.js';
+import { isWanted } from '../core/plan.js';
 import {
   fillPreset,
   needsTrust,
   parsePresets,
   presetFingerprint,
   presetTunnels,
-  printPreset,
   type Preset,
   type PresetScope,
   type StoredPreset,
 } from '../core/preset.js';
-import { scopeText } from '../core/present.js';
 import { consentPrompt, networkConsentKey } from '../core/prompt.js';
-import { startTunnels, tunnelId, type NewTunnel, type Session, type Tunnel } from '../core/session.js';
+import { startTunnels, tunnelId, type NewTunnel, type Session } from '../core/session.js';
 import { createSharedQuestions } from '../core/sharedQuestions.js';
 import { findPreset, type PresetKey } from '../core/subject.js';
 import { askedAccess, failureText } from '../core/wording.js';
@@ -23,21 +21,12 @@ import { t } from '../core/translate.js';
 import type { Turns } from '../core/turns.js';
 import type { AfterOpen } from './afterOpen.js';
 import { commands, settings } from './contributions.js';
-import { withoutLinks, type Messages } from './messages.js';
+import type { Messages } from './messages.js';
 import type { NetworkConsents } from './networkConsents.js';
 import type { Notifications } from './notifications.js';
 import type { PresetAnswers } from './presetAnswers.js';
 import { askInputs } from './presetInputs.js';
-import {
-  canAddPreset,
-  hasPreset,
-  presetWorld,
-  readPresets,
-  scopeForNew,
-  startsPresets,
-  writePreset,
-  type ReadPresets,
-} from './settings.js';
+import { presetWorld, readPresets, startsPresets, type ReadPresets } from './settings.js';
 
 /** What the settings files hold now. */
 export interface PresetSettings extends vscode.Disposable {
@@ -81,13 +70,14 @@ export interface Presets {
   allowed(): readonly Preset[];
   /** Starts those with autoStart, all or those that the workspace’s trust is for; where a consent is missing, offers to. */
   startAutomatic(which: 'all' | 'workspace'): Promise<void>;
-  /** For a preset that is typed into a form: the user knows what is in it, and needs not be asked again when it starts. */
+  /**
+   * For a preset that the user has written in a form or saved: they know what is in it, and need not be asked again when it
+   * starts. `way`: where it leads to once its inputs are answered as before.
+   */
   readonly consents: {
     has(preset: PresetKey): boolean;
-    give(preset: StoredPreset, scope: PresetScope): Promise<void>;
+    give(preset: StoredPreset, scope: PresetScope, way?: Pick<Preset, 'destination' | 'forwards'>): Promise<void>;
   };
-  /** Writes the tunnels as presets, one for each of their hosts, and asks for its name. */
-  save(tunnels: readonly Tunnel[]): Promise<void>;
 }
 
 const consentsKey = 'consents';
@@ -175,63 +165,6 @@ export function createPresets(
     return true;
   };
 
-  const sayNotSaved = async (text: string, scope: PresetScope): Promise<void> => {
-    const open = t('Open Settings');
-    if ((await messages.show('error', text, open)) !== open) return;
-    await vscode.commands.executeCommand(commands.editPresets, { kind: 'problem', scope });
-  };
-
-  /** Asks for a name and writes tunnels of one host; tells whether they are saved. */
-  const saveOfHost = async (tunnels: readonly Tunnel[], destination: Destination): Promise<boolean> => {
-    const scope = scopeForNew();
-    const place = scopeText(scope);
-    const host = printDestination(destination);
-    const typed = await vscode.window.showInputBox({
-      title: t('Save as Preset'),
-      prompt: withoutLinks(t('Name of the preset for {host} in {place}', { host, place })),
-      value: (tunnels.length === 1 ? tunnels[0]?.label : undefined) ?? host,
-      validateInput: (text) => (text.trim() === '' ? t('The name is empty.') : undefined),
-    });
-    const name = typed?.trim();
-    if (!name) return false;
-    if (hasPreset(scope, name)) {
-      const title = t('Replace the preset “{name}”?', { name });
-      const detail =
-        tunnels.length === 1
-          ? t('It stands in {place}. Its host and forwards will be those of this tunnel.', { place })
-          : t('It stands in {place}. Its host and forwards will be those of these tunnels.', { place });
-      const replace = t('Replace');
-      if ((await vscode.window.showWarningMessage(title, { modal: true, detail }, replace)) !== replace) return false;
-    }
-    const forwards = tunnels.map(({ spec }) => spec);
-    const onDemand = tunnels.every((tunnel) => tunnel.onDemand && tunnel.spec.kind !== 'remote');
-    // Of a preset with variables those are kept: what they stand for belongs into no settings file.
-    const ids = tunnels.map(({ id }) => id);
-    const source = presetSettings.current.presets.find((one) => {
-      const own = one.written ? presetTunnels(one).map(tunnelId) : [];
-      return own.length === ids.length && own.every((id) => ids.includes(id));
-    });
-    const preset: Preset = {
-      name,
-      destination,
-      forwards,
-      autoStart: false,
-      scope,
-      ...(onDemand && { onDemand }),
-      ...(source?.written && { written: source.written }),
-      ...(source?.inputs && { inputs: source.inputs }),
-    };
-    try {
-      if (scope.kind !== 'user') await giveConsent(preset);
-      await writePreset(scope, printPreset(preset));
-      return true;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      void sayNotSaved(t('“{name}” was not saved to {place}: {reason}', { name, place, reason }), scope);
-      return false;
-    }
-  };
-
   return {
     start,
     async agree(preset, place) {
@@ -275,30 +208,14 @@ export function createPresets(
         const preset = findPreset(presetSettings.current.presets, key);
         return preset !== undefined && hasConsent(preset);
       },
-      async give(stored, scope) {
+      async give(stored, scope, way) {
+        if (scope.kind === 'user') return;
         const [preset] = parsePresets([stored], scope, presetWorld(scope)).presets;
         // What its inputs are answered with is asked for when it starts.
-        if (preset && !preset.isUnfilled) await giveConsent(preset);
+        if (preset && (way || !preset.isUnfilled)) await giveConsent({ ...preset, ...way });
       },
     },
-    async save(tunnels) {
-      const scope = scopeForNew();
-      if (tunnels.length > 0 && !canAddPreset(scope))
-        return void sayNotSaved(
-          t('The presets in {scope} are not a list, so none can be added. Mend the setting {presets} first.', {
-            scope: scopeText(scope),
-            presets: settings.presets,
-          }),
-          scope,
-        );
-      const hosts = new Map(tunnels.map((tunnel) => [connectionOf(tunnel), tunnel.destination]));
-      for (const [host, destination] of hosts) if (!(await saveOfHost(tunnels.filter(isOf(host)), destination))) return;
-    },
   };
-}
-
-function isOf(host: string): (tunnel: Tunnel) => boolean {
-  return (tunnel) => connectionOf(tunnel) === host;
 }
 
 /** What the question before a preset's start has said of the network, see consentPrompt, is not asked again. */

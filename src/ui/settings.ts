@@ -2,14 +2,7 @@ import * as vscode from 'vscode';
 import { readDefaultBind, type DefaultBind } from '../core/defaultBind.js';
 import { readNoticeLevel, type NoticeLevel } from '../core/notice.js';
 import { readKeepalive, readWaits, type HostDefaults, type Waits } from '../core/plan.js';
-import {
-  parsePresets,
-  withPreset,
-  type Preset,
-  type PresetProblem,
-  type PresetScope,
-  type StoredPreset,
-} from '../core/preset.js';
+import { parsePresets, type Preset, type PresetProblem, type PresetScope } from '../core/preset.js';
 import type { Answers, VariableWorld } from '../core/presetVariables.js';
 import type { PresetKey } from '../core/subject.js';
 import { settings } from './contributions.js';
@@ -127,26 +120,4 @@ function inspectPresets(folder?: vscode.WorkspaceFolder) {
 /** Where a new preset goes: the workspace's settings, the user's while none is open. */
 export function scopeForNew(): PresetScope & { kind: 'workspace' | 'user' } {
   return vscode.workspace.workspaceFolders?.length ? { kind: 'workspace' } : { kind: 'user' };
-}
-
-/** Whether the setting is a list or not there; anything else would be lost. */
-export function canAddPreset({ kind }: ReturnType<typeof scopeForNew>): boolean {
-  const value = presetValues().find(({ scope }) => scope.kind === kind)?.value;
-  return value === undefined || value === null || Array.isArray(value);
-}
-
-export function hasPreset({ kind }: ReturnType<typeof scopeForNew>, name: string): boolean {
-  const value = presetValues().find(({ scope }) => scope.kind === kind)?.value;
-  if (!Array.isArray(value)) return false;
-  return value.some((entry: { name?: unknown } | null) => {
-    const other = entry?.name;
-    return typeof other === 'string' && other.trim() === name;
-  });
-}
-
-/** Throws what VS Code throws when the settings file can't be written. */
-export async function writePreset({ kind }: ReturnType<typeof scopeForNew>, preset: StoredPreset): Promise<void> {
-  const value = presetValues().find(({ scope }) => scope.kind === kind)?.value;
-  const target = kind === 'user' ? vscode.ConfigurationTarget.Global : vscode.ConfigurationTarget.Workspace;
-  await vscode.workspace.getConfiguration().update(settings.presets, withPreset(value, preset), target);
 }

@@ -5,7 +5,6 @@ import {
   presetFingerprint,
   presetTunnels,
   printPreset,
-  withPreset,
   type Preset,
   type PresetScope,
 } from '../../src/core/preset.js';
@@ -248,36 +247,6 @@ describe('printPreset', () => {
       }),
     );
   });
-});
-
-describe('withPreset', () => {
-  const other = { name: 'Other', host: 'web02', forwards: ['-D 1080'] };
-
-  it('adds a preset behind the others', () => {
-    assert.deepEqual(withPreset(undefined, stored), [stored]);
-    assert.deepEqual(withPreset([other], stored), [other, stored]);
-  });
-
-  it('takes the place of the one with its name, and keeps what the user wrote beside', () => {
-    const before = { ...stored, name: ' Database ', host: 'old', description: 'Mine', autoStart: true };
-    assert.deepEqual(withPreset([before, other], stored), [{ ...stored, description: 'Mine', autoStart: true }, other]);
-    // When it connects is the tunnels' own.
-    assert.deepEqual(withPreset([{ ...stored, connect: 'onDemand' }], stored), [stored]);
-    // And so are the variables, which tunnels don't have.
-    const asks = { ...stored, host: '${input:server}', inputs: { server: {} }, group: 'Mine' };
-    assert.deepEqual(withPreset([asks], stored), [{ ...stored, group: 'Mine' }]);
-    const onDemand = { ...stored, connect: 'onDemand' as const };
-    assert.deepEqual(withPreset([stored], onDemand), [onDemand]);
-  });
-
-  it('keeps other entries as they are, wrong ones too, and the list it was given', () => {
-    const list = [5, null, 'x', { name: 5 }, other];
-    const copy = structuredClone(list);
-    assert.deepEqual(withPreset(list, stored), [...copy, stored]);
-    assert.deepEqual(list, copy);
-  });
-
-  it('starts a list where something else stands', () => assert.deepEqual(withPreset('x', stored), [stored]));
 });
 
 describe('presetTunnels', () => {

@@ -14,6 +14,7 @@ import {
   removePreset,
   renameGroup,
   replacePreset,
+  tunnelFields,
 } from '../../src/core/presetList.js';
 
 /** `b/G`: the preset b in the group G. */
@@ -66,6 +67,43 @@ describe('the list of presets of a settings file', () => {
     const value = [{ ...preset('a/G'), color: 'red', note: 'mine' }, 5];
     assert.deepEqual(replacePreset(value, 'a', preset('b')), [{ ...preset('b'), note: 'mine' }, 5]);
     assert.deepEqual(told(replacePreset(list('a'), 'x', preset('b'))), ['a', 'b']);
+  });
+
+  describe('saves tunnels', () => {
+    const stored = { name: 'Database', host: 'bob@web01', forwards: ['-L 5432:db:5432'] };
+    const other = { name: 'Other', host: 'web02', forwards: ['-D 1080'] };
+    const save = (value: unknown, saved: typeof stored = stored) =>
+      replacePreset(value, stored.name, saved, tunnelFields);
+
+    it('behind the others', () => {
+      assert.deepEqual(save(undefined), [stored]);
+      assert.deepEqual(save([other]), [other, stored]);
+      assert.deepEqual(save('x'), [stored]);
+    });
+
+    it('in the place of the one with their name, and keeps what the user wrote beside', () => {
+      const before = { ...stored, name: ' Database ', host: 'old', description: 'Mine', autoStart: true };
+      assert.deepEqual(save([before, other]), [{ ...stored, description: 'Mine', autoStart: true }, other]);
+      // When it connects is the tunnels' own.
+      assert.deepEqual(save([{ ...stored, connect: 'onDemand' }]), [stored]);
+      // And so are the variables, which tunnels don't have.
+      const asks = { ...stored, host: '${input:server}', inputs: { server: {} }, group: 'Mine' };
+      assert.deepEqual(save([asks]), [{ ...stored, group: 'Mine' }]);
+      const onDemand = { ...stored, connect: 'onDemand' as const };
+      assert.deepEqual(save([stored], onDemand), [onDemand]);
+    });
+
+    it('in the place of the one with a row, where another of that name can’t be read', () => {
+      const wrong = { ...broken, name: 'Database' };
+      assert.deepEqual(save([wrong, { ...stored, host: 'old' }]), [wrong, stored]);
+    });
+
+    it('and keeps other entries as they are, wrong ones too, and the list it was given', () => {
+      const value = [...strange, other];
+      const copy = structuredClone(value);
+      assert.deepEqual(save(value), [...copy, stored]);
+      assert.deepEqual(value, copy);
+    });
   });
 
   it('removes one, the one with a row', () => {
