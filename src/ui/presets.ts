@@ -119,12 +119,12 @@ export function createPresets(
     });
   };
 
-  const askOnce = createSharedQuestions();
+  const [consentOnce, inputsOnce] = [createSharedQuestions(), createSharedQuestions()];
   const askConsent = async (preset: Preset, place?: string): Promise<boolean> => {
     const { title, detail } = consentPrompt(preset, place);
     const begin = t('Start');
     const show = () => vscode.window.showInformationMessage(title, { modal: true, detail }, begin);
-    return (await askOnce(`consent ${presetFingerprint(preset)}`, show)) === begin;
+    return (await consentOnce(presetFingerprint(preset), show)) === begin;
   };
 
   const start = async (key: PresetKey): Promise<void> => {
@@ -147,7 +147,7 @@ export function createPresets(
     if (!preset.questions || session.state.wanted.tunnels.some((one) => isWanted(one) && runs.includes(one.id)))
       return (await isAgreed(preset, place)) ? preset : undefined;
     const world = presetWorld(preset.scope);
-    const given = await askOnce(`inputs ${presetFingerprint(preset)}`, () =>
+    const given = await inputsOnce(presetFingerprint(preset), () =>
       turns.take(() => askInputs(preset, world, answers.of(preset)[0])),
     );
     const filled = given && fillPreset(preset, world, given);
