@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { StoredPreset } from '../../src/core/preset.js';
@@ -301,17 +301,15 @@ describe('the extension inside VS Code', () => {
     });
 
     it('when the port is in use', async () => {
-      const taken = createTcpServer().listen(0, '127.0.0.1');
-      await new Promise((listening) => taken.once('listening', listening));
-      const { port } = taken.address() as AddressInfo;
+      const taken = await startTarget(() => {});
       await failsWith(
         /127\.0\.0\.1:\d+ is already in use on (this machine|the machine that runs VS Code)( by .+ \(pid \d+\))?\. Stop/,
         {
           host: 'web01',
-          forward: `127.0.0.1:${port}:x:1`,
+          forward: `127.0.0.1:${taken.port}:x:1`,
         },
       );
-      taken.close();
+      await taken.close();
     });
 
     it('when the host key has changed', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
-import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import * as vscode from 'vscode';
@@ -279,17 +279,15 @@ describe('every kind of forward inside VS Code', () => {
   });
 
   it('takes the next free port when told so, and never by itself', async () => {
-    const taken = createTcpServer().listen(0, '127.0.0.1');
-    await new Promise((listening) => taken.once('listening', listening));
-    const { port } = taken.address() as AddressInfo;
-    await run('forwardPort', { host: 'web01', forward: `127.0.0.1:${port}:localhost:${service.port}` });
+    const taken = await startTarget(() => {});
+    await run('forwardPort', { host: 'web01', forward: `127.0.0.1:${taken.port}:localhost:${service.port}` });
     await become('failed');
     await run('startOnFreePort', { kind: 'forward', id: forwards()[0]!.id });
     await become('ready');
     const real = Number(/port (\d+) instead of (\d+)/.exec(forwards()[0]!.description)?.[1]);
-    assert.ok(real > port, forwards()[0]!.description);
+    assert.ok(real > taken.port, forwards()[0]!.description);
     assert.equal(String((await exchange(real, Buffer.from('x'))).received), 'x');
-    taken.close();
+    await taken.close();
     await run('restart', { kind: 'forward', id: forwards()[0]!.id });
     await eventually(() => assert.equal(forwards()[0]!.description, 'ready'));
   });

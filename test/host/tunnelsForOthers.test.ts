@@ -61,7 +61,7 @@ describe('what other extensions, language models and links get inside VS Code', 
         ['For a test', 'web01', 'local', 'ready', `localhost:${service.port}`],
       );
       assert.deepEqual(tunnel.tunnels, [info]);
-      assert.ok(forwards()[0]?.tooltip.some((line) => line.startsWith('Another extension opened it')));
+      assert.match(forwards()[0]?.tooltip.join('\n') ?? '', /^Another extension opened it/m);
       assert.deepEqual(access().kept(), undefined, 'it is not for the next window');
       tunnel.dispose();
       tunnel.dispose();
@@ -142,13 +142,11 @@ describe('what other extensions, language models and links get inside VS Code', 
     });
 
     it('says what went wrong by a code and a sentence, and leaves nothing behind', async () => {
-      const taken = createServer().listen(0, '127.0.0.1');
-      await new Promise((listening) => taken.once('listening', listening));
-      const { port } = taken.address() as AddressInfo;
-      const inUse = await refusal({ host: 'web01', forward: `-L 127.0.0.1:${port}:localhost:1` });
-      taken.close();
+      const taken = await startTarget(() => {});
+      const inUse = await refusal({ host: 'web01', forward: `-L 127.0.0.1:${taken.port}:localhost:1` });
+      await taken.close();
       assert.deepEqual([inUse.name, inUse.code], ['TunnelError', 'portInUse']);
-      assert.match(inUse.message, new RegExp(`^127\\.0\\.0\\.1:${port} is already in use on `));
+      assert.match(inUse.message, new RegExp(`^127\\.0\\.0\\.1:${taken.port} is already in use on `));
       const unknown = await refusal({ preset: 'No such' });
       assert.deepEqual([unknown.code, unknown.message], ['noSuchPreset', 'No preset is called “No such”.']);
       assert.equal((await refusal({ host: '-oProxyCommand=x', forward: '80' })).code, 'badDestination');
@@ -237,11 +235,9 @@ describe('what other extensions, language models and links get inside VS Code', 
     });
 
     it('say in words why a tunnel could not be opened, and leave nothing behind', async () => {
-      const taken = createServer().listen(0, '127.0.0.1');
-      await new Promise((listening) => taken.once('listening', listening));
-      const { port } = taken.address() as AddressInfo;
-      const text = await open({ host: 'web01', forward: `-L 127.0.0.1:${port}:localhost:1` });
-      taken.close();
+      const taken = await startTarget(() => {});
+      const text = await open({ host: 'web01', forward: `-L 127.0.0.1:${taken.port}:localhost:1` });
+      await taken.close();
       assert.match(text, /is already in use on /);
       await eventually(() => assert.deepEqual(forwards(), []));
     });
@@ -255,7 +251,7 @@ describe('what other extensions, language models and links get inside VS Code', 
       await tool.prepareInvocation({ input }, token);
       const other = await freePort();
       await configure('presets', preset(other));
-      await eventually(() => assert.ok(JSON.stringify(presets()).includes(String(other))));
+      await eventually(() => assert.match(JSON.stringify(presets()), new RegExp(String(other))));
       const asked = await tool.invoke({ input, toolInvocationToken: undefined }, token);
       assert.match(textOf(asked), /^What it would open has changed/);
       const unasked = await tool.invoke({ input, toolInvocationToken: undefined }, token);
