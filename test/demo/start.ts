@@ -4,13 +4,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sandboxPage } from '../../src/core/sandboxPage';
 import { startSandbox } from '../../src/engine/sandboxServer';
 import { onEndRequested } from '../support/endRequested';
+import { portNear } from '../support/portNear';
 import { canServeVsCode, copyExtension, repositoryRoot, startVsCode } from '../support/vscodeServer';
 
 const { values } = parseArgs({ options: { 'no-open': { type: 'boolean', default: false } } });
@@ -135,23 +135,6 @@ async function build(): Promise<void> {
   const child = spawn(process.execPath, ['esbuild.mjs'], { cwd: repositoryRoot, stdio: 'inherit' });
   const [code] = (await once(child, 'exit')) as [number | null];
   if (code !== 0) throw new Error(`The build failed (esbuild ended with ${code}).`);
-}
-
-/** Only a suggestion for the preset: the extension binds it later, and says so if it was taken meanwhile. */
-async function portNear(wanted: number): Promise<number> {
-  for (const port of [wanted, 0]) {
-    const server = createServer();
-    const bound = await new Promise<boolean>((done) => {
-      server.once('error', () => done(false));
-      server.listen(port, '127.0.0.1', () => done(true));
-    });
-    if (!bound) continue;
-    const chosen = (server.address() as AddressInfo).port;
-    server.close();
-    await once(server, 'close');
-    return chosen;
-  }
-  throw new Error('No port to listen on is left.');
 }
 
 function onPath(program: string): string | undefined {

@@ -1,11 +1,11 @@
 // What `npm run screenshots` runs: makes the README's pictures anew, of the installed package in a real VS Code, in both themes.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startExtensionWindows } from '../support/extensionWindows.js';
+import { listenNear, portNear } from '../support/portNear.js';
 import { startSshd } from '../support/sshd.js';
 import { repositoryRoot } from '../support/vscodeServer.js';
 import type { Workbench } from '../support/workbench.js';
@@ -21,9 +21,9 @@ async function main(): Promise<void> {
   const page = createServer((request, response) =>
     response.end('x'.repeat(Number(request.headers['content-length'] ?? 20_000))),
   );
-  const web = await listen(page, 8080);
+  const web = await listenNear(page, 8080);
   const other = createServer();
-  const otherPort = await listen(other, 5433);
+  const otherPort = await listenNear(other, 5433);
   const windows = await startExtensionWindows();
   try {
     const [dashboard, database, proxy] = [await portNear(3000), await portNear(5432), await portNear(1080)];
@@ -79,26 +79,6 @@ async function keep(window: Workbench, name: string): Promise<void> {
   const small = withPalette(readFileSync(await window.screenshot(`readme-${name}`)));
   writeFileSync(path, small);
   console.log(`media/${name}.png: ${(small.length / 1000).toFixed(1)} KB`);
-}
-
-/** On `wanted` or, where that is taken, on any. */
-async function listen(server: Server, wanted: number): Promise<number> {
-  for (const port of [wanted, 0]) {
-    const bound = await new Promise<boolean>((done) => {
-      server.once('error', () => done(false));
-      server.listen(port, '127.0.0.1', () => done(true));
-    });
-    if (bound) return (server.address() as AddressInfo).port;
-  }
-  throw new Error('No port to listen on is left.');
-}
-
-/** A pretty number for a picture: the tunnel binds it later. */
-async function portNear(wanted: number): Promise<number> {
-  const server = createServer();
-  const port = await listen(server, wanted);
-  await new Promise((closed) => server.close(closed));
-  return port;
 }
 
 main().then(
