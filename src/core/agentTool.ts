@@ -8,7 +8,7 @@ import { machineName } from './machine.js';
 import { needsTrust, presetHost, presetTunnels, type Preset } from './preset.js';
 import { scopeText } from './present.js';
 import { printable, unseen } from './printable.js';
-import type { NewTunnel } from './session.js';
+import { tunnelId, type NewTunnel } from './session.js';
 import { presetCalled } from './subject.js';
 import { t } from './translate.js';
 import { accessText, askedAccess, effectText, failureText, isLoopback } from './wording.js';
@@ -135,6 +135,26 @@ function connectsText(host: string): string {
 
 function staysText(): string {
   return t('It stays open until you stop it.');
+}
+
+/** What a tunnel is told by. */
+interface ToldTunnel {
+  id: string;
+  kind: string;
+  state: string;
+  listen: readonly object[];
+  failure?: { code: string };
+}
+
+/**
+ * What a model is told of a tunnel: of one that comes of a preset with variables not what they stand for, which its target,
+ * its host and a failure’s words would tell.
+ */
+export function agentTunnel(info: ToldTunnel, presets: readonly Preset[]): object {
+  const preset = presets.find((one) => one.written && presetTunnels(one).some((own) => tunnelId(own) === info.id));
+  if (!preset) return info;
+  const { kind, state, listen, failure } = info;
+  return { preset: preset.name, kind, state, listen, ...(failure && { failure: { code: failure.code } }) };
 }
 
 /** What a model is told there is, besides the tunnels: hosts by name, presets without their descriptions. */

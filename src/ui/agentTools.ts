@@ -1,7 +1,15 @@
 // The tools of language models: one lists, and one opens what the user has said yes to.
 import * as vscode from 'vscode';
-import { agentList, decideOpen, openPrompt, refusalOf, type AgentOpen, type AgentWorld } from '../core/agentTool.js';
-import { failureOf } from '../core/failure.js';
+import {
+  agentList,
+  agentTunnel,
+  decideOpen,
+  openPrompt,
+  refusalOf,
+  type AgentOpen,
+  type AgentWorld,
+} from '../core/agentTool.js';
+import { failureOf, innermost } from '../core/failure.js';
 import type { Holds } from '../core/holds.js';
 import { clientAddress, readyText, reasonText } from '../core/present.js';
 import type { NewTunnel, Session } from '../core/session.js';
@@ -23,7 +31,7 @@ const mostAsked = 20;
 export function createAgentTools(
   session: Session,
   holds: Holds,
-  presets: Pick<Presets, 'agree'>,
+  presets: Pick<Presets, 'agree' | 'allowed'>,
   presetSettings: Pick<PresetSettings, 'current'>,
   /** The names of ssh_config. */
   hosts: () => Promise<readonly string[]>,
@@ -37,13 +45,18 @@ export function createAgentTools(
   const list: vscode.LanguageModelTool<unknown> = {
     prepareInvocation: () => ({ invocationMessage: t('Listing SSH tunnels') }),
     async invoke() {
-      const tunnels = session.state.wanted.tunnels.map((tunnel) => tunnelInfo(tunnel, session.state));
+      // Also as they were filled before.
+      const known = [...presetSettings.current.presets, ...presets.allowed()];
+      const tunnels = session.state.wanted.tunnels.map((tunnel) =>
+        agentTunnel(tunnelInfo(tunnel, session.state), known),
+      );
       return result(JSON.stringify({ tunnels, ...agentList(await world()) }, undefined, 2));
     },
   };
 
-  /** By the input, what the user was shown: nothing else is opened, whatever the settings say by then. */
-  const asked = new Map<string, string>();
+  /** The inputs with what the user was shown, one for each call: nothing else is opened, whatever the settings say by then. */
+  const asked: string[] = [];
+  const question = (input: unknown, wanted: AgentOpen) => JSON.stringify([input, openPrompt(wanted)]);
 
   const open: Required<vscode.LanguageModelTool<unknown>> = {
     async prepareInvocation({ input }) {
@@ -51,10 +64,8 @@ export function createAgentTools(
       // Without a question, and so without a call.
       if (!decision.ok) throw new Error(decision.reason);
       const prompt = openPrompt(decision.open);
-      const key = JSON.stringify(input);
-      asked.delete(key);
-      asked.set(key, JSON.stringify(prompt));
-      if (asked.size > mostAsked) asked.delete(asked.keys().next().value!);
+      asked.push(question(input, decision.open));
+      asked.splice(0, asked.length - mostAsked);
       return {
         invocationMessage: t('Opening an SSH tunnel'),
         confirmationMessages: { title: prompt.title, message: paragraphs(prompt.lines) },
@@ -63,29 +74,38 @@ export function createAgentTools(
     async invoke({ input }, token) {
       const decision = decideOpen(input, await world());
       if (!decision.ok) return result(decision.reason);
-      const key = JSON.stringify(input);
-      const shown = asked.get(key);
-      asked.delete(key);
-      if (shown !== JSON.stringify(openPrompt(decision.open)))
-        return result(t('What it would open has changed since the user was asked. Call it again.'));
+      const at = asked.indexOf(question(input, decision.open));
+      if (at < 0) return result(t('What it would open has changed since the user was asked. Call it again.'));
+      asked.splice(at, 1);
       const tunnels = await tunnelsOf(decision.open);
       if (!tunnels || token.isCancellationRequested) return result(failureText({ kind: 'cancelled' }));
       const reason = refusalOf(tunnels);
-      return result(reason ?? (await start(tunnels, token)));
+      if (reason !== undefined) return result(reason);
+      const { open: opened } = decision;
+      const secretive = opened.kind === 'preset' && opened.preset.written ? opened.preset.name : undefined;
+      return result(await start(tunnels, token, secretive));
     },
   };
 
   const tunnelsOf = async (wanted: AgentOpen): Promise<readonly NewTunnel[] | undefined> =>
     wanted.kind === 'forward' ? [wanted.tunnel] : presets.agree(wanted.preset);
 
-  /** What came of it, in words. */
-  const start = async (tunnels: readonly NewTunnel[], token: vscode.CancellationToken): Promise<string> => {
+  /** What came of it, in words; `preset`: the one with variables that it is of, see agentTunnel. */
+  const start = async (
+    tunnels: readonly NewTunnel[],
+    token: vscode.CancellationToken,
+    preset: string | undefined,
+  ): Promise<string> => {
     const hold = holds.hold(tunnels, 'agent');
     const called = token.onCancellationRequested(() => hold.release());
     try {
       await hold.ready;
     } catch (error) {
-      const text = reasonText(failureOf(error), session.state);
+      const failure = failureOf(error);
+      const text =
+        preset === undefined
+          ? reasonText(failure, session.state)
+          : t('The preset “{name}” could not be started ({code}).', { name: preset, code: innermost(failure).kind });
       hold.release();
       return text;
     } finally {
@@ -99,7 +119,8 @@ export function createAgentTools(
         const state = tunnelState(tunnel, session.state.snapshot);
         if (state.kind !== 'ready') return [];
         const address = clientAddress(tunnel, state);
-        return [readyText(tunnel, state), ...(address === undefined ? [] : [t('Connect to {address}.', { address })])];
+        const ready = preset === undefined ? readyText(tunnel, state) : t('{tunnel} is ready.', { tunnel: preset });
+        return [ready, ...(address === undefined ? [] : [t('Connect to {address}.', { address })])];
       })
       .join(' ');
   };

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { agentList, decideOpen, openPrompt, refusalOf, type AgentWorld } from '../../src/core/agentTool.js';
+import {
+  agentList,
+  agentTunnel,
+  decideOpen,
+  openPrompt,
+  refusalOf,
+  type AgentWorld,
+} from '../../src/core/agentTool.js';
 import { printSpec } from '../../src/core/forwardSpec.js';
 import { parsePresets, presetTunnels, type PresetScope } from '../../src/core/preset.js';
 import { tunnelId } from '../../src/core/session.js';
@@ -18,6 +25,7 @@ const presets = [
         description: 'secret',
       },
       { name: 'Wide', host: 'web01', forwards: ['-L 5432:db:5432', '-L *:80:db:80'] },
+      { name: 'Back', host: 'web01', forwards: ['-R 8080:localhost:3000', '-L /tmp/a.sock:db:5432'] },
       { name: 'Asked', host: 'web01', forwards: ['-L ${input:port}:db:5432'] },
     ],
     { kind: 'user' },
@@ -86,14 +94,15 @@ describe('what a language model may open', () => {
     assert.equal(reasonOf({ preset: 'Theirs', host: '', forward: '' }), 'opens');
     assert.match(reasonOf({ preset: 'billing db' }), /^No preset is called “billing db”/);
     assert.match(reasonOf({ preset: 'Wide' }), /opens nothing to the network/);
+    assert.match(reasonOf({ preset: 'Back out' }, { ...world, presets: presetsOf([{ name: 'Back out', host: 'web01', forwards: ['-R *:8080:localhost:3000'] }], { kind: 'user' }) }), /opens nothing to the network/); // prettier-ignore
   });
 
   it('is a workspace’s preset only where that is trusted', () => {
     assert.equal(reasonOf({ preset: 'Theirs' }), 'opens');
     assert.match(reasonOf({ preset: 'Theirs' }, { ...world, trusted: false }), /^This workspace is not trusted/);
     const names = (trusted: boolean) => agentList({ ...world, trusted }).presets.map(({ name }) => name);
-    assert.deepEqual(names(true), ['Theirs', 'Billing DB', 'Wide', 'Asked']);
-    assert.deepEqual(names(false), ['Billing DB', 'Wide', 'Asked']);
+    assert.deepEqual(names(true), ['Theirs', 'Billing DB', 'Wide', 'Back', 'Asked']);
+    assert.deepEqual(names(false), ['Billing DB', 'Wide', 'Back', 'Asked']);
   });
 
   it('is no preset of the user’s that is about a folder of a workspace that nobody trusts', () => {
@@ -200,6 +209,12 @@ describe('the question before a language model opens something', () => {
       ],
     }));
 
+  it('says what else than a forward of loopback the user has written in a preset', () => {
+    const { lines } = promptOf({ preset: 'Back' });
+    assert.ok(lines.includes('localhost:8080 on web01 → localhost:3000, as this machine sees it'), lines.join('\n'));
+    assert.ok(lines.includes('/tmp/a.sock on this machine → db:5432, as web01 sees it'), lines.join('\n'));
+  });
+
   it('says that a preset’s inputs will be asked for', () => {
     const { lines } = promptOf({ preset: 'Asked' });
     assert.ok(lines.includes('-L ${input:port}:db:5432'), lines.join('\n'));
@@ -212,7 +227,7 @@ describe('what a language model is told', () => {
     const list = agentList(world);
     assert.deepEqual(list.hosts, ['web01', 'web02']);
     assert.equal(JSON.stringify(list).includes('secret'), false);
-    assert.deepEqual(list.presets[3], { name: 'Asked', host: 'web01', forwards: ['-L ${input:port}:db:5432'] });
+    assert.deepEqual(list.presets[4], { name: 'Asked', host: 'web01', forwards: ['-L ${input:port}:db:5432'] });
   });
 
   it('is presets as they are written, and nothing that a variable stands for', () => {
@@ -224,5 +239,19 @@ describe('what a language model is told', () => {
       'ann-secret@web01 -D 1080',
     ]);
     assert.deepEqual(agentList({ ...world, presets: filled }).presets, [written]);
+    const info = {
+      id: 'ann-secret@web01 -L 6001:db.secret:5432',
+      label: 'localhost:6001 → db.secret:5432',
+      host: 'ann-secret@web01',
+      kind: 'local',
+      state: 'failed',
+      listen: [],
+      target: 'db.secret:5432',
+      failure: { code: 'channelRefused', message: 'db.secret:5432 refused the connection' },
+    };
+    const told = { preset: 'DB', kind: 'local', state: 'failed', listen: [], failure: { code: 'channelRefused' } };
+    assert.deepEqual(agentTunnel(info, filled), told);
+    const other = { ...info, id: 'web01 -L 6001:db:5432' };
+    assert.equal(agentTunnel(other, filled), other);
   });
 });

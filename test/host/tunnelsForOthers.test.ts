@@ -242,6 +242,24 @@ describe('what other extensions, language models and links get inside VS Code', 
       await eventually(() => assert.deepEqual(forwards(), []));
     });
 
+    it('open what was asked for twice at once', async () => {
+      const input = { host: 'web01', forward: `${await freePort()}:localhost:${service.port}` };
+      const answers = await Promise.all([open(input), open(input)]);
+      for (const answer of answers) assert.match(answer, / is ready\..* Connect to localhost:\d+\.$/);
+    });
+
+    it('tell nothing of what a preset’s variables stand for', async () => {
+      await configure('presets', [{ name: 'Mine', host: 'web01', forwards: ['-L auto:${env:HOME}/none.sock'] }]);
+      await eventually(() => assert.equal(presets().length, 1));
+      assert.match(await open({ preset: 'Mine' }), /^Mine is ready\. Connect to localhost:\d+\.$/);
+      const path = `${process.env['HOME']}/none.sock`;
+      assert.ok(forwards()[0]!.tooltip.join().includes(path), 'its row tells the user');
+      const text = textOf(await invoke(languageModelTools.list, {}));
+      const { tunnels } = JSON.parse(text) as { tunnels: { preset?: string; state: string }[] };
+      assert.deepEqual(tunnels.map(({ preset, state }) => [preset, state]), [['Mine', 'ready']]); // prettier-ignore
+      assert.ok(!text.includes(path), text);
+    });
+
     it('open nothing else than what the user was shown', async () => {
       const preset = (port: number) => [{ name: 'Mine', host: 'web01', forwards: [`-L ${port}:localhost:1`] }];
       await configure('presets', preset(await freePort()));
