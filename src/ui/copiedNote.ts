@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { isCopiedElsewhere, machineName } from '../core/machine.js';
 import { t } from '../core/translate.js';
+import { withoutIcons } from './messages.js';
 
 const shownMs = 8000;
 
@@ -13,5 +14,5 @@ export function showCopiedNote(addresses: readonly string[]): void {
     addresses.length === 1
       ? t('Copied {address}, an address on {machine}', values)
       : t('Copied {count} addresses on {machine}', values);
-  vscode.window.setStatusBarMessage(`$(info) ${text.replaceAll('$(', '$ (')}`, shownMs);
+  vscode.window.setStatusBarMessage(`$(info) ${withoutIcons(text)}`, shownMs);
 }

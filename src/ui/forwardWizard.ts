@@ -6,6 +6,7 @@ import { forwardOf, type ServerPort } from '../core/serverPort.js';
 import type { NewTunnel } from '../core/session.js';
 import { t } from '../core/translate.js';
 import { failureText, serverPortText } from '../core/wording.js';
+import { withoutIcons } from './messages.js';
 import { createPastedText } from './pastedText.js';
 import {
   commandItems,
@@ -16,6 +17,7 @@ import {
   problemText,
   readSshCommand,
 } from './sshCommandBox.js';
+import { back, isMatch, isWholeHost } from './steps.js';
 
 /** What is typed into the two steps. */
 export interface WizardAnswers {
@@ -37,8 +39,6 @@ export interface WizardHosts {
 function wizardTitle(): string {
   return t('Forward Port');
 }
-
-const back = Symbol('back');
 
 /**
  * Asks for a host, then for what to forward; undefined when it was closed before its end. A whole ssh command is an answer
@@ -92,8 +92,7 @@ function askHost(
     const known = hostItems(configured, hosts.recent());
     const typed = typedItem(pasted.of(pick.value), known, pasted.note(pick.value));
     const separator = { label: t('As typed'), kind: vscode.QuickPickItemKind.Separator };
-    // Who writes a user or a port means just that; a bare name may be the beginning of one in the list.
-    if (typed && /[@:]|\s-|^-/.test(pick.value.trim())) pick.items = [typed, ...known];
+    if (typed && isWholeHost(pick.value.trim())) pick.items = [typed, ...known];
     else pick.items = typed ? [...known, separator, typed] : known;
   };
   const pasted = createPastedText(show);
@@ -158,15 +157,6 @@ function hostItems(configured: readonly string[], recent: readonly string[]): Ho
     ),
     ...group(t('From ssh_config'), 'server', configured),
   ];
-}
-
-/** Whether a row can be in the list for what is typed: its letters are in the label, in their order. */
-function isMatch(typed: string, label: string): boolean {
-  let at = 0;
-  return [...typed.toLowerCase().replace(/\s/g, '')].every((letter) => {
-    at = label.toLowerCase().indexOf(letter, at) + 1;
-    return at > 0;
-  });
 }
 
 function readHost(text: string): HostAnswer | undefined {
@@ -304,7 +294,7 @@ function foundItems(ports: readonly ServerPort[], destination: Destination, bind
     const spec = withDefaultBind(own, bind);
     // Where it listens is told by the setting, and seen nowhere else.
     const detail = bind === 'localhost' ? undefined : effectOf({ destination, spec }).effect;
-    const program = port.program?.replaceAll('$(', '$ (');
+    const program = port.program && withoutIcons(port.program);
     const name = port.kind === 'tcp' ? String(port.port) : port.path;
     return [
       {

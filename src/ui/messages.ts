@@ -35,3 +35,8 @@ export function createMessages(): Messages {
 export function withoutLinks(text: string): string {
   return text.replaceAll('](', '] (');
 }
+
+/** VS Code makes icons of `$(name)` in labels and in the status bar. */
+export function withoutIcons(text: string): string {
+  return text.replaceAll('$(', '$ (');
+}

@@ -1,7 +1,7 @@
 // Making and changing a preset in a form: a list of its fields with their values, each with an input of its own. A form that is
 // closed keeps what was typed, and goes on with it the next time.
 import * as vscode from 'vscode';
-import type { PresetColor, PresetScope, StoredPreset } from '../core/preset.js';
+import type { PresetColor, StoredPreset } from '../core/preset.js';
 import {
   choicesOf,
   draftProblems,
@@ -28,8 +28,10 @@ import type { Messages } from './messages.js';
 import { openPresetsFile } from './openPresetsFile.js';
 import { presetIcons } from './presetIcons.js';
 import type { PresetFiles } from './presetFiles.js';
+import type { Presets } from './presets.js';
+import { askHost, askScope } from './presetSteps.js';
 import { presetWorld, scopeForNew } from './settings.js';
-import { askChoice, askName, askText, back, type Answer, type ChoiceItem, type Step } from './steps.js';
+import { askChoice, askName, askText, back, type Answer, type Step } from './steps.js';
 
 export interface PresetForm {
   /** Begins with what is given, or goes on with what was not saved. Undefined: it was closed. */
@@ -48,10 +50,7 @@ export interface PresetFormParts {
   /** Hosts of ssh_config. */
   hosts: () => Promise<readonly string[]>;
   /** What a consent is for, and whether there is one: what is typed here needs no other. */
-  consents: {
-    has(preset: PresetKey): boolean;
-    give(preset: StoredPreset, scope: PresetScope): Promise<void>;
-  };
+  consents: Presets['consents'];
   messages: Messages;
 }
 
@@ -119,7 +118,13 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
         return taken(written(askText(step, prompt, t('Database'), (text) => textProblem('name', text, place))));
       }
       case 'host':
-        return taken(written(askHost(step, hosts, (text) => textProblem('host', text, place))));
+        return taken(
+          written(
+            askHost(step, t('Host to connect to: pick one, or type user@host:port'), hosts, (text) =>
+              textProblem('host', text, place),
+            ),
+          ),
+        );
       case 'description': {
         const prompt = t('What the preset is for; empty: no description');
         return taken(written(askText(step, prompt, '', (text) => textProblem('description', text, place))));
@@ -135,7 +140,9 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
       case 'color':
         return taken(askOne(step, preset, field));
       case 'scope':
-        return askScope(step, form.draft, files.scopes());
+        return askScope(step, t('Settings file that the preset stands in'), files.scopes(), scope, scope).then(
+          (answer) => (typeof answer === 'object' ? { preset, scope: answer } : answer),
+        );
       default:
         return taken(written(askForward(step, preset, field, place)));
     }
@@ -196,7 +203,7 @@ export function createPresetForm({ files, hosts, consents, messages }: PresetFor
       name !== undefined && !isMoved ? replacePreset(value, name, preset) : addPreset(value, preset),
     );
     if (!isWritten) return false;
-    if (isOwn && scope.kind !== 'user') await consents.give(preset, scope);
+    if (isOwn) await consents.give(preset, scope);
     if (original && isMoved) await files.change(original.key.scope, (value) => removePreset(value, original.key.name));
     return true;
   };
@@ -408,21 +415,6 @@ function colorIcon(color: PresetColor): { dark: vscode.Uri; light: vscode.Uri } 
   return { dark: dark!, light: light! };
 }
 
-function askHost(
-  step: Step,
-  hosts: () => Promise<readonly string[]>,
-  problem: (text: string) => string | undefined,
-): Promise<Answer<string>> {
-  const offered = hosts().then((names) => {
-    const separator = { label: t('From ssh_config'), kind: vscode.QuickPickItemKind.Separator };
-    const items = names.map((name) => ({ label: name, iconPath: new vscode.ThemeIcon('server'), answer: name }));
-    return items.length > 0 ? [separator, ...items] : [];
-  });
-  const placeholder = t('Host to connect to: pick one, or type user@host:port');
-  // Who writes a user, a port or an option means just that; a bare name may be the beginning of one in the list.
-  return askName(step, placeholder, offered, problem, (text) => /[@:$]|\s-|^-/.test(text));
-}
-
 function askForward(
   step: Step,
   preset: StoredPreset,
@@ -490,36 +482,7 @@ async function askOne(step: Step, preset: StoredPreset, field: ChoiceField): Pro
     isActive: isChosen(preset),
     answer: chosen(preset),
   }));
-  return askChoice<StoredPreset>(step, t('Pick one'), items, items.find(({ isActive }) => isActive)); // prettier-ignore
-}
-
-async function askScope(
-  step: Step,
-  { preset, scope }: PresetDraft,
-  scopes: readonly PresetScope[],
-): Promise<Answer<PresetDraft>> {
-  const items = scopes.map((one): ChoiceItem<PresetDraft> & { isActive: boolean } => {
-    const text = scopeText(one);
-    return {
-      label: `${text.charAt(0).toUpperCase()}${text.slice(1)}`,
-      detail: whoHas(one),
-      ...(sameScope(one, scope) && { description: t('as now') }),
-      isActive: sameScope(one, scope),
-      answer: { preset, scope: one },
-    };
-  });
-  return askChoice(step, t('Settings file that the preset stands in'), items, items.find(({ isActive }) => isActive)); // prettier-ignore
-}
-
-function whoHas({ kind }: PresetScope): string {
-  switch (kind) {
-    case 'user':
-      return t('For you alone, in every window');
-    case 'workspace':
-      return t('For everyone who opens this workspace; others are asked before it starts the first time');
-    case 'folder':
-      return t('For everyone who opens this folder; others are asked before it starts the first time');
-  }
+  return askChoice<StoredPreset>(step, t('Pick one'), items);
 }
 
 function isText(field: DraftField): field is TextField {

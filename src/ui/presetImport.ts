@@ -12,14 +12,15 @@ import {
   type ImportedForward,
 } from '../core/presetImport.js';
 import { scopeText } from '../core/present.js';
-import { sameScope, type PresetKey } from '../core/subject.js';
+import type { PresetKey } from '../core/subject.js';
 import { t } from '../core/translate.js';
 import type { ConfigList } from './configList.js';
 import type { Messages } from './messages.js';
 import type { PresetFiles } from './presetFiles.js';
+import { askHost, askScope } from './presetSteps.js';
 import { presetWorld, scopeForNew } from './settings.js';
 import { askSshCommand } from './sshCommandBox.js';
-import { askChoice, askName, back } from './steps.js';
+import { back, type Answer } from './steps.js';
 
 /** Gives those that were added. */
 export type PresetImport = () => Promise<readonly PresetKey[]>;
@@ -32,7 +33,7 @@ export function createPresetImport(
   hosts: () => Promise<readonly string[]>,
   messages: Messages,
 ): PresetImport {
-  const find = async (source: Source): Promise<readonly ImportedForward[] | typeof back | undefined> => {
+  const find = async (source: Source): Promise<Answer<readonly ImportedForward[]>> => {
     switch (source) {
       case 'config': {
         const list = await configList.refresh();
@@ -53,7 +54,7 @@ export function createPresetImport(
         return undefined;
       }
       case 'remoteSsh': {
-        const host = await askHost(hosts);
+        const host = await askOneHost(hosts);
         return typeof host === 'string' ? ofRemotePorts(remotePorts(), host) : host;
       }
     }
@@ -69,7 +70,7 @@ export function createPresetImport(
       const picked = await pickForwards(found);
       if (picked === back) continue;
       if (!picked || picked.length === 0) return [];
-      const scope = await askScope(files);
+      const scope = await askWhere(files);
       if (scope === back) continue;
       if (scope === undefined) return [];
       const presets = presetsOf(picked);
@@ -133,19 +134,13 @@ async function askSource(): Promise<Source | undefined> {
   return (await vscode.window.showQuickPick(items, options))?.answer;
 }
 
-async function askHost(hosts: () => Promise<readonly string[]>): Promise<string | typeof back | undefined> {
-  const offered = hosts().then((names) =>
-    names.map((name) => ({ label: name, iconPath: new vscode.ThemeIcon('server'), answer: name })),
-  );
-  const step = { title: t('Import Presets from Remote-SSH'), text: '', onType: () => {} };
+function askOneHost(hosts: () => Promise<readonly string[]>): Promise<Answer<string>> {
   const placeholder = t('Remote-SSH forwards its ports for every host: which one are the presets for?');
   const problem = (text: string) => textProblem('host', text, { world: presetWorld({ kind: 'user' }), taken: [] });
-  return askName(step, placeholder, offered, problem, (text) => /[@:]|\s-|^-/.test(text));
+  return askHost({ title: t('Import Presets from Remote-SSH'), text: '' }, placeholder, hosts, problem);
 }
 
-function pickForwards(
-  found: readonly ImportedForward[],
-): Promise<readonly ImportedForward[] | typeof back | undefined> {
+function pickForwards(found: readonly ImportedForward[]): Promise<Answer<readonly ImportedForward[]>> {
   type Item = vscode.QuickPickItem & { imported?: ImportedForward };
   const pick = vscode.window.createQuickPick<Item>();
   pick.title = t('Import Presets');
@@ -182,16 +177,9 @@ function pickForwards(
   });
 }
 
-async function askScope(files: PresetFiles): Promise<PresetScope | typeof back | undefined> {
+function askWhere(files: PresetFiles): Promise<Answer<PresetScope>> {
   const scopes = files.scopes();
   // Nothing to choose from one.
-  if (scopes.length === 1) return scopes[0];
-  const preferred = scopeForNew();
-  const items = scopes.map((scope) => {
-    const text = scopeText(scope);
-    return { label: `${text.charAt(0).toUpperCase()}${text.slice(1)}`, answer: scope };
-  });
-  const active = items.find(({ answer }) => sameScope(answer, preferred));
-  const step = { title: t('Import Presets'), text: '', onType: () => {} };
-  return askChoice<PresetScope>(step, t('Where the presets are saved'), items, active);
+  if (scopes.length === 1) return Promise.resolve(scopes[0]);
+  return askScope({ title: t('Import Presets'), text: '' }, t('Where the presets are saved'), scopes, scopeForNew());
 }

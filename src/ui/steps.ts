@@ -1,7 +1,7 @@
 // The inputs of a form: a text, one of several answers, or either. Each has Back, and tells what is typed as it is typed.
 import * as vscode from 'vscode';
 import { t } from '../core/translate.js';
-import { withoutLinks } from './messages.js';
+import { withoutIcons, withoutLinks } from './messages.js';
 
 export const back = Symbol('back');
 
@@ -12,14 +12,16 @@ export interface Step {
   title: string;
   /** Which of how many, where it is one of those that lead through a form. */
   number?: readonly [step: number, total: number];
+  /** There is nothing to go back to. */
+  isFirst?: boolean;
   /** What stands in it at first. */
   text: string;
-  onType: (text: string) => void;
+  onType?: (text: string) => void;
 }
 
 /** `note` says what a text means, `problem` why it can’t be taken. An empty text is wrong only once it is entered. */
 export function askText(
-  { title, number, text, onType }: Step,
+  { text, onType, ...step }: Step,
   prompt: string,
   placeholder: string,
   problem: (text: string) => string | undefined,
@@ -33,41 +35,31 @@ export function askText(
     box.validationMessage = said === undefined ? undefined : { message: withoutLinks(said), severity: wrong === undefined ? Info : Error }; // prettier-ignore
     return wrong === undefined;
   };
-  box.title = title;
-  setNumber(box, number);
+  begin(box, step);
   box.prompt = withoutLinks(prompt);
   box.placeholder = placeholder;
-  box.ignoreFocusOut = true;
-  box.buttons = [vscode.QuickInputButtons.Back];
   box.value = text;
   check(false);
   return shown(box, (resolve) => {
     box.onDidChangeValue((value) => {
-      onType(value);
+      onType?.(value);
       check(false);
     });
     box.onDidAccept(() => check(true) && resolve(box.value.trim()));
   });
 }
 
-export type ChoiceItem<T> = vscode.QuickPickItem & { answer?: T };
+/** `isActive`: where Enter leads at first. */
+type ChoiceItem<T> = vscode.QuickPickItem & { answer?: T; isActive?: boolean };
 
-/** One of several answers; the chosen one is the active row. */
-export function askChoice<T>(
-  { title, number }: Step,
-  placeholder: string,
-  items: readonly ChoiceItem<T>[],
-  active: ChoiceItem<T> | undefined,
-): Promise<Answer<T>> {
+/** One of several answers. */
+export function askChoice<T>(step: Step, placeholder: string, items: readonly ChoiceItem<T>[]): Promise<Answer<T>> {
   const pick = vscode.window.createQuickPick<ChoiceItem<T>>();
-  pick.title = title;
-  setNumber(pick, number);
+  begin(pick, step);
   pick.placeholder = placeholder;
-  pick.ignoreFocusOut = true;
   pick.matchOnDescription = true;
-  pick.buttons = [vscode.QuickInputButtons.Back];
   pick.items = items;
-  if (active) pick.activeItems = [active];
+  activate(pick, items);
   return shown(pick, (resolve) => {
     pick.onDidAccept(() => {
       const answer = pick.selectedItems[0]?.answer;
@@ -81,7 +73,7 @@ export function askChoice<T>(
  * offered name. `offered` may come later.
  */
 export function askName(
-  { title, number, text, onType }: Step,
+  { text, onType, ...step }: Step,
   placeholder: string,
   offered: readonly ChoiceItem<string>[] | Promise<readonly ChoiceItem<string>[]>,
   problem: (text: string) => string | undefined,
@@ -94,7 +86,7 @@ export function askName(
     if (value === '' || known.some(({ answer }) => answer === value)) return [];
     const wrong = problem(value);
     // Not the text alone: as a whole match it would stand above the names that begin with it.
-    const row = { label: t('Use “{text}”', { text: value }), alwaysShow: true };
+    const row = { label: t('Use “{text}”', { text: withoutIcons(value) }), alwaysShow: true };
     if (wrong !== undefined) return [{ ...row, label: wrong, iconPath: new vscode.ThemeIcon('error') }];
     return [{ ...row, iconPath: new vscode.ThemeIcon('arrow-right') }];
   };
@@ -104,11 +96,8 @@ export function askName(
     const isFirst = known.length === 0 || isWhole(pick.value.trim());
     pick.items = own.length === 0 ? known : isFirst ? [...own, ...known] : [...known, separator, ...own];
   };
-  pick.title = title;
-  setNumber(pick, number);
+  begin(pick, step);
   pick.placeholder = placeholder;
-  pick.ignoreFocusOut = true;
-  pick.buttons = [vscode.QuickInputButtons.Back];
   pick.value = text;
   if (offered instanceof Promise) {
     pick.busy = true;
@@ -122,9 +111,10 @@ export function askName(
     ).finally(() => (pick.busy = false)); // prettier-ignore
   } else known = offered;
   show();
+  activate(pick, known);
   return shown(pick, (resolve) => {
     pick.onDidChangeValue((value) => {
-      onType(value);
+      onType?.(value);
       show();
     });
     pick.onDidAccept(() => {
@@ -138,8 +128,20 @@ export function askName(
   });
 }
 
-function setNumber(input: vscode.QuickPick<vscode.QuickPickItem> | vscode.InputBox, number: Step['number']): void {
+function begin(
+  input: vscode.QuickPick<vscode.QuickPickItem> | vscode.InputBox,
+  { title, number, isFirst }: Omit<Step, 'text' | 'onType'>,
+): void {
+  input.title = title;
   if (number) [input.step, input.totalSteps] = number;
+  input.ignoreFocusOut = true;
+  if (!isFirst) input.buttons = [vscode.QuickInputButtons.Back];
+}
+
+/** Else VS Code takes the first. */
+function activate<T>(pick: vscode.QuickPick<ChoiceItem<T>>, items: readonly ChoiceItem<T>[]): void {
+  const active = items.find(({ isActive }) => isActive);
+  if (active) pick.activeItems = [active];
 }
 
 function shown<T>(
@@ -161,8 +163,13 @@ function shown<T>(
   });
 }
 
+/** Who writes a user, a port, an option or a variable means just that; a bare name may be the beginning of one in the list. */
+export function isWholeHost(text: string): boolean {
+  return /[@:$]|\s-|^-/.test(text);
+}
+
 /** Whether a row can be in the list for what is typed: its letters are in the label, in their order. */
-function isMatch(typed: string, label: string): boolean {
+export function isMatch(typed: string, label: string): boolean {
   let at = 0;
   return [...typed.toLowerCase().replace(/\s/g, '')].every((letter) => {
     at = label.toLowerCase().indexOf(letter, at) + 1;
