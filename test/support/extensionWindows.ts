@@ -28,8 +28,8 @@ export interface ExtensionWindows {
   open(name: string, options: WindowOptions): Promise<Workbench>;
   /** Another window beside it, with the folder `name`. */
   openBeside(name: string): Promise<Workbench>;
-  /** Process ids of the extension hosts of its windows. */
-  extensionHosts(): number[];
+  /** Ends the only extension host, as a crash does. VS Code starts another one by itself. */
+  killExtensionHost(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -39,6 +39,7 @@ export async function startExtensionWindows(edition: Edition = 'newest'): Promis
   const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-ui-'));
   const extensionsDir = join(tmp, 'extensions');
   let vscode: VsCode | undefined;
+  const extensionHosts = () => vscode?.extensionHosts() ?? [];
   // Installing starts a server of its own: a run does so once.
   const installed = await madeFolder(join(process.env[installedVariable] ?? tmp, edition), (folder) =>
     installVsix(packExtension(), join(folder, 'extensions'), edition),
@@ -68,7 +69,15 @@ export async function startExtensionWindows(edition: Edition = 'newest'): Promis
       mkdirSync(folder, { recursive: true });
       return openWorkbench(browser, vscode, folder);
     },
-    extensionHosts: () => vscode?.extensionHosts() ?? [],
+    async killExtensionHost() {
+      const killed = extensionHosts();
+      assert.equal(killed.length, 1);
+      process.kill(killed[0]!, 'SIGKILL');
+      await eventually(() => {
+        const now = extensionHosts();
+        assert.ok(now.length === 1 && now[0] !== killed[0], `${now.join()} after ${killed.join()}`);
+      });
+    },
     async close() {
       await browser.close();
       await vscode?.stop();

@@ -176,6 +176,15 @@ export async function openWorkbench(
       await page.locator('.notification-toast').first().waitFor({ state: 'detached' });
     },
 
+    /** Leaves them to the notification centre, as they do by themselves, unanswered, after ten seconds. */
+    async hideToasts(): Promise<void> {
+      // The key is first taken by what has the focus.
+      await eventually(async () => {
+        await page.keyboard.press('Escape');
+        await page.locator('.notification-toast').first().waitFor({ state: 'hidden', timeout: 500 });
+      });
+    },
+
     /** Waits for a modal dialog. */
     async modal(): Promise<Modal> {
       await dialog.waitFor();

@@ -150,8 +150,8 @@ describe('the extension in a window', () => {
       }
       await window.toast('passphrase');
       await window.screenshot('passphrase-wrong-light');
-      await window.reload();
-      tunnels = await bench.openView();
+      await bench.windows.killExtensionHost();
+      await eventually(async () => assert.match((await rows())[1] ?? '', /stopped/));
       await forward('locked', '4002');
       await quickInput.step('Passphrase of');
       assert.match(await quickInput.message(), /^Unlocks the key.*It will not be remembered/);

@@ -63,16 +63,6 @@ describe('tunnels of the window before', () => {
     eventually(async () => {
       for (const port of ports) assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED');
     });
-  /** As a crash does it. VS Code starts another one by itself. */
-  const killExtensionHost = async () => {
-    const killed = windows.extensionHosts();
-    assert.equal(killed.length, 1);
-    process.kill(killed[0]!, 'SIGKILL');
-    await eventually(() => {
-      const now = windows.extensionHosts();
-      assert.ok(now.length === 1 && now[0] !== killed[0]);
-    });
-  };
   const question = '2 tunnels were running when this window closed';
   const asksNothing = async () => {
     const toasts = await window.toasts();
@@ -101,13 +91,13 @@ describe('tunnels of the window before', () => {
 
   it('are asked about after a crash of the extension host, too, and no more when the answer was “Always”', async () => {
     await window.runCommand('Preferences: Toggle between Light/Dark Themes');
-    await killExtensionHost();
+    await windows.killExtensionHost();
     await window.toast(question);
     await window.screenshot('restore-question-light');
     await window.pressToast(question, 'Always');
     await shows('ready', 'ready', 'ready');
     await serve();
-    await killExtensionHost();
+    await windows.killExtensionHost();
     await shows('ready', 'ready', 'ready');
     await serve();
     await asksNothing();

@@ -209,7 +209,7 @@ describe('the extension in a window', () => {
       await eventually(async () => assert.deepEqual((await status())?.icons, ['radio-tower']));
       assert.equal((await status())?.text, '1');
       assert.equal((await status())?.background, 'none');
-      assert.equal(await window.badge('SSH Tunnels'), '1');
+      await eventually(async () => assert.equal(await window.badge('SSH Tunnels'), '1'));
       await window.screenshot('ready');
       await window.pressToast(effect, 'Copy Address');
       await eventually(async () => assert.equal(await window.clipboard(), `127.0.0.1:${port}`));
@@ -224,8 +224,7 @@ describe('the extension in a window', () => {
       const label = `127.0.0.1:${port} → localhost:${bench.webPort}`;
       await tunnels.pressMenu(label, 'Restart');
       await window.toast(`${label} (via web01) is ready.`);
-      // It goes there by itself, unanswered, after ten seconds.
-      await window.page.locator('.notification-toast').first().waitFor({ state: 'hidden' });
+      await window.hideToasts();
       await tunnels.pressMenu(label, 'Restart');
       await window.toast(`${label} (via web01) is ready.`);
       assert.equal((await window.toasts()).length, 1);
