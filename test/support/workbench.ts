@@ -199,8 +199,10 @@ export async function openWorkbench(
     },
 
     async pressModal(button: string): Promise<void> {
+      // The next one may be there at once.
+      const pressed = await dialog.elementHandle();
       await dialog.getByRole('button', { name: button, exact: true }).click();
-      await dialog.waitFor({ state: 'detached' });
+      await pressed?.waitForElementState('hidden');
     },
 
     /** Answers the question whether the authors of the folder are trusted. */
