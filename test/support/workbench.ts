@@ -553,8 +553,10 @@ async function hoverText(page: Page, target: Locator, whileShown?: () => Promise
   const text = await eventually(async () => {
     await leave();
     await target.hover();
-    await hovers.first().waitFor({ timeout: 3000 });
-    return textOf(hovers.first());
+    // Until a row's own has come.
+    const told = hovers.filter({ hasNotText: /^\s*Loading\.\.\.\s*$/ }).first();
+    await told.waitFor({ timeout: 3000 });
+    return textOf(told);
   });
   await whileShown?.();
   await leave();
