@@ -106,6 +106,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
     networkConsents,
     turns,
     messages,
+    async (...preset) => (await onDemand()).askInputs(...preset),
   );
   const configList = createConfigList(engine, configFile, log);
   const presentation = createPresentation(session, presetSettings, configList, waits);

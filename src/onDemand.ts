@@ -19,6 +19,7 @@ import type { PresetAnswers } from './ui/presetAnswers.js';
 import { dropPresets } from './ui/presetDrop.js';
 import { editPresets } from './ui/presetEditor.js';
 import { createPresetFiles } from './ui/presetFiles.js';
+import { askInputs, type AskInputs } from './ui/presetInputs.js';
 import { createStopping } from './ui/stopping.js';
 
 type Made = 'details' | 'diagnostics' | 'explanations' | 'localPort' | 'presetFiles' | 'stopping';
@@ -37,6 +38,7 @@ export interface OnDemandParts extends Omit<CommandParts, Made | 'engine' | 'log
 export interface OnDemand extends vscode.Disposable {
   readonly commandHandlers: CommandHandlers;
   readonly details: DetailsView;
+  readonly askInputs: AskInputs;
   dropPresets(presets: readonly PresetKey[], target: Row | BelowForward): Promise<void>;
   /** Lenses, hovers, completions and marks in ssh_config and settings files. */
   editDocuments(): void;
@@ -80,6 +82,7 @@ export function buildOnDemand(parts: OnDemandParts): OnDemand {
   return {
     commandHandlers,
     details,
+    askInputs,
     dropPresets: (presets, target) => dropPresets(presets, target, presetFiles, messages),
     editDocuments: () =>
       void disposables.push(

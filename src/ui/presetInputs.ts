@@ -5,6 +5,8 @@ import { t } from '../core/translate.js';
 import { withoutIcons } from './messages.js';
 import { askName, askText, back, type Answer, type Step } from './steps.js';
 
+export type AskInputs = typeof askInputs;
+
 /** Undefined when it was closed. `last`: what was answered before, which is offered. */
 export async function askInputs(
   preset: Preset,

@@ -25,6 +25,7 @@ import type { Messages } from './messages.js';
 import type { NetworkConsents } from './networkConsents.js';
 import type { Notifications } from './notifications.js';
 import type { PresetAnswers } from './presetAnswers.js';
+import type { AskInputs } from './presetInputs.js';
 import { presetWorld, readPresets, startsPresets, type ReadPresets } from './settings.js';
 
 /** What the settings files hold now. */
@@ -93,6 +94,7 @@ export function createPresets(
   networkConsents: NetworkConsents,
   turns: Turns,
   messages: Messages,
+  askInputs: AskInputs,
 ): Presets {
   const consents = () => context.workspaceState.get<readonly string[]>(consentsKey, []);
   const hasConsent = (preset: Preset) => preset.scope.kind === 'user' || consents().includes(presetFingerprint(preset));
@@ -146,12 +148,9 @@ export function createPresets(
     if (!preset.questions || session.state.wanted.tunnels.some((one) => isWanted(one) && runs.includes(one.id)))
       return (await isAgreed(preset, place)) ? preset : undefined;
     const world = presetWorld(preset.scope);
-    const ask = async () => {
-      // Few presets ask: a window starts without this.
-      const { askInputs } = await import('./presetInputs.js');
-      return askInputs(preset, world, answers.of(preset)[0]);
-    };
-    const given = await inputsOnce(presetFingerprint(preset), () => turns.take(ask));
+    const given = await inputsOnce(presetFingerprint(preset), () =>
+      turns.take(() => askInputs(preset, world, answers.of(preset)[0])),
+    );
     const filled = given && fillPreset(preset, world, given);
     if (!given || !filled?.ok || filled.preset.isUnfilled || !(await isAgreed(filled.preset, place))) return undefined;
     await answers.keep(preset, given);
