@@ -2,40 +2,30 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { eventually } from '../support/eventually.js';
-import {
-  forwardPort,
-  inBothThemes,
-  startExtensionWindows,
-  type ExtensionWindows,
-} from '../support/extensionWindows.js';
+import { forwardPort, inBothThemes } from '../support/extensionWindows.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { useWindowBench } from '../support/windowBench.js';
 import type { Workbench } from '../support/workbench.js';
 
 describe('Explain Connection in a window', () => {
-  let windows: ExtensionWindows;
-  let sshd: Sshd;
+  const bench = useWindowBench();
   let inner: Sshd;
   let window: Workbench;
 
   before(async () => {
-    windows = await startExtensionWindows();
-    [sshd, inner] = await Promise.all([startSshd(), startSshd()]);
-    const config = sshd.configPath('bastion');
+    inner = await startSshd();
+    const config = bench.sshd.configPath('bastion');
     appendFileSync(
       config,
       readFileSync(inner.configPath('web01', ['ProxyJump bastion', 'LocalForward 5432 db:5432']), 'utf8'),
     );
-    window = await windows.open('explain', {
+    window = await bench.open('explain', {
       colorTheme: 'Default Dark Modern',
       settings: { 'sshTunnels.sshConfigFile': config },
     });
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
-  });
   after(async () => {
-    await windows.close();
-    await Promise.all([sshd.stop(), inner.stop()]);
+    await inner.stop();
   });
 
   const tabs = () => window.page.locator('.tabs-container .tab .label-name').allInnerTexts();

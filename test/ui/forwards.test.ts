@@ -1,65 +1,50 @@
 // Every kind of forward, who can reach it, and a live connection: clicked through, with each warning in a picture.
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync } from 'node:fs';
-import { createServer as createHttpServer, type Server } from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { eventually } from '../support/eventually.js';
-import {
-  forwardPort,
-  inBothThemes,
-  startExtensionWindows,
-  type ExtensionWindows,
-} from '../support/extensionWindows.js';
+import { forwardPort, inBothThemes } from '../support/extensionWindows.js';
 import { freePort, startSshd, type Sshd } from '../support/sshd.js';
 import { echo, exchange, fetchPage, startTarget, type Target } from '../support/targets.js';
+import { useWindowBench } from '../support/windowBench.js';
 import type { TreeRow, View, Workbench } from '../support/workbench.js';
 
 describe('every kind of forward in a window', () => {
-  let windows: ExtensionWindows;
+  const bench = useWindowBench();
   let window: Workbench;
   let tunnels: View;
-  let sshd: Sshd;
-  /** Its sshd opens every remote forward to the network. */
+  /** It opens every remote forward to the network. */
   let wide: Sshd;
-  let web: Server;
-  let webPort: number;
   let service: Target;
   let presetPort: number;
   const clients = new Set<Socket>();
   const others = new Set<ReturnType<typeof createServer>>();
 
   before(async () => {
-    windows = await startExtensionWindows();
-    [sshd, wide] = await Promise.all([startSshd(), startSshd({ config: ['GatewayPorts yes'] })]);
-    web = createHttpServer((_request, response) => response.end('the page behind web01'));
-    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
-    webPort = (web.address() as AddressInfo).port;
+    wide = await startSshd({ config: ['GatewayPorts yes'] });
     service = await startTarget(echo);
-    const config = sshd.configPath('web01');
+    const config = bench.sshd.configPath('web01');
     appendFileSync(config, readFileSync(wide.configPath('shared-box'), 'utf8'));
     presetPort = await freePort();
-    const shared = { name: 'Shared page', host: 'web01', forwards: [`-L *:${presetPort}:localhost:${webPort}`] };
-    window = await windows.open('forwards', {
+    const shared = { name: 'Shared page', host: 'web01', forwards: [`-L *:${presetPort}:localhost:${bench.webPort}`] };
+    window = await bench.open('forwards', {
       colorTheme: 'Default Dark Modern',
       settings: { 'sshTunnels.sshConfigFile': config },
       folderSettings: { 'sshTunnels.presets': [shared] },
     });
-    tunnels = await window.view('SSH Tunnels', 'Tunnels');
+    tunnels = await bench.openView();
     // Wide enough for the words behind a row's name.
     await window.widenSideBar(560);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
+  afterEach(() => {
     for (const socket of clients) socket.destroy();
     clients.clear();
     for (const server of others) server.close();
     others.clear();
   });
   after(async () => {
-    await windows.close();
-    web.close();
     await service.close();
-    await Promise.all([sshd.stop(), wide.stop()]);
+    await wide.stop();
   });
 
   const rowOf = (label: string) =>
@@ -95,7 +80,7 @@ describe('every kind of forward in a window', () => {
 
     before(async () => {
       port = await freePort();
-      label = `*:${port} → localhost:${webPort}`;
+      label = `*:${port} → localhost:${bench.webPort}`;
     });
 
     it('says who can connect while it is typed', async () => {
@@ -116,7 +101,7 @@ describe('every kind of forward in a window', () => {
       await eventually(async () =>
         assert.match(await quickInput.verdict(), /localhost:auto .*\/var\/run\/docker\.sock/),
       );
-      await quickInput.type(`-L *:${port}:localhost:${webPort}`);
+      await quickInput.type(`-L *:${port}:localhost:${bench.webPort}`);
       await eventually(async () =>
         assert.match(await quickInput.verdict(), /^broadcast · .*Everyone on the network who reaches/),
       );
@@ -141,7 +126,7 @@ describe('every kind of forward in a window', () => {
       await window.pressModal('Open to the Network');
       const row = await becomes(label, /^ready, open to the network$/);
       assert.equal(row.icon, 'broadcast');
-      await forwardPort(window, 'web01', `-L ${await freePort()}:localhost:${webPort}`);
+      await forwardPort(window, 'web01', `-L ${await freePort()}:localhost:${bench.webPort}`);
       await window.toast('is ready.');
       await inBothThemes(window, 'network-row');
       assert.match(
@@ -169,10 +154,10 @@ describe('every kind of forward in a window', () => {
   describe('not as asked for', () => {
     it('warns when the server narrows a remote forward', async () => {
       const port = await freePort();
-      await forwardPort(window, 'web01', `-R *:${port}:localhost:${webPort}`);
+      await forwardPort(window, 'web01', `-R *:${port}:localhost:${bench.webPort}`);
       await window.modal();
       await window.pressModal('Open to the Network');
-      const label = `on web01: *:${port} → localhost:${webPort}`;
+      const label = `on web01: *:${port} → localhost:${bench.webPort}`;
       const row = await becomes(label, /^ready, not open to the network$/);
       assert.equal(row.icon, 'warning');
       const toast = await window.toast('GatewayPorts');
@@ -184,8 +169,8 @@ describe('every kind of forward in a window', () => {
 
     it('warns when the server widens a remote forward, and stops it at once', async () => {
       const port = await freePort();
-      await forwardPort(window, 'shared-box', `-R ${port}:localhost:${webPort}`);
-      const label = `on shared-box: localhost:${port} → localhost:${webPort}`;
+      await forwardPort(window, 'shared-box', `-R ${port}:localhost:${bench.webPort}`);
+      const label = `on shared-box: localhost:${port} → localhost:${bench.webPort}`;
       const row = await becomes(label, /^ready, open to the network$/);
       assert.equal(row.icon, 'warning');
       const toast = await window.toast('GatewayPorts');
@@ -199,8 +184,8 @@ describe('every kind of forward in a window', () => {
 
     it('names the program that has the other half of localhost', async () => {
       const port = await occupy('127.0.0.1');
-      await forwardPort(window, 'web01', `${port}:localhost:${webPort}`);
-      const label = `localhost:${port} → localhost:${webPort}`;
+      await forwardPort(window, 'web01', `${port}:localhost:${bench.webPort}`);
+      const label = `localhost:${port} → localhost:${bench.webPort}`;
       await becomes(label, /^ready, partly bound$/);
       const toast = await window.toast(`Only [::1]:${port} could be bound.`);
       assert.match(toast.text, new RegExp(`127\\.0\\.0\\.1:${port} is in use by .* \\(pid ${process.pid}\\)`));
@@ -211,7 +196,7 @@ describe('every kind of forward in a window', () => {
 
     it('offers the next free port when one is in use, and shows which it is', async () => {
       const port = await occupy('127.0.0.1');
-      await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${webPort}`);
+      await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${bench.webPort}`);
       const toast = await window.toast('is already in use on the machine that runs VS Code');
       assert.match(toast.text, new RegExp(`by .* \\(pid ${process.pid}\\)`));
       assert.deepEqual(toast.buttons, ['Use Next Free Port', 'Edit', 'Retry']);
@@ -220,7 +205,10 @@ describe('every kind of forward in a window', () => {
       const ready = await window.toast('is ready');
       const real = Number(new RegExp(`It has port (\\d+) instead of ${port}`).exec(ready.text)?.[1]);
       assert.ok(real > port, ready.text);
-      await becomes(`127.0.0.1:${real} → localhost:${webPort}`, new RegExp(`^ready, port ${real} instead of ${port}$`));
+      await becomes(
+        `127.0.0.1:${real} → localhost:${bench.webPort}`,
+        new RegExp(`^ready, port ${real} instead of ${port}$`),
+      );
       assert.equal(await fetchPage(real), 'the page behind web01');
       await window.screenshot('next-free-port');
       await clear();
@@ -228,10 +216,10 @@ describe('every kind of forward in a window', () => {
 
     it('offers to stop our own tunnel that has the port', async () => {
       const port = await freePort();
-      await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${webPort}`);
+      await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${bench.webPort}`);
       await window.toast('is ready');
       await window.dismissToasts();
-      await tunnels.press(`127.0.0.1:${port} → localhost:${webPort}`, 'F2');
+      await tunnels.press(`127.0.0.1:${port} → localhost:${bench.webPort}`, 'F2');
       await window.quickInput.step('Rename Tunnel');
       await window.quickInput.accept('Shop page');
       await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${service.port}`);

@@ -1,50 +1,35 @@
 // Two windows that want the same tunnel: one has it, and the other says so and takes it over.
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { eventually } from '../support/eventually.js';
-import { inBothThemes, startExtensionWindows, type ExtensionWindows } from '../support/extensionWindows.js';
-import { freePort, killAll, startSshd, type Sshd } from '../support/sshd.js';
+import { inBothThemes } from '../support/extensionWindows.js';
+import { freePort, killAll } from '../support/sshd.js';
 import { fetchPage } from '../support/targets.js';
+import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
 const page = 'the page behind web01';
 
 describe('a tunnel that two windows want', () => {
-  let windows: ExtensionWindows;
-  let sshd: Sshd;
-  let web: Server;
+  const bench = useWindowBench();
   let port: number;
   let first: View;
   let other: Workbench;
   let second: View;
 
   before(async () => {
-    windows = await startExtensionWindows();
-    sshd = await startSshd();
-    web = createServer((_request, response) => response.end(page));
-    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
     port = await freePort();
-    const forward = `-L 127.0.0.1:${port}:localhost:${(web.address() as AddressInfo).port}`;
-    const window = await windows.open('two', {
+    const forward = `-L 127.0.0.1:${port}:localhost:${bench.webPort}`;
+    await bench.open('two', {
       colorTheme: 'Default Dark Modern',
       settings: {
-        'sshTunnels.sshConfigFile': sshd.configPath('web01'),
+        'sshTunnels.sshConfigFile': bench.sshd.configPath('web01'),
         'sshTunnels.presets': [{ name: 'Shop page', host: 'web01', forwards: [forward] }],
       },
     });
-    first = await window.view('SSH Tunnels', 'Tunnels');
-    other = await windows.openBeside('docs');
-    second = await other.view('SSH Tunnels', 'Tunnels');
+    first = await bench.openView();
+    other = await bench.openBeside('docs');
+    second = await bench.openView();
     await other.widenSideBar(420);
-  });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await other.screenshot(`failed-${this.currentTest.title}`);
-  });
-  after(async () => {
-    await windows.close();
-    web.close();
-    await sshd.stop();
   });
 
   /** What the rows of the connection and of its tunnel say. */
@@ -74,14 +59,14 @@ describe('a tunnel that two windows want', () => {
   });
 
   it('is shown as retrying where the other window retries, which alone can be told to do so at once', async () => {
-    const sessions = sshd.sessions();
-    await sshd.stopListening();
+    const sessions = bench.sshd.sessions();
+    await bench.sshd.stopListening();
     killAll(sessions);
     await shows(first, /^retrying (in|now)/, /^retrying (in|now)/);
     await shows(second, /^retrying in another window$/, /^retrying in another window$/);
     assert.deepEqual(await second.inlineActions('Shop page'), ['Stop']);
     await other.screenshot('retrying-in-another-window');
-    await sshd.start();
+    await bench.sshd.start();
     await shows(second, /^ready in another window$/, /^ready in another window$/);
   });
 

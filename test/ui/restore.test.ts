@@ -1,52 +1,38 @@
 // Tunnels come back after a reload of the window and a crash of the extension host, in a real VS Code in a browser.
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { eventually } from '../support/eventually.js';
-import { startExtensionWindows, type ExtensionWindows } from '../support/extensionWindows.js';
-import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { freePort } from '../support/sshd.js';
 import { exchange, fetchPage } from '../support/targets.js';
+import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
 const page = 'the page behind web01';
 
 describe('tunnels of the window before', () => {
-  let windows: ExtensionWindows;
-  let sshd: Sshd;
-  let web: Server;
+  const bench = useWindowBench();
   let window: Workbench;
   let tunnels: View;
   let ports: number[];
 
   before(async () => {
-    windows = await startExtensionWindows();
-    sshd = await startSshd();
-    web = createServer((_request, response) => response.end(page));
-    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
-    const { port: webPort } = web.address() as AddressInfo;
     ports = [await freePort(), await freePort()];
-    window = await windows.open('restore', {
+    window = await bench.open('restore', {
       colorTheme: 'Default Dark Modern',
       settings: {
-        'sshTunnels.sshConfigFile': sshd.configPath('web01'),
+        'sshTunnels.sshConfigFile': bench.sshd.configPath('web01'),
         'sshTunnels.presets': [
-          { name: 'Shop', host: 'web01', forwards: ports.map((port) => `-L 127.0.0.1:${port}:localhost:${webPort}`) },
+          {
+            name: 'Shop',
+            host: 'web01',
+            forwards: ports.map((port) => `-L 127.0.0.1:${port}:localhost:${bench.webPort}`),
+          },
         ],
       },
     });
-    await openView();
+    tunnels = await bench.openView();
     await window.widenSideBar(420);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
-  });
-  after(async () => {
-    await windows.close();
-    web.close();
-    await sshd.stop();
-  });
 
-  const openView = async () => (tunnels = await window.view('SSH Tunnels', 'Tunnels'));
   /** The states of the connection and its tunnels. */
   const shows = (...expected: string[]) =>
     eventually(async () => {
@@ -74,9 +60,9 @@ describe('tunnels of the window before', () => {
     await shows('ready', 'ready', 'ready');
     await serve();
     await window.reload();
-    await openView();
+    tunnels = await bench.openView();
     const toast = await window.toast(question);
-    const listed = ports.map((port) => `127.0.0.1:${port} → localhost:${(web.address() as AddressInfo).port} (web01)`);
+    const listed = ports.map((port) => `127.0.0.1:${port} → localhost:${bench.webPort} (web01)`);
     assert.equal(toast.text, `${question}: ${listed.join(' and ')}. Start them again?`);
     assert.deepEqual(toast.buttons, ['Start', 'Always', 'Never']);
     await shows('stopped', 'stopped', 'stopped');
@@ -91,13 +77,13 @@ describe('tunnels of the window before', () => {
 
   it('are asked about after a crash of the extension host, too, and no more when the answer was “Always”', async () => {
     await window.runCommand('Preferences: Toggle between Light/Dark Themes');
-    await windows.killExtensionHost();
+    await bench.windows.killExtensionHost();
     await window.toast(question);
     await window.screenshot('restore-question-light');
     await window.pressToast(question, 'Always');
     await shows('ready', 'ready', 'ready');
     await serve();
-    await windows.killExtensionHost();
+    await bench.windows.killExtensionHost();
     await shows('ready', 'ready', 'ready');
     await serve();
     await asksNothing();
@@ -108,7 +94,7 @@ describe('tunnels of the window before', () => {
     await tunnels.pressInline('web01', 'Stop');
     await shows('stopped', 'stopped', 'stopped');
     await window.reload();
-    await openView();
+    tunnels = await bench.openView();
     await shows('stopped', 'stopped', 'stopped');
     await refuse();
     await asksNothing();

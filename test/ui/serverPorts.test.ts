@@ -5,14 +5,13 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.js';
-import { startExtensionWindows, type ExtensionWindows } from '../support/extensionWindows.js';
-import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { freePort } from '../support/sshd.js';
 import { fetchPage } from '../support/targets.js';
+import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
 describe('what listens on the server', () => {
-  let windows: ExtensionWindows;
-  let sshd: Sshd;
+  const bench = useWindowBench();
   let server: ChildProcess;
   /** At 127.0.0.2 alone, so that the same port is free here. */
   let port: number;
@@ -20,33 +19,26 @@ describe('what listens on the server', () => {
   let tunnels: View;
 
   before(async () => {
-    windows = await startExtensionWindows();
-    sshd = await startSshd();
     port = await freePort();
     // Its name is its own among those of all other programs of the machine.
     const script = `
       process.title = 'webshop';
       const { createServer } = require('http');
       const answer = (_request, response) => response.end('the page of webshop');
-      for (const at of [[${port}, '127.0.0.2'], [${JSON.stringify(join(sshd.folder, 'docker.sock'))}]])
+      for (const at of [[${port}, '127.0.0.2'], [${JSON.stringify(join(bench.sshd.folder, 'docker.sock'))}]])
         createServer(answer).listen(...at, () => process.send('up'));`;
     server = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     await once(server, 'message');
     await once(server, 'message');
-    window = await windows.open('ports', {
+    window = await bench.open('ports', {
       colorTheme: 'Default Dark Modern',
-      settings: { 'sshTunnels.sshConfigFile': sshd.configPath('web01') },
+      settings: { 'sshTunnels.sshConfigFile': bench.sshd.configPath('web01') },
     });
-    tunnels = await window.view('SSH Tunnels', 'Tunnels');
-  });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
+    tunnels = await bench.openView();
   });
   after(async () => {
-    await windows.close();
     server.kill();
     await once(server, 'exit');
-    await sshd.stop();
   });
 
   const labels = async () => (await window.quickInput.items()).map(({ label }) => label);
@@ -84,7 +76,7 @@ describe('what listens on the server', () => {
     assert.equal(items[0]?.group, 'Listening on web01');
     assert.equal(items.find(({ label }) => label === `${port} — webshop`)?.description, '127.0.0.2 on web01');
     // Below more than the list shows at once where much else listens on this machine.
-    const path = join(sshd.folder, 'docker.sock');
+    const path = join(bench.sshd.folder, 'docker.sock');
     await quickInput.type(path);
     await eventually(async () => {
       const socket = (await quickInput.items()).find(({ label }) => label === `${path} — webshop`);
@@ -107,7 +99,7 @@ describe('what listens on the server', () => {
     await toSecondStep('web01');
     await isFound();
     await quickInput.type('webshop');
-    const socket = `${join(sshd.folder, 'docker.sock')} — webshop`;
+    const socket = `${join(bench.sshd.folder, 'docker.sock')} — webshop`;
     await eventually(async () =>
       assert.deepEqual((await labels()).slice(0, -1).toSorted(), [socket, `${port} — webshop`].toSorted()),
     );
@@ -143,9 +135,9 @@ describe('what listens on the server', () => {
 
   it('says nothing where the login may not run a command', async () => {
     const { quickInput } = window;
-    const key = readFileSync(`${sshd.keyPath}.pub`, 'utf8');
-    writeFileSync(sshd.authorizedKeysPath, `command="false" ${key}`);
-    const logins = () => sshd.log().split('Accepted publickey').length;
+    const key = readFileSync(`${bench.sshd.keyPath}.pub`, 'utf8');
+    writeFileSync(bench.sshd.authorizedKeysPath, `command="false" ${key}`);
+    const logins = () => bench.sshd.log().split('Accepted publickey').length;
     const before = logins();
     await toSecondStep('web01');
     await eventually(() => assert.ok(logins() > before));
@@ -156,22 +148,22 @@ describe('what listens on the server', () => {
     await quickInput.type('5432');
     await eventually(async () => assert.deepEqual(await labels(), ['5432']));
     await quickInput.dismiss();
-    writeFileSync(sshd.authorizedKeysPath, key);
+    writeFileSync(bench.sshd.authorizedKeysPath, key);
   });
 
   it('ends its login with the list', async () => {
     const { quickInput } = window;
-    const key = readFileSync(`${sshd.keyPath}.pub`, 'utf8');
-    const started = join(sshd.folder, 'started');
-    writeFileSync(sshd.authorizedKeysPath, `command="touch ${started}; sleep 60" ${key}`);
+    const key = readFileSync(`${bench.sshd.keyPath}.pub`, 'utf8');
+    const started = join(bench.sshd.folder, 'started');
+    writeFileSync(bench.sshd.authorizedKeysPath, `command="touch ${started}; sleep 60" ${key}`);
     await toSecondStep('web01');
     await eventually(() => assert.ok(existsSync(started)));
     const since = performance.now();
     await quickInput.dismiss();
-    await eventually(() => assert.deepEqual(sshd.sessions(), []));
+    await eventually(() => assert.deepEqual(bench.sshd.sessions(), []));
     // Before the command would be given up.
     assert.ok(performance.now() - since < 3000);
-    writeFileSync(sshd.authorizedKeysPath, key);
+    writeFileSync(bench.sshd.authorizedKeysPath, key);
   });
 
   /** The list stays open: the theme's command would take its place. */

@@ -1,46 +1,28 @@
 // ssh's own spelling in a window: commands pasted and copied, and the command line of a live connection.
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { eventually } from '../support/eventually.js';
-import { startExtensionWindows, type ExtensionWindows } from '../support/extensionWindows.js';
-import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { freePort } from '../support/sshd.js';
 import { exchange, fetchPage } from '../support/targets.js';
+import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
 describe('ssh commands in a window', () => {
-  let windows: ExtensionWindows;
+  const bench = useWindowBench();
   let window: Workbench;
   let tunnels: View;
-  let sshd: Sshd;
-  let web: Server;
-  let webPort: number;
   let local: number;
   let remote: number;
   let proxy: number;
   let added: number;
 
   before(async () => {
-    windows = await startExtensionWindows();
-    sshd = await startSshd();
-    web = createServer((_request, response) => response.end('the page behind web01'));
-    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
-    webPort = (web.address() as AddressInfo).port;
     [local, remote, proxy, added] = [await freePort(), await freePort(), await freePort(), await freePort()];
-    window = await windows.open('commands', {
+    window = await bench.open('commands', {
       colorTheme: 'Default Dark Modern',
-      settings: { 'sshTunnels.sshConfigFile': sshd.configPath('web01') },
+      settings: { 'sshTunnels.sshConfigFile': bench.sshd.configPath('web01') },
     });
-    tunnels = await window.view('SSH Tunnels', 'Tunnels');
+    tunnels = await bench.openView();
     await window.widenSideBar(520);
-  });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
-  });
-  after(async () => {
-    await windows.close();
-    web.close();
-    await sshd.stop();
   });
 
   const labels = async () => (await window.quickInput.items()).map(({ label }) => label);
@@ -57,8 +39,8 @@ describe('ssh commands in a window', () => {
     await window.setClipboard(
       [
         '$ ssh -f -N -A \\',
-        `    -L ${local}:localhost:${webPort} \\`,
-        `    -R ${remote}:localhost:${webPort} \\`,
+        `    -L ${local}:localhost:${bench.webPort} \\`,
+        `    -R ${remote}:localhost:${bench.webPort} \\`,
         `    -D "${proxy}" \\`,
         '    web01',
       ].join('\n'),
@@ -70,11 +52,11 @@ describe('ssh commands in a window', () => {
       rest.slice(0, 3).map(({ label, detail }) => [label, detail]),
       [
         [
-          `localhost:${local} on the machine that runs VS Code → localhost:${webPort}, as web01 sees it`,
+          `localhost:${local} on the machine that runs VS Code → localhost:${bench.webPort}, as web01 sees it`,
           'Only the machine that runs VS Code can connect.',
         ],
         [
-          `localhost:${remote} on web01 → localhost:${webPort}, as the machine that runs VS Code sees it`,
+          `localhost:${remote} on web01 → localhost:${bench.webPort}, as the machine that runs VS Code sees it`,
           'Only web01 can connect.',
         ],
         [
@@ -94,7 +76,7 @@ describe('ssh commands in a window', () => {
     await window.screenshot('paste-command-opened');
     assert.equal(await fetchPage(local), 'the page behind web01');
     assert.equal(await fetchPage(remote), 'the page behind web01');
-    assert.equal(sshd.sessions().length > 0, true);
+    assert.equal(bench.sshd.sessions().length > 0, true);
   });
 
   it('takes an ssh inside an ssh, which becomes a jump', async () => {
@@ -154,7 +136,7 @@ describe('ssh commands in a window', () => {
       assert.deepEqual((await labels()).sort(), [`-KD ${proxy}`, `-KL ${local}`, `-KR ${remote}`]),
     );
     await window.screenshot('command-line-completion');
-    await quickInput.type(`-L ${added}:localhost:${webPort}`);
+    await quickInput.type(`-L ${added}:localhost:${bench.webPort}`);
     await eventually(async () =>
       assert.match((await quickInput.items())[0]!.detail, /^localhost:\d+ on the machine that runs VS Code/),
     );
@@ -183,22 +165,24 @@ describe('ssh commands in a window', () => {
     const { quickInput } = window;
     await tunnels.pressInline('web01', 'Add Forward to Connection…');
     await quickInput.step('Forward Port (2/2)');
-    await quickInput.accept(`auto:localhost:${webPort}`);
+    await quickInput.accept(`auto:localhost:${bench.webPort}`);
     await eventually(async () => assert.deepEqual(await states(), ['ready', 'ready', 'ready', 'stopped', 'ready']));
   });
 
   it('copies tunnels as an ssh command and as an ssh_config block', async () => {
-    await tunnels.pressMenu(`localhost:${added} → localhost:${webPort}`, 'Remove');
+    await tunnels.pressMenu(`localhost:${added} → localhost:${bench.webPort}`, 'Remove');
     await tunnels.pressMenu('web01', 'Copy as ssh Command');
     await eventually(async () => assert.match(await window.clipboard(), /^ssh -F \S+ -N .* web01$/));
     assert.ok(
-      (await window.clipboard()).includes(`-L ${local}:localhost:${webPort} -R ${remote}:localhost:${webPort}`),
+      (await window.clipboard()).includes(
+        `-L ${local}:localhost:${bench.webPort} -R ${remote}:localhost:${bench.webPort}`,
+      ),
     );
     await tunnels.pressMenu('web01', 'Copy as ssh_config Block');
     await eventually(async () =>
       assert.match(
         await window.clipboard(),
-        new RegExp(`^Host web01\\n  LocalForward ${local} localhost:${webPort}\\n`),
+        new RegExp(`^Host web01\\n  LocalForward ${local} localhost:${bench.webPort}\\n`),
       ),
     );
     await window.screenshot('copied');

@@ -1,66 +1,52 @@
 // The forwards of a person's ssh_config: found in the tree, started there, and at hand in the file itself.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { eventually } from '../support/eventually.js';
-import { inBothThemes, startExtensionWindows, type ExtensionWindows } from '../support/extensionWindows.js';
-import { freePort, startSshd, type Sshd } from '../support/sshd.js';
+import { inBothThemes } from '../support/extensionWindows.js';
+import { freePort } from '../support/sshd.js';
 import { exchange } from '../support/targets.js';
+import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
 describe('the forwards of ssh_config in a window', () => {
-  let windows: ExtensionWindows;
+  const bench = useWindowBench();
   let window: Workbench;
   let tunnels: View;
-  let sshd: Sshd;
-  let web: Server;
-  let webPort: number;
   let port: number;
   let proxy: number;
   let page: string;
 
   before(async () => {
-    windows = await startExtensionWindows();
-    sshd = await startSshd();
-    web = createServer((_request, response) => response.end('the page behind web01'));
-    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
-    webPort = (web.address() as AddressInfo).port;
     [port, proxy] = [await freePort(), await freePort()];
-    page = `localhost:${port} → localhost:${webPort}`;
-    window = await windows.open('config', {
+    page = `localhost:${port} → localhost:${bench.webPort}`;
+    window = await bench.open('config', {
       colorTheme: 'Default Dark Modern',
       settings: { 'sshTunnels.sshConfigFile': write() },
     });
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
-  });
-  after(async () => {
-    await windows.close();
-    web.close();
-    await sshd.stop();
-  });
 
   const write = (...more: string[]) =>
-    sshd.configPath('web01', [`LocalForward ${port} localhost:${webPort}`, `DynamicForward ${proxy}`, ...more]);
+    bench.sshd.configPath('web01', [
+      `LocalForward ${port} localhost:${bench.webPort}`,
+      `DynamicForward ${proxy}`,
+      ...more,
+    ]);
   const curl = async (url: string, ...options: string[]) =>
     (await promisify(execFile)('curl', ['-sS', '--noproxy', '', ...options, url])).stdout;
-  const rows = async () => (await tunnels.rows()).map(({ label, description }) => `${label} · ${description}`);
   /** Those below the group. */
   const listed = async () => {
-    const all = await rows();
+    const all = await bench.rows();
     return all.slice(all.indexOf('ssh_config · ') + 1);
   };
   const lenses = () => window.page.locator('.codelens-decoration a');
   const lensTitles = async () => (await lenses().allInnerTexts()).map((text) => text.replaceAll('\u00a0', ' ').trim());
 
   it('stand in the tree under their host, with what they do', async () => {
-    tunnels = await window.view('SSH Tunnels', 'Tunnels');
+    tunnels = await bench.openView();
     await window.widenSideBar(420);
     await eventually(async () =>
-      assert.deepEqual(await rows(), [
+      assert.deepEqual(await bench.rows(), [
         'ssh_config · ',
         'web01 · 2 forwards',
         `${page} · `,
@@ -90,7 +76,10 @@ describe('the forwards of ssh_config in a window', () => {
       assert.deepEqual(await listed(), ['web01 · 1 of 2 ready', `${page} · ready`, `localhost:${proxy} → SOCKS · `]),
     );
     assert.equal(await curl(`http://localhost:${port}/`), 'the page behind web01');
-    assert.match((await window.toast('is ready')).text, new RegExp(`:${port} → localhost:${webPort} \\(via web01\\)`));
+    assert.match(
+      (await window.toast('is ready')).text,
+      new RegExp(`:${port} → localhost:${bench.webPort} \\(via web01\\)`),
+    );
     await window.screenshot('ssh-config-started');
   });
 
@@ -111,7 +100,7 @@ describe('the forwards of ssh_config in a window', () => {
     await lenses().nth(1).click();
     await eventually(async () => assert.equal((await lensTitles())[1], 'Stop · web01 · ready'));
     const through = ['--proxy', `socks5h://127.0.0.1:${proxy}`];
-    assert.equal(await curl(`http://localhost:${webPort}/`, ...through), 'the page behind web01');
+    assert.equal(await curl(`http://localhost:${bench.webPort}/`, ...through), 'the page behind web01');
   });
 
   it('say in a hover what they do', async () => {

@@ -1,53 +1,37 @@
 // The lid closes, the server goes down and comes back: what the rows say of it, in a real VS Code in a browser.
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { eventually } from '../support/eventually.js';
-import { inBothThemes, startExtensionWindows, type ExtensionWindows } from '../support/extensionWindows.js';
-import { freePort, keygen, killAll, startSshd, type Sshd } from '../support/sshd.js';
+import { inBothThemes } from '../support/extensionWindows.js';
+import { freePort, keygen, killAll } from '../support/sshd.js';
 import { exchange, fetchPage } from '../support/targets.js';
+import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
 const page = 'the page behind web01';
 
 describe('tunnels that stay up, in a window', () => {
-  let windows: ExtensionWindows;
-  let sshd: Sshd;
-  let web: Server;
+  const bench = useWindowBench();
   let window: Workbench;
   let tunnels: View;
   let port: number;
   let lazyPort: number;
 
   before(async () => {
-    windows = await startExtensionWindows();
-    sshd = await startSshd();
-    web = createServer((_request, response) => response.end(page));
-    await new Promise<void>((listening) => web.listen(0, '127.0.0.1', listening));
-    const { port: webPort } = web.address() as AddressInfo;
     [port, lazyPort] = [await freePort(), await freePort()];
-    const forward = (at: number) => [`-L 127.0.0.1:${at}:localhost:${webPort}`];
-    window = await windows.open('staying', {
+    const forward = (at: number) => [`-L 127.0.0.1:${at}:localhost:${bench.webPort}`];
+    window = await bench.open('staying', {
       colorTheme: 'Default Dark Modern',
       settings: {
-        'sshTunnels.sshConfigFile': sshd.configPath('web01'),
+        'sshTunnels.sshConfigFile': bench.sshd.configPath('web01'),
         'sshTunnels.presets': [
           { name: 'Shop page', host: 'web01', forwards: forward(port) },
           { name: 'Wiki', host: 'web01', forwards: forward(lazyPort), connect: 'onDemand' },
         ],
       },
     });
-    tunnels = await window.view('SSH Tunnels', 'Tunnels');
+    tunnels = await bench.openView();
     await window.widenSideBar(420);
-  });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await window.screenshot(`failed-${this.currentTest.title}`);
-  });
-  after(async () => {
-    await windows.close();
-    web.close();
-    await sshd.stop();
   });
 
   /** What the rows of the connection and of its first tunnel say. */
@@ -58,8 +42,8 @@ describe('tunnels that stay up, in a window', () => {
   const shows = (...expected: [connection: string, forward: string]) =>
     eventually(async () => assert.deepEqual(await states(), expected));
   const goDown = async () => {
-    const sessions = sshd.sessions();
-    await sshd.stopListening();
+    const sessions = bench.sshd.sessions();
+    await bench.sshd.stopListening();
     killAll(sessions);
   };
   /** Waits until the rows count down from at least so many seconds, and gives how many. */
@@ -76,7 +60,7 @@ describe('tunnels that stay up, in a window', () => {
     await tunnels.pressInline('Wiki', 'Start Preset');
     await window.toast('listens, and connects when a client comes.');
     await shows('not connected, waits for a client', 'listening, not connected');
-    assert.deepEqual(sshd.sessions(), []);
+    assert.deepEqual(bench.sshd.sessions(), []);
     const [connection, forward] = await tunnels.rows();
     assert.deepEqual([connection!.icon, forward!.icon], ['pass', 'pass']);
     assert.match(
@@ -104,7 +88,7 @@ describe('tunnels that stay up, in a window', () => {
       assert.match((await tunnels.rows())[2]!.description, /^waits for the connection · \d s$/),
     );
     await window.screenshot('waiting-client-dark');
-    await sshd.start();
+    await bench.sshd.start();
     await shows('ready', 'ready');
     assert.equal(await answer, page);
     await tunnels.toggle('Shop page');
@@ -148,7 +132,7 @@ describe('tunnels that stay up, in a window', () => {
     await inBothThemes(window, 'retrying');
     // Nobody waits for it, who would make it try sooner: there is time to press.
     await countsDown(5);
-    await sshd.start();
+    await bench.sshd.start();
     await tunnels.pressInline('Shop page', 'Retry Now');
     await window.toast('is ready.');
     await shows('ready', 'ready');
@@ -166,7 +150,7 @@ describe('tunnels that stay up, in a window', () => {
     await shows('stopped', 'stopped');
     await inBothThemes(window, 'given-up');
     await eventually(async () => assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNREFUSED'));
-    await sshd.start();
+    await bench.sshd.start();
     await tunnels.pressInline('Shop page', 'Start');
     await shows('ready', 'ready');
     await window.dismissToasts();
@@ -175,11 +159,11 @@ describe('tunnels that stay up, in a window', () => {
   it('fails for good, once and with words, where trying again mends nothing', async () => {
     await goDown();
     await eventually(async () => assert.match((await states())[1]!, /^retrying /));
-    for (const path of [sshd.hostKeyPath, `${sshd.hostKeyPath}.pub`]) rmSync(path);
-    keygen(sshd.hostKeyPath);
-    await sshd.start();
+    for (const path of [bench.sshd.hostKeyPath, `${bench.sshd.hostKeyPath}.pub`]) rmSync(path);
+    keygen(bench.sshd.hostKeyPath);
+    await bench.sshd.start();
     await shows('failed', 'failed');
-    const toast = await window.toast(`The host key of [127.0.0.1]:${sshd.port} has changed`);
+    const toast = await window.toast(`The host key of [127.0.0.1]:${bench.sshd.port} has changed`);
     assert.deepEqual([toast.severity, toast.buttons], ['error', ['Show Log', 'Edit', 'Retry']]);
     assert.equal((await window.toasts()).length, 1);
     assert.equal((await window.statusItem('ssh-tunnels.ssh-tunnels'))?.background, 'error');
