@@ -40,11 +40,16 @@ export async function startPostgres(command: readonly string[], sql: string): Pr
   const asOwner = isRoot ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'] : [];
   const data = join(folder, 'data');
   const [setUp, ...setUpArgs] = [...asOwner, join(bin, 'initdb')];
-  // It is gone in a minute: what it writes need not survive a power cut.
-  execFileSync(setUp, [...setUpArgs, '-D', data, '-U', 'owner', '-A', 'trust', '-E', 'UTF8', '--no-sync'], {
-    stdio: 'pipe',
-    cwd: folder,
-  });
+  try {
+    // It is gone in a minute: what it writes need not survive a power cut.
+    execFileSync(setUp, [...setUpArgs, '-D', data, '-U', 'owner', '-A', 'trust', '-E', 'UTF8', '--no-sync'], {
+      stdio: 'pipe',
+      cwd: folder,
+    });
+  } catch (error) {
+    rmSync(folder, { recursive: true });
+    throw error;
+  }
   const [program, ...args] = [...command, ...asOwner, join(bin, 'postgres')];
   const server = spawn(
     program,
