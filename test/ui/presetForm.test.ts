@@ -75,7 +75,7 @@ describe('work with presets', () => {
       assert.equal(await quickInput.value(), 'we');
       await quickInput.type('web');
       await eventually(async () => assert.equal((await quickInput.items())[0]?.label, 'web01'));
-      await inBothPictures('preset-host');
+      await window.screenshot('preset-host-dark');
       await quickInput.accept();
       await quickInput.step('New Preset: Forward (3/3)');
       await quickInput.accept('8080:web');
@@ -102,12 +102,8 @@ describe('work with presets', () => {
           'Add Forward…: ',
         ],
       );
-      await inBothPictures('preset-form');
+      await window.screenshot('preset-form-dark');
     });
-
-    const inBothPictures = async (name: string) => {
-      await window.screenshot(`${name}-dark`);
-    };
 
     it('changes group, icon, colour and what comes after by keyboard alone', async () => {
       const { quickInput } = window;
