@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import type { Frame, Page } from 'playwright-core';
-import { eventually } from './eventually.js';
 
 const source = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -32,15 +31,4 @@ export async function axeFindings(
         ({ target, failureSummary }) => `${impact}: ${id}: ${help}: ${target.join(' ')}: ${failureSummary ?? ''}`,
       ),
     );
-}
-
-/** The frame of the webview on the screen that holds `selector`. */
-export function webviewFrame(page: Page, selector = 'body *'): Promise<Frame> {
-  return eventually(async () => {
-    // It is `pending-frame` until it is loaded, and Playwright keeps the name that it had first.
-    for (const frame of page.frames().filter((one) => /^(pending|active)-frame$/.test(one.name()))) {
-      if (await frame.locator(selector).first().isVisible()) return frame;
-    }
-    throw new Error(`no webview shows ${selector}`);
-  });
 }

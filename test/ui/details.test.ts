@@ -1,11 +1,12 @@
 // The Tunnel Details view in a real VS Code in a browser: clicked through, with screenshots.
 import assert from 'node:assert/strict';
 import type { Frame } from 'playwright-core';
-import { axeFindings, webviewFrame } from '../support/axe.js';
+import { axeFindings } from '../support/axe.js';
 import { eventually } from '../support/eventually.js';
 import { forwardPort, inBothThemes } from '../support/extensionWindows.js';
 import { freePort } from '../support/sshd.js';
 import { connectTo, echo, exchange, startTarget, type Target } from '../support/targets.js';
+import { legsOf, webviewFrame } from '../support/webview.js';
 import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
@@ -32,18 +33,12 @@ describe('the details of a tunnel in a window', () => {
   after(() => service.close());
 
   const texts = (selector: string) => page.locator(selector).allInnerTexts();
-  const legs = () =>
-    page
-      .locator('.leg:visible')
-      .evaluateAll((nodes: { getAttribute(name: string): string | null }[]) =>
-        nodes.map((node) => node.getAttribute('data-status')),
-      );
   const name = () => `localhost:${port} → 127.0.0.1:${service.port}`;
 
   it('shows the path of the selected tunnel, each leg with its state in words', async () => {
     await tunnels.select(name());
     page = await webviewFrame(window.page, '.station');
-    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'unknown']));
+    await eventually(async () => assert.deepEqual(await legsOf(page), ['ready', 'ready', 'ready', 'unknown']));
     assert.equal(await page.locator('h1').innerText(), name());
     const stations = await texts('.station .label');
     assert.equal(stations[0], 'Who can connect');
@@ -58,7 +53,7 @@ describe('the details of a tunnel in a window', () => {
     socket.on('error', () => {}).resume();
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.write(Buffer.alloc(500_000));
-    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'ready']));
+    await eventually(async () => assert.deepEqual(await legsOf(page), ['ready', 'ready', 'ready', 'ready']));
     await eventually(async () => assert.match((await texts('.totals'))[0] ?? '', /500 KB sent, 500 KB received/));
     await eventually(async () =>
       assert.match((await page.locator('.plot').getAttribute('aria-label')) ?? '', /500 KB sent, 500 KB received/),
@@ -83,14 +78,14 @@ describe('the details of a tunnel in a window', () => {
     await eventually(async () => assert.deepEqual(await texts('.actions button'), ['Start']));
     assert.equal(await focused(), 'Start');
     await window.page.keyboard.press('Enter');
-    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'unknown']));
+    await eventually(async () => assert.deepEqual(await legsOf(page), ['ready', 'ready', 'ready', 'unknown']));
     assert.notEqual(await focused(), undefined);
   });
 
   it('tells a target that does not answer from all that is up before it', async () => {
     await service.close();
     assert.equal((await exchange(port, Buffer.from('x'))).end, 'ECONNRESET');
-    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'failed']));
+    await eventually(async () => assert.deepEqual(await legsOf(page), ['ready', 'ready', 'ready', 'failed']));
     assert.match((await texts('.leg .why:visible')).at(-1)!, /refused the connection, as web01 sees it/);
     assert.match((await texts('.failures li'))[0]!, /refused the connection/);
     await page.locator('.leg[data-status=failed]').scrollIntoViewIfNeeded();
@@ -122,7 +117,7 @@ describe('the details of a tunnel in a window', () => {
     await eventually(() => assert.equal(page.isDetached(), true));
     await window.view('SSH Tunnels', 'Tunnels');
     page = await webviewFrame(window.page, '.station');
-    await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'failed']));
+    await eventually(async () => assert.deepEqual(await legsOf(page), ['ready', 'ready', 'ready', 'failed']));
     assert.equal((await texts('.failures li')).length, 1);
   });
 });

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { webviewFrame } from '../support/axe.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/sshd.js';
 import { repositoryRoot } from '../support/vscodeServer.js';
+import { webviewFrame } from '../support/webview.js';
 import { useWindowBench } from '../support/windowBench.js';
 import type { View, Workbench } from '../support/workbench.js';
 
@@ -39,11 +39,10 @@ describe('the extension in a German window', () => {
         ],
       },
     });
-    tunnels = await window.view('SSH Tunnels', 'Tunnel');
+    tunnels = await bench.openView('Tunnel');
   });
 
-  const rows = async () => (await tunnels.rows()).map(({ label, description }) => `${label} · ${description}`);
-  const shows = (pattern: RegExp) => eventually(async () => assert.match((await rows()).join('\n'), pattern));
+  const shows = (pattern: RegExp) => eventually(async () => assert.match((await bench.rows()).join('\n'), pattern));
 
   it('offers its commands by German titles alone', async () => {
     const offered = await window.offeredCommands('SSH Tunnels: ');
@@ -62,7 +61,7 @@ describe('the extension in a German window', () => {
     await quickInput.step('Port weiterleiten (1/2)');
     await window.screenshot('german-host');
     await quickInput.type('web01');
-    await eventually(async () => assert.ok((await quickInput.items()).length > 0));
+    await eventually(async () => assert.ok((await quickInput.items()).length > 0, 'a host is offered'));
     await quickInput.accept();
     await quickInput.step('Port weiterleiten (2/2)');
     await quickInput.type(`*:${port}:db:5432`);
@@ -113,6 +112,7 @@ describe('the extension in a German window', () => {
 
   it('has German menus', async () => {
     const menu = await tunnels.menu('Datenbank');
+    assert.ok(menu.length > 5, `the menu has ${menu.join()}`);
     assert.deepEqual(
       menu.filter((label) => !titles.includes(label)),
       [],

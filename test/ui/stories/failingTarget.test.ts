@@ -1,18 +1,15 @@
 // The story of a service that has gone down behind a tunnel that is up: the details tell which leg of the way it is.
 import assert from 'node:assert/strict';
-import type { Frame } from 'playwright-core';
-import { axeFindings, webviewFrame } from '../../support/axe.js';
+import { axeFindings } from '../../support/axe.js';
 import { eventually } from '../../support/eventually.js';
 import { beginStory } from '../../support/story.js';
 import { bytes, echo, exchange, startTarget, type Target } from '../../support/targets.js';
 import { freePort } from '../../support/sshd.js';
-import type { Edition } from '../../support/vscodeServer.js';
-import { useWindowBench } from '../../support/windowBench.js';
+import { legsOf, webviewFrame } from '../../support/webview.js';
+import { inEachEdition, useWindowBench } from '../../support/windowBench.js';
 import type { View, Workbench } from '../../support/workbench.js';
 
-const editions: readonly Edition[] = ['newest', 'minimum'];
-
-for (const edition of editions) {
+inEachEdition((edition, suffix, inTitle) => {
   describe(`a target that fails, in the ${edition} VS Code`, () => {
     const bench = useWindowBench(edition);
     let window: Workbench;
@@ -42,19 +39,12 @@ for (const edition of editions) {
       await service.close();
       // The person's own program.
       assert.equal((await exchange(port, bytes(10, 'x'))).end, 'ECONNRESET');
-      const title = 'a failing target found by the details' + (edition === 'minimum' ? ', in the oldest VS Code' : '');
-      const story = beginStory(window, title, `failing-target${edition === 'minimum' ? '-minimum' : ''}`);
+      const story = beginStory(window, `a failing target found by the details${inTitle}`, `failing-target${suffix}`);
       await eventually(async () => assert.match((await bench.rows()).join('\n'), /last connection failed/));
       await story.picture();
       await tunnels.select('Shop');
-      const page: Frame = await webviewFrame(window.page, '.station');
-      const legs = () =>
-        page
-          .locator('.leg:visible')
-          .evaluateAll((nodes: { getAttribute(name: string): string | null }[]) =>
-            nodes.map((node) => node.getAttribute('data-status')),
-          );
-      await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'failed']));
+      const page = await webviewFrame(window.page, '.station');
+      await eventually(async () => assert.deepEqual(await legsOf(page), ['ready', 'ready', 'ready', 'failed']));
       await page.locator('.leg[data-status=failed]').scrollIntoViewIfNeeded();
       await story.picture();
       await story.aside(async () => {
@@ -62,11 +52,11 @@ for (const edition of editions) {
         service = await startTarget(echo, { host: '127.0.0.1', port: servicePort });
         assert.deepEqual((await exchange(port, bytes(10, 'x'))).received, bytes(10, 'x'));
       });
-      await eventually(async () => assert.deepEqual(await legs(), ['ready', 'ready', 'ready', 'ready']));
+      await eventually(async () => assert.deepEqual(await legsOf(page), ['ready', 'ready', 'ready', 'ready']));
       await story.picture();
       const told = story.end();
       assert.ok(told.seconds < 60, `${told.seconds} s`);
       assert.deepEqual(await axeFindings(page), []);
     });
   });
-}
+});

@@ -7,13 +7,10 @@ import { join } from 'node:path';
 import { eventually } from '../../support/eventually.js';
 import { beginStory, type Story } from '../../support/story.js';
 import { fetchPage } from '../../support/targets.js';
-import type { Edition } from '../../support/vscodeServer.js';
-import { useWindowBench } from '../../support/windowBench.js';
+import { inEachEdition, useWindowBench } from '../../support/windowBench.js';
 import type { Workbench } from '../../support/workbench.js';
 
-const editions: readonly Edition[] = ['newest', 'minimum'];
-
-for (const edition of editions) {
+inEachEdition((edition, suffix, inTitle) => {
   describe(`a newcomer, in the ${edition} VS Code`, () => {
     const bench = useWindowBench(edition);
     // An address of its own, as that of a machine behind the server: its port is still free at localhost.
@@ -37,15 +34,19 @@ for (const edition of editions) {
     after(() => dashboard.close());
 
     it('has the first tunnel in under thirty seconds, by what is on the screen', async () => {
-      const title = 'first tunnel by a newcomer' + (edition === 'minimum' ? ', in the oldest VS Code' : '');
-      story = beginStory(window, title, edition === 'newest' ? 'newcomer' : 'newcomer-minimum');
+      story = beginStory(window, `first tunnel by a newcomer${inTitle}`, `newcomer${suffix}`);
       await story.picture();
       const tunnels = await bench.openView();
       await tunnels.welcome();
       await story.picture();
       await tunnels.pressWelcome('Forward Port');
       await window.quickInput.step('Forward Port (1/2)');
-      await eventually(async () => assert.ok((await window.quickInput.items()).some(({ label }) => label === 'web01')));
+      await eventually(async () =>
+        assert.ok(
+          (await window.quickInput.items()).some(({ label }) => label === 'web01'),
+          'the host is offered',
+        ),
+      );
       await story.picture();
       await window.quickInput.pick('web01');
       await window.quickInput.step('Forward Port (2/2)');
@@ -59,9 +60,9 @@ for (const edition of editions) {
       await window.pressModal('Accept and Remember');
       await window.toast('is ready');
       const told = story.end();
-      await window.screenshot(`story-newcomer${edition === 'minimum' ? '-minimum' : ''}-6`);
+      await window.screenshot(`story-newcomer${suffix}-6`);
       assert.equal(await fetchPage(Number(target.split(':')[1])), 'the dashboard');
       assert.ok(told.seconds < 30, `${told.seconds} s`);
     });
   });
-}
+});

@@ -4,13 +4,9 @@ import { axeFindings } from '../../support/axe.js';
 import { freePort } from '../../support/sshd.js';
 import { beginStory } from '../../support/story.js';
 import { exchange, fetchPage } from '../../support/targets.js';
-import type { Edition } from '../../support/vscodeServer.js';
-import { useWindowBench } from '../../support/windowBench.js';
+import { inEachEdition, useWindowBench } from '../../support/windowBench.js';
 
-const editions: readonly Edition[] = ['newest', 'minimum'];
-
-for (const edition of editions) {
-  const suffix = edition === 'minimum' ? '-minimum' : '';
+inEachEdition((edition, suffix, inTitle) => {
   describe(`a teammate, in the ${edition} VS Code`, () => {
     const bench = useWindowBench(edition);
 
@@ -27,9 +23,7 @@ for (const edition of editions) {
         settings: { 'sshTunnels.sshConfigFile': bench.sshd.configPath('web01') },
         folderSettings: { 'sshTunnels.presets': presets },
       });
-      const title =
-        'a teammate opens a workspace with presets' + (edition === 'minimum' ? ', in the oldest VS Code' : '');
-      const story = beginStory(window, title, `teammate${suffix}`);
+      const story = beginStory(window, `a teammate opens a workspace with presets${inTitle}`, `teammate${suffix}`);
       await window.answerTrust(false);
       const tunnels = await bench.openView();
       await bench.shows(
@@ -80,4 +74,4 @@ for (const edition of editions) {
       assert.match(said[0] ?? '', /^SSH connection to web01, ready, /);
     });
   });
-}
+});
