@@ -164,7 +164,7 @@ function commandOf(level: Level): string[] {
 
 function jobsOf(level: Exclude<Level, 'host'>): number {
   // Most of its time the engine's level waits: for servers, and for what must not come.
-  if (level === 'engine') return Math.max(3, availableParallelism());
+  if (level === 'engine') return Math.max(4, availableParallelism());
   // One window keeps a processor and a half busy.
   return Math.max(2, level === 'ui' ? Math.floor(availableParallelism() / 1.5) : availableParallelism());
 }
