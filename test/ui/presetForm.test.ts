@@ -262,6 +262,9 @@ describe('work with presets', () => {
       await window.pressModal('Cancel');
       // It is still there, and goes by itself.
       await connection.click();
+      await tunnels.pressMenu('web01', 'Copy as ssh Command');
+      await eventually(async () => assert.match(await window.clipboard(), /^ssh .*web01/));
+      await connection.click();
       await press('Delete');
       await eventually(async () => assert.equal((await tunnels.rows())[0]?.label, 'Presets'));
     });
