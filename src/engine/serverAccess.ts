@@ -31,7 +31,7 @@ export interface ServerAccess {
     others: readonly string[];
     access: Access | 'unknown';
   }>;
-  /** Ends the finding with what is known. */
+  /** Ends the finding with what is known, and keeps nobody any longer. */
   end(): void;
 }
 
@@ -54,6 +54,8 @@ interface Knocks {
   waiting: Set<Waiting>;
 }
 interface Waiting {
+  /** By which listener it came. */
+  by: object;
   /** It is no knock of ours, if none is on its way. */
   isDue: boolean;
   settle(): void;
@@ -74,10 +76,12 @@ export function createServerAccess(
   let early: IncomingChannel[] | undefined = [];
   let ownPort = 0;
   let isOver = false;
-  let end = () => {};
-  const ended = new Promise<void>((resolve) => (end = resolve));
+  let isEnded = false;
+  let finish = () => {};
+  const ended = new Promise<void>((resolve) => (finish = resolve));
 
   const listenTo = (incoming: IncomingChannel, knocks: Knocks) => {
+    if (isEnded) return serve(incoming);
     const channel = incoming.accept();
     if (!channel) return;
     const stream = channelStream(channel);
@@ -98,7 +102,7 @@ export function createServerAccess(
     const look = () => {
       if (stream.readableLength >= wordLength) settle();
     };
-    const waiting: Waiting = { isDue: false, settle };
+    const waiting: Waiting = { by: self, isDue: false, settle };
     knocks.waiting.add(waiting);
     knocks.arrived();
     // We are told of a knock that was let in at the same time as of the connection that it makes: a client that waits
@@ -167,7 +171,11 @@ export function createServerAccess(
   };
 
   return {
-    end,
+    end() {
+      isEnded = true;
+      finish();
+      for (const one of [...(ports.get(ownPort)?.waiting ?? [])]) if (one.by === self) one.settle();
+    },
     offer(incoming) {
       const knocks = ports.get(ownPort);
       if (early) early.push(incoming);
