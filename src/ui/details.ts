@@ -29,7 +29,7 @@ export interface DetailsView extends vscode.Disposable {
   readonly paints: number;
 }
 
-/** The page is sent something twice a second at most, and the engine is asked once a second. */
+/** The engine is asked twice a second at most, and once while nothing happens; the page is sent what has changed. */
 const paintMs = 500;
 const askMs = 1000;
 
@@ -111,13 +111,16 @@ export function createDetailsView(
       const text = JSON.stringify(message);
       if (text === last) return;
       last = text;
-      lastAt = performance.now();
       paints++;
       const hasArrived = await view?.webview.postMessage(message).then(Boolean, () => false);
       if (!hasArrived) last = '';
     },
     later(paint) {
-      timer = setTimeout(paint, Math.max(0, lastAt + paintMs - performance.now()));
+      const begin = () => {
+        lastAt = performance.now();
+        paint();
+      };
+      timer = setTimeout(begin, Math.max(0, lastAt + paintMs - performance.now()));
     },
   });
   /** Asks on and on while it is seen and shows something. */

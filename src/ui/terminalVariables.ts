@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Session } from '../core/session.js';
+import type { Session, SessionState } from '../core/session.js';
 import { terminalVariables } from '../core/terminalVariables.js';
 import { t } from '../core/translate.js';
 import type { Log } from './log.js';
@@ -19,6 +19,7 @@ export function keepTerminalVariables(
   let last = '{}';
   const told = new Set<string>();
   const update = () => {
+    if (last === '{}' && !presetSettings.current.presets.some((preset) => preset.terminalVariables)) return;
     const { variables, hidden } = terminalVariables(presets.allowed(), session.state);
     for (const { preset, by } of hidden) {
       const text = `New terminals have no variables of “${preset}”: those of “${by}” have the same names`;
@@ -33,8 +34,14 @@ export function keepTerminalVariables(
     collection.description = t('Ports of tunnels that are ready: {names}', { names: names.join(', ') });
     for (const name of names) collection.replace(name, variables[name]!);
   };
+  let before = session.state;
+  const onChange = (state: SessionState) => {
+    const isSame = state.wanted === before.wanted && state.snapshot === before.snapshot;
+    before = state;
+    if (!isSame) update();
+  };
   collection.clear();
-  return vscode.Disposable.from({ dispose: session.onChange(update) }, presetSettings.onDidChange(update), {
+  return vscode.Disposable.from({ dispose: session.onChange(onChange) }, presetSettings.onDidChange(update), {
     dispose: () => collection.clear(),
   });
 }
