@@ -2,7 +2,7 @@
 import { fillPreset, type Preset, type PresetQuestion } from '../core/preset.js';
 import type { Answers, VariableWorld } from '../core/presetVariables.js';
 import { t } from '../core/translate.js';
-import { withoutIcons } from './messages.js';
+import { withoutIcons, withoutLinks } from './messages.js';
 import { askName, askText, back, type Answer, type Step } from './steps.js';
 
 export type AskInputs = typeof askInputs;
@@ -47,7 +47,7 @@ function ask(
   step: Step,
   problemOf: (text: string) => string | undefined,
 ): Promise<Answer<string>> {
-  const prompt = description ?? t('Value of {name}', { name: id });
+  const prompt = withoutLinks(description ?? t('Value of {name}', { name: id }));
   if (options.length === 0) return askText({ ...step, text: offered }, prompt, '', problemOf);
   const answers = new Set([...options, ...(offered === '' ? [] : [offered])]);
   const items = [...answers].map((answer) => {
