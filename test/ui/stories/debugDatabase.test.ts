@@ -93,6 +93,11 @@ describe('a database behind a bastion', function () {
       readFileSync(tasks, 'utf8').replace('"type": "tunnel",', '"type": "tunnel", "timeoutSeconds": 3,'),
     );
     appendFileSync(join(shop, 'invoices.js'), "require('node:fs').writeFileSync(__dirname + '/ran', '');\n");
+    // While the debugging before ends, F5 does nothing.
+    await window.page
+      .locator('.part.statusbar.debugging, .debug-toolbar:visible')
+      .first()
+      .waitFor({ state: 'detached' });
     await window.page.keyboard.press('F5');
     const { text } = await window.toast('The task “Billing DB” has failed.');
     assert.match(text, /Not ready within 3 s\. .*db\.internal:5432/);
@@ -121,6 +126,7 @@ describe('a database behind a bastion', function () {
     assert.match(detail, /db\.internal:5432, as bastion sees it/);
     await window.pressModal('Start');
     await eventually(async () => assert.match((await bench.rows())[1] ?? '', /^Reach it · ready/));
+    await window.runCommand('Terminal: Focus Terminal'); // a task that does not fail leaves it hidden
     // The check mark: VS Code's own sign that a task in the background has done what others wait for.
     const tab = window.page.locator('.tabs-list .monaco-list-row', { hasText: 'Reach it' });
     await eventually(async () => assert.equal(await badgeOf('Reach it'), '\ueab2'));
