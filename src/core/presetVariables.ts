@@ -203,8 +203,8 @@ function unfill<P extends SpecProblem | DestinationProblem>(
 }
 
 /**
- * As `fillForward`. A variable may stand for a user, a name or address, a port, a part of one of these, or of an option’s
- * value. `${HOME}` and its like are left to ssh, which knows them in the names of key files.
+ * As `fillForward`. A variable may stand for a user, a name or address, a part of one of these or of an option’s value, or
+ * for a port, but for no part of one. `${HOME}` and its like are left to ssh, which knows them in the names of key files.
  */
 export function fillHost(text: string, world: VariableWorld, answers: Answers = {}): Filled<Destination> {
   const variables = variablesOf(text).filter(({ name }) => isOurs(name) || !/^[A-Z_][A-Z0-9_]*$|^$/.test(name));
