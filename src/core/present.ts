@@ -17,6 +17,7 @@ import { t } from './translate.js';
 import {
   accessText,
   boundText,
+  clientHost,
   effectText,
   failureText,
   hostPort,
@@ -583,9 +584,7 @@ export function clientAddress({ spec: { listen } }: Tunnel, state: TunnelState):
   const addresses = bound.flatMap((one) => (one.kind === 'tcp' ? [one.address] : []));
   const isPartly = state.kind === 'ready' && state.unbound.length > 0;
   const place = addresses.length > 0 && (isPartly || !isReached(written, addresses)) ? addresses[0]! : written;
-  // A wildcard of one family is reached by that family's loopback.
-  const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1', '*': 'localhost' };
-  return hostPort(wildcards[place] ?? place, port);
+  return hostPort(place === '*' ? 'localhost' : clientHost(place), port);
 }
 
 /** Whether a client that is told the written address comes to one of these. A name's addresses are not known here. */

@@ -3,6 +3,7 @@ import type { BoundAddress } from './engine.js';
 import { presetTunnels, type Preset } from './preset.js';
 import { tunnelId, type SessionState } from './session.js';
 import { tunnelState } from './snapshot.js';
+import { clientHost } from './wording.js';
 
 export interface TerminalVariables {
   variables: Readonly<Record<string, string>>;
@@ -54,9 +55,4 @@ function listenersOf(preset: Preset, { wanted, snapshot }: SessionState): (Bound
     const [first] = one.spec.kind === 'remote' ? [] : one.state.bound;
     return first?.kind === 'tcp' ? [first] : [];
   });
-}
-
-/** What a client on this machine connects to: a wildcard is reached by loopback. */
-function clientHost(address: string): string {
-  return { '0.0.0.0': '127.0.0.1', '::': '::1' }[address] ?? address;
 }

@@ -1056,6 +1056,11 @@ export function isLoopback(bind: string | undefined): boolean {
   return bind === undefined || /^(localhost|127(\.\d+){3}|::1)$/i.test(bind);
 }
 
+/** What a client on the listener’s machine connects to: a wildcard of one family is reached by that family’s loopback. */
+export function clientHost(address: string): string {
+  return { '0.0.0.0': '127.0.0.1', '::': '::1' }[address] ?? address;
+}
+
 /** What came of listening, here or in another window. */
 type ListenedSomewhere = Listened & { isElsewhere?: true };
 

@@ -5,7 +5,7 @@ import { innermost } from '../core/failure.js';
 import { reasonText, tunnelName } from '../core/present.js';
 import type { SessionState, Tunnel } from '../core/session.js';
 import { boundOf, tunnelState } from '../core/snapshot.js';
-import { targetText } from '../core/wording.js';
+import { clientHost, targetText } from '../core/wording.js';
 import type { ListenAddress, TunnelInfo } from './api.js';
 
 export function tunnelInfo(tunnel: Tunnel, session: SessionState): TunnelInfo {
@@ -33,6 +33,5 @@ function listenAddress(bound: BoundAddress): ListenAddress {
 /** Where a client connects to: the first address that is bound, by loopback where that is all of them. */
 export function clientEnd([first]: readonly ListenAddress[]): { host: string; port: number } {
   if (!first || 'path' in first) return { host: '', port: 0 };
-  const loopback = { '0.0.0.0': '127.0.0.1', '::': '::1' }[first.host];
-  return { host: loopback ?? first.host, port: first.port };
+  return { host: clientHost(first.host), port: first.port };
 }
