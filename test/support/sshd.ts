@@ -1,6 +1,7 @@
 // A real OpenSSH server for one suite: own keys, own config, a free port of loopback.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -12,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.js';
@@ -109,19 +110,18 @@ export function knownHostsLine(port: number, key: string, mark?: string): string
   return `${mark ? `${mark} ` : ''}[127.0.0.1]:${port},[localhost]:${port} ${key}\n`;
 }
 
-/** A port that is free on both loopback families. */
+/**
+ * A port that is free on both loopback families, and stays so: none of those that the system gives to whoever takes any, such
+ * as the suites that run beside.
+ */
 export async function freePort(): Promise<number> {
-  const [four, six] = [createServer(), createServer()];
-  four.listen(0, '127.0.0.1');
-  await once(four, 'listening');
-  const { port } = four.address() as AddressInfo;
-  six.listen(port, '::1');
-  const isTaken = await once(six, 'listening').then(
-    () => false,
-    (error: unknown) => (error as NodeJS.ErrnoException).code === 'EADDRINUSE',
-  );
-  for (const server of [four, six]) await new Promise((closed) => server.close(closed));
-  return isTaken ? freePort() : port;
+  const port = randomInt(12_000, 32_000);
+  const servers = [createServer().listen(port, '127.0.0.1'), createServer().listen(port, '::1')];
+  const results = await Promise.allSettled(servers.map((server) => once(server, 'listening')));
+  for (const server of servers) await new Promise((closed) => server.close(closed));
+  const errors = results.flatMap((one) => (one.status === 'rejected' ? [one.reason as NodeJS.ErrnoException] : []));
+  for (const error of errors) if (error.code !== 'EADDRINUSE') throw error;
+  return errors.length > 0 ? freePort() : port;
 }
 
 type Reached = Omit<SshServer, 'log' | 'sessions' | 'killSessions' | 'stop'>;
