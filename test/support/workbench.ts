@@ -186,6 +186,19 @@ export async function openWorkbench(
     },
 
     /** Waits for a modal dialog. */
+    /**
+     * Presses a key until it has opened an input, or a question: which row is selected reaches VS Code's key bindings by the
+     * extension, a moment after the row looks so.
+     */
+    async pressToOpen(key: string, what: 'input' | 'question'): Promise<void> {
+      const opened = what === 'input' ? quickInput.widget : dialog;
+      await eventually(async () => {
+        if (await opened.isVisible()) return;
+        await page.keyboard.press(key);
+        await opened.waitFor({ timeout: 5000 });
+      }, 20_000);
+    },
+
     async modal(): Promise<Modal> {
       await dialog.waitFor();
       const buttons = await dialog.locator('.dialog-buttons .monaco-button').allInnerTexts();

@@ -219,7 +219,8 @@ describe('every kind of forward in a window', () => {
       await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${bench.webPort}`);
       await window.toast('is ready');
       await window.dismissToasts();
-      await tunnels.press(`127.0.0.1:${port} → localhost:${bench.webPort}`, 'F2');
+      await tunnels.select(`127.0.0.1:${port} → localhost:${bench.webPort}`);
+      await window.pressToOpen('F2', 'input');
       await window.quickInput.step('Rename Tunnel');
       await window.quickInput.accept('Shop page');
       await forwardPort(window, 'web01', `127.0.0.1:${port}:localhost:${service.port}`);
@@ -242,7 +243,8 @@ describe('every kind of forward in a window', () => {
       await forwardPort(window, 'web01', `-D 127.0.0.1:${port}`);
       await window.toast('is ready');
       await window.dismissToasts();
-      await tunnels.press(`127.0.0.1:${port} → SOCKS`, 'F2');
+      await tunnels.select(`127.0.0.1:${port} → SOCKS`);
+      await window.pressToOpen('F2', 'input');
       await window.quickInput.step('Rename Tunnel');
       await window.quickInput.accept(name);
       await becomes(name, /^ready/);

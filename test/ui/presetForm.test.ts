@@ -220,10 +220,8 @@ describe('work with presets', () => {
     const rowOf = async (label: string) => (await presetRows()).find((row) => row.label === label);
 
     /** It has the focus then, too. */
-    const isSelected = async (label: string) => {
-      await eventually(async () => assert.equal((await rowOf(label))?.selected, true, `${label} is selected`));
-      await window.page.waitForTimeout(300); // a key sooner finds VS Code's mind elsewhere
-    };
+    const isSelected = (label: string) =>
+      eventually(async () => assert.equal((await rowOf(label))?.selected, true, `${label} is selected`));
 
     it('shows those of one group below a row of its own, whatever file they stand in, each with its icon', async () => {
       await shows(...below, 'ssh_config');
@@ -257,7 +255,7 @@ describe('work with presets', () => {
       const connection = window.page.getByRole('treeitem', { name: /^SSH connection to web01/ });
       await connection.click();
       await tunnels.row('Other').click({ modifiers: ['Control'] });
-      await press('Delete');
+      await window.pressToOpen('Delete', 'question');
       assert.equal((await window.modal()).message, 'Remove the preset “Other”?');
       await window.pressModal('Cancel');
       // It is still there, and goes by itself.
@@ -303,7 +301,7 @@ describe('work with presets', () => {
         'ssh_config',
       );
       await isSelected('Store copy');
-      await press('F2');
+      await window.pressToOpen('F2', 'input');
       await quickInput.step('Edit Preset “Store copy”: Name');
       assert.equal(await quickInput.value(), 'Store copy');
       await quickInput.accept('Store');
@@ -336,7 +334,7 @@ describe('work with presets', () => {
 
     it('removes the selected one by Delete, after a question that names its file', async () => {
       await isSelected('Archive');
-      await press('Delete');
+      await window.pressToOpen('Delete', 'question');
       const { message, detail } = await window.modal();
       assert.deepEqual([message, detail], ['Remove the preset “Archive”?', 'It is taken out of your user settings.']);
       await window.screenshot('preset-remove-dark');
@@ -345,7 +343,8 @@ describe('work with presets', () => {
     });
 
     it('renames a group in every file, by F2', async () => {
-      await tunnels.press('Shop', 'F2');
+      await tunnels.select('Shop');
+      await window.pressToOpen('F2', 'input');
       await window.quickInput.step('Rename Group');
       await window.quickInput.accept('👩‍💻 Shop');
       await eventually(async () => assert.match(await window.quickInput.message(), /A control character in the text/));

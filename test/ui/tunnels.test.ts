@@ -236,7 +236,8 @@ describe('the extension in a window', () => {
       await window.setClipboard('');
       await tunnels.press(label, 'ControlOrMeta+c');
       await eventually(async () => assert.equal(await window.clipboard(), `127.0.0.1:${port}`));
-      await tunnels.press(label, 'F2');
+      await tunnels.select(label);
+      await window.pressToOpen('F2', 'input');
       await window.quickInput.step('Rename Tunnel');
       await window.quickInput.accept('Shop page');
       await shows(`web01 · ready · ${bench.sshd.user}@127.0.0.1:${bench.sshd.port}`, `Shop page · ready · ${label}`);
