@@ -29,7 +29,17 @@ function readPath(setting: string, home: string): string | undefined {
 }
 
 function valueOf(setting: string): unknown {
-  return vscode.workspace.getConfiguration().get<unknown>(setting);
+  const [configuration, key] = configurationOf(setting);
+  return configuration.get<unknown>(key);
+}
+
+/** By the section: without it VS Code copies the settings of all extensions each time. `scope` null: none of the folders. */
+export function configurationOf(
+  setting: string,
+  scope?: vscode.ConfigurationScope | null,
+): [configuration: vscode.WorkspaceConfiguration, key: string] {
+  const dot = setting.indexOf('.');
+  return [vscode.workspace.getConfiguration(setting.slice(0, dot), scope), setting.slice(dot + 1)];
 }
 
 /** Which notices appear as notifications. */
@@ -49,19 +59,18 @@ export function startsPresets(): boolean {
 
 /** Whether Forward Port may run a command on the server to find what listens there. */
 export function findsServerPorts(): boolean {
-  return vscode.workspace.getConfiguration().get<unknown>(settings.findServerPorts) !== false;
+  return valueOf(settings.findServerPorts) !== false;
 }
 
 /** Whether tunnels that ran when the window closed are started with the next one. */
 export function restoresTunnels(): 'ask' | 'always' | 'never' {
-  const value = vscode.workspace.getConfiguration().get<unknown>(settings.restoreTunnels);
+  const value = valueOf(settings.restoreTunnels);
   return value === 'always' || value === 'never' ? value : 'ask';
 }
 
 /** How long clients wait for a connection, and a connection on demand for a client. */
 export function waits(): Waits {
-  const configuration = vscode.workspace.getConfiguration();
-  return readWaits(configuration.get<unknown>(settings.parkSeconds), configuration.get<unknown>(settings.idleMinutes));
+  return readWaits(valueOf(settings.parkSeconds), valueOf(settings.idleMinutes));
 }
 
 export interface ReadPresets {
@@ -114,7 +123,8 @@ export function presetValues(): { scope: PresetScope; value: unknown }[] {
 }
 
 function inspectPresets(folder?: vscode.WorkspaceFolder) {
-  return vscode.workspace.getConfiguration(undefined, folder?.uri ?? null).inspect<unknown>(settings.presets);
+  const [configuration, key] = configurationOf(settings.presets, folder?.uri ?? null);
+  return configuration.inspect<unknown>(key);
 }
 
 /** Where a new preset goes: the workspace's settings, the user's while none is open. */

@@ -3,18 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { ownMs } from '../../src/ui/ownTime.js';
 import { extensionUnderTest } from './extensionUnderTest.js';
 import { say } from './resultLine.js';
 
 // Needs no server, so that it can run on every system.
 describe('activation', () => {
-  /** In ms: of processor time of this thread where the runtime tells it, so that other work on the machine doesn't count. */
-  const now = (): number => {
-    const { threadCpuUsage } = process as { threadCpuUsage?: () => { user: number; system: number } };
-    if (!threadCpuUsage) return performance.now();
-    const { user, system } = threadCpuUsage();
-    return (user + system) / 1000;
-  };
   const { activate, access } = extensionUnderTest();
   const { extensionPath, packageJSON } = vscode.extensions.getExtension('ssh-tunnels.ssh-tunnels')! as {
     readonly extensionPath: string;
@@ -31,9 +25,9 @@ describe('activation', () => {
         // Other texts each time, so that the runtime compiles them anew.
         for (const name of readdirSync(dist).filter((one) => one.endsWith('.js')))
           writeFileSync(join(copy, name), `// ${time}\n${readFileSync(join(dist, name), 'utf8')}`);
-        const began = now();
+        const began = ownMs();
         module.require(join(copy, 'extension.js'));
-        return now() - began;
+        return ownMs() - began;
       } finally {
         rmSync(copy, { recursive: true });
       }
