@@ -8,18 +8,20 @@ import { placeOf, usePlace, type Surroundings } from './core/machine.js';
 import type { Presented } from './core/present.js';
 import { createSession } from './core/session.js';
 import { useTranslations } from './core/translate.js';
+import { taskType } from './core/tunnelTask.js';
 import { createTurns } from './core/turns.js';
 import type { OnDemand } from './onDemand.js';
 import { createSandboxes } from './engine/sandboxThread.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
 import type { SshTunnelsApi } from './ui/api.js';
 import { createAfterOpen } from './ui/afterOpen.js';
-import { createAgentTools, type AgentTools } from './ui/agentTools.js';
+import type { AgentTools } from './ui/agentTools.js';
 import { answerAsks } from './ui/asks.js';
 import { createClientLists } from './ui/clientLists.js';
 import { configSelector, presetSelector } from './ui/documentSelectors.js';
 import { recordForDiagnostics } from './ui/diagnosticsRecord.js';
 import { watchFailures } from './ui/failureWatch.js';
+import { registerAgentTools } from './ui/registerAgentTools.js';
 import { registerCommands } from './ui/registerCommands.js';
 import { whenOpened } from './ui/whenOpened.js';
 import { createConfigList } from './ui/configList.js';
@@ -43,7 +45,6 @@ import { hostDefaults, noticeLevel, sshConfigFile, waits } from './ui/settings.j
 import { createStatusBar } from './ui/statusBar.js';
 import { keepTerminalVariables } from './ui/terminalVariables.js';
 import { createTree } from './ui/tree.js';
-import { provideTunnelTasks } from './ui/tunnelTasks.js';
 
 /** What the tests inside VS Code see; they get it beside the API. */
 export interface TestAccess {
@@ -123,7 +124,7 @@ export function activate(context: vscode.ExtensionContext): Activated {
   const failures = watchFailures(session);
   const holds = createHolds(session);
   const extensionApi = createExtensionApi(session, holds, presets, presetSettings);
-  const agentTools = createAgentTools(session, holds, presets, presetSettings, () => engine.hosts(configFile()));
+  const agentTools = registerAgentTools(async () => (await onDemand()).agentTools);
   const portHolds = createPortHolds();
   const taskParts = { session, engine, holds, portHolds, presets, presetSettings, messages };
   const sandboxes = createSandboxes(workerPath, join(context.globalStorageUri.fsPath, 'sandbox'));
@@ -185,7 +186,10 @@ export function activate(context: vscode.ExtensionContext): Activated {
       resolveWebviewView: async (view) => (await onDemand()).details.resolveWebviewView(view),
     }),
     portHolds,
-    provideTunnelTasks(taskParts),
+    vscode.tasks.registerTaskProvider(taskType, {
+      provideTasks: async () => (await onDemand()).tunnelTasks.provideTasks(),
+      resolveTask: async (task) => (await onDemand()).tunnelTasks.resolveTask(task),
+    }),
     keepTerminalVariables(context, session, presetSettings, presets, log),
     whenOpened(
       () => [configSelector(configFile()), presetSelector],

@@ -6,6 +6,7 @@ import type { Engine } from './core/engine.js';
 import type { Row } from './core/present.js';
 import type { PresetKey } from './core/subject.js';
 import type { BelowForward } from './ui/clientLists.js';
+import { createAgentTools, type AgentTools } from './ui/agentTools.js';
 import { createCommandHandlers, type CommandHandlers, type CommandParts } from './ui/commands.js';
 import { editConfigs } from './ui/configEditor.js';
 import { createDetailsView, type DetailsView } from './ui/details.js';
@@ -21,6 +22,7 @@ import { editPresets } from './ui/presetEditor.js';
 import { createPresetFiles } from './ui/presetFiles.js';
 import { askInputs, type AskInputs } from './ui/presetInputs.js';
 import { createStopping } from './ui/stopping.js';
+import { createTunnelTasks, type TaskParts, type TunnelTasks } from './ui/tunnelTasks.js';
 
 type Made = 'details' | 'diagnostics' | 'explanations' | 'localPort' | 'presetFiles' | 'stopping';
 
@@ -31,11 +33,13 @@ export interface OnDemandParts extends Omit<CommandParts, Made | 'engine' | 'log
   diagnosticsRecord: DiagnosticsRecord;
   failures: FailureWatch;
   presetAnswers: PresetAnswers;
-  taskParts: PortParts;
+  taskParts: TaskParts & PortParts;
   log: Log;
 }
 
 export interface OnDemand extends vscode.Disposable {
+  readonly agentTools: AgentTools;
+  readonly tunnelTasks: TunnelTasks;
   readonly commandHandlers: CommandHandlers;
   readonly details: DetailsView;
   readonly askInputs: AskInputs;
@@ -79,7 +83,10 @@ export function buildOnDemand(parts: OnDemandParts): OnDemand {
     localPort: (given) => localPort(given, parts.taskParts),
   });
   const disposables: vscode.Disposable[] = [stopping, explanations, diagnostics, details];
+  const { holds } = parts.taskParts;
   return {
+    agentTools: createAgentTools(session, holds, parts.presets, presetSettings, () => engine.hosts(configFile())),
+    tunnelTasks: createTunnelTasks(parts.taskParts),
     commandHandlers,
     details,
     askInputs,

@@ -39,9 +39,6 @@ export type HostKeyVerdict =
   /** `authorities`: those that are known for the host. */
   | { kind: 'unknown'; authorities: readonly KnownHost[] };
 
-/** Stands for the file of an entry that KnownHostsCommand printed. */
-export const knownHostsCommand = 'KnownHostsCommand’s output';
-
 /** Reads a file's text. Blank lines, comments and lines that are no entry are passed over, as in ssh. */
 export function parseKnownHosts(text: string, file: string): KnownHost[] {
   return text.split('\n').flatMap((line, index) => {

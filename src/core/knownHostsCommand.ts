@@ -2,6 +2,9 @@
 import { splitConfig } from './configWords.js';
 import { plainWord } from './shellWords.js';
 
+/** Stands for the file of an entry that it printed. */
+export const knownHostsCommand = 'KnownHostsCommand’s output';
+
 export type ExpandedCommand =
   { ok: true; words: readonly [program: string, ...args: string[]] } | { ok: false; detail: string };
 

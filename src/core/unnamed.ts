@@ -5,7 +5,7 @@ import { parseDestination, printDestination, type Destination } from './destinat
 import type { DestinationOption } from './destinationOption.js';
 import { parseSpec, printSpec } from './forwardSpec.js';
 import { parseHostAddress, printHostAddress } from './hostAddress.js';
-import { knownHostsCommand } from './knownHosts.js';
+import { knownHostsCommand } from './knownHostsCommand.js';
 import type { Names, Redaction } from './redaction.js';
 
 /** What stands for words that are left out. */

@@ -4,7 +4,7 @@ import type { Access, BoundAddress, Listened } from './engine.js';
 import type { AlgorithmUse, CommandProblem, DestinationProblem, Failure, SpecProblem } from './failure.js';
 import { printEndpoint, type ForwardSpec, type Listen } from './forwardSpec.js';
 import type { PortOwner } from './portOwner.js';
-import { knownHostsCommand } from './knownHosts.js';
+import { knownHostsCommand } from './knownHostsCommand.js';
 import { machineName } from './machine.js';
 import { printable, unseen } from './printable.js';
 import type { ServerPort } from './serverPort.js';

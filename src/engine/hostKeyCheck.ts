@@ -8,7 +8,6 @@ import { revocationOf } from '../core/keyRevocationList.js';
 import {
   fingerprint,
   judgeHostKey,
-  knownHostsCommand,
   missingHosts,
   orderKeyTypes,
   otherNamesOf,
@@ -22,6 +21,7 @@ import {
   type KnownHost,
   type ShownKey,
 } from '../core/knownHosts.js';
+import { knownHostsCommand } from '../core/knownHostsCommand.js';
 import { blobType, leastRsaBits, plainBlob, readPublicKey, rsaBits } from '../core/publicKey.js';
 import { randomArt } from '../core/randomArt.js';
 import { knownHostsName, type HostConfig } from '../core/sshConfig.js';

@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { isAbsolute } from 'node:path';
 import type { Readable } from 'node:stream';
-import { expandCommand } from '../core/knownHostsCommand.js';
+import { expandCommand, knownHostsCommand } from '../core/knownHostsCommand.js';
 import { FailureError, errorCode } from '../core/failure.js';
-import { knownHostsCommand, parseKnownHosts, type KnownHost } from '../core/knownHosts.js';
+import { parseKnownHosts, type KnownHost } from '../core/knownHosts.js';
 import { orCancelled } from './openSocket.js';
 import { readLines, startProgram, wordsMs, type Program } from './program.js';
 import { withinTime } from './withinTime.js';

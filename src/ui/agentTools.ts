@@ -16,12 +16,12 @@ import type { NewTunnel, Session } from '../core/session.js';
 import { tunnelState } from '../core/snapshot.js';
 import { t } from '../core/translate.js';
 import { failureText } from '../core/wording.js';
-import { languageModelTools } from './contributions.js';
 import { paragraphs } from './markdown.js';
 import type { Presets, PresetSettings } from './presets.js';
 import { tunnelInfo } from './tunnelInfo.js';
 
-export interface AgentTools extends vscode.Disposable {
+export interface AgentTools {
+  readonly list: Required<vscode.LanguageModelTool<unknown>>;
   readonly open: Required<vscode.LanguageModelTool<unknown>>;
 }
 
@@ -42,7 +42,7 @@ export function createAgentTools(
     trusted: vscode.workspace.isTrusted,
   });
 
-  const list: vscode.LanguageModelTool<unknown> = {
+  const list: AgentTools['list'] = {
     prepareInvocation: () => ({ invocationMessage: t('Listing SSH tunnels') }),
     async invoke() {
       // Also as they were filled before.
@@ -125,11 +125,7 @@ export function createAgentTools(
       .join(' ');
   };
 
-  const parts = vscode.Disposable.from(
-    vscode.lm.registerTool(languageModelTools.list, list),
-    vscode.lm.registerTool(languageModelTools.open, open),
-  );
-  return { open, dispose: () => void parts.dispose() };
+  return { list, open };
 }
 
 function result(text: string): vscode.LanguageModelToolResult {

@@ -34,7 +34,7 @@ function valueOf(setting: string): unknown {
 }
 
 /** By the section: without it VS Code copies the settings of all extensions each time. `scope` null: none of the folders. */
-export function configurationOf(
+function configurationOf(
   setting: string,
   scope?: vscode.ConfigurationScope | null,
 ): [configuration: vscode.WorkspaceConfiguration, key: string] {

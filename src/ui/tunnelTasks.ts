@@ -28,7 +28,7 @@ import type { Messages } from './messages.js';
 import type { PortHolds } from './portHolds.js';
 import type { Presets, PresetSettings } from './presets.js';
 
-interface TaskParts {
+export interface TaskParts {
   session: Session;
   engine: Pick<Engine, 'probe'>;
   holds: Holds;
@@ -41,16 +41,18 @@ interface TaskParts {
 /** What is tried again is tried so often, in milliseconds. */
 const againMs = 1_000;
 
-export function provideTunnelTasks(parts: TaskParts): vscode.Disposable {
-  const provider: vscode.TaskProvider = {
-    provideTasks() {
+export type TunnelTasks = ReturnType<typeof createTunnelTasks>;
+
+export function createTunnelTasks(parts: TaskParts) {
+  return {
+    provideTasks(): vscode.Task[] {
       const names = new Set(parts.presetSettings.current.presets.map(({ name }) => name));
       const scope = vscode.workspace.workspaceFolders ? vscode.TaskScope.Workspace : vscode.TaskScope.Global;
       return [...names].map((preset) => taskOf({ type: taskType, preset }, preset, scope, parts));
     },
-    resolveTask: ({ definition, name, scope = vscode.TaskScope.Workspace }) => taskOf(definition, name, scope, parts),
+    resolveTask: ({ definition, name, scope = vscode.TaskScope.Workspace }: vscode.Task): vscode.Task =>
+      taskOf(definition, name, scope, parts),
   };
-  return vscode.tasks.registerTaskProvider(taskType, provider);
 }
 
 function taskOf(

@@ -7,7 +7,6 @@ import fc from 'fast-check';
 import {
   fingerprint,
   judgeHostKey,
-  knownHostsCommand,
   matchesHost,
   orderKeyTypes,
   parseKnownHosts,
@@ -17,6 +16,7 @@ import {
   withoutLines,
   type KnownHost,
 } from '../../src/core/knownHosts.js';
+import { knownHostsCommand } from '../../src/core/knownHostsCommand.js';
 import { blobType } from '../../src/core/publicKey.js';
 import { askEach, hasOpenSsh, run } from '../support/openSsh.js';
 

@@ -42,7 +42,6 @@ const asTheyAre: Readonly<Record<string, readonly string[]>> = {
   'core/configDocument.ts': ['LocalForward', 'RemoteForward', 'DynamicForward'],
   'core/failureNotes.ts': ['forward …', 'connection …'],
   'core/forwardSpec.ts': ['…forward …'],
-  'core/knownHosts.ts': ['KnownHostsCommand’s output'],
   'core/nestedSsh.ts': ['IdentityFile', 'IdentityAgent', 'BindAddress', 'AddressFamily', 'ProxyJump'],
   'core/plan.ts': ['IdentityFile'],
   'core/preset.ts': ['Array'],

@@ -25,7 +25,7 @@ import {
   specProblem,
   targetText,
 } from '../../src/core/wording.js';
-import { knownHostsCommand } from '../../src/core/knownHosts.js';
+import { knownHostsCommand } from '../../src/core/knownHostsCommand.js';
 import { mustParseSpec } from '../support/mustParseSpec.js';
 
 type Sample<F> = readonly [failure: F, ...names: string[]];

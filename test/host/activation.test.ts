@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { ownMs } from '../../src/ui/ownTime.js';
@@ -20,7 +19,8 @@ describe('activation', () => {
   it('holds up the editor for a moment only', () => {
     const dist = join(extensionPath, 'dist');
     const load = (time: number): number => {
-      const copy = mkdtempSync(join(tmpdir(), 'ssh-tunnels-activation-'));
+      // Below the extension, or VS Code doesn't know whose they are.
+      const copy = mkdtempSync(join(__dirname, 'activation-'));
       try {
         // Other texts each time, so that the runtime compiles them anew.
         for (const name of readdirSync(dist).filter((one) => one.endsWith('.js')))
