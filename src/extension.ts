@@ -10,23 +10,19 @@ import { createSession } from './core/session.js';
 import { useTranslations } from './core/translate.js';
 import { taskType } from './core/tunnelTask.js';
 import { createTurns } from './core/turns.js';
-import type { OnDemand } from './onDemand.js';
 import { createSandboxes } from './engine/sandboxThread.js';
 import { startWorkerEngine } from './engine/workerEngine.js';
-import type { SshTunnelsApi } from './ui/api.js';
 import { createAfterOpen } from './ui/afterOpen.js';
 import type { AgentTools } from './ui/agentTools.js';
+import type { SshTunnelsApi } from './ui/api.js';
 import { answerAsks } from './ui/asks.js';
 import { createClientLists } from './ui/clientLists.js';
-import { configSelector, presetSelector } from './ui/documentSelectors.js';
-import { recordForDiagnostics } from './ui/diagnosticsRecord.js';
-import { watchFailures } from './ui/failureWatch.js';
-import { registerAgentTools } from './ui/registerAgentTools.js';
-import { registerCommands } from './ui/registerCommands.js';
-import { whenOpened } from './ui/whenOpened.js';
 import { createConfigList } from './ui/configList.js';
 import { settings, views } from './ui/contributions.js';
+import { recordForDiagnostics } from './ui/diagnosticsRecord.js';
+import { configSelector, presetSelector } from './ui/documentSelectors.js';
 import { createExtensionApi } from './ui/extensionApi.js';
+import { watchFailures } from './ui/failureWatch.js';
 import { openLinks } from './ui/links.js';
 import { createLog } from './ui/log.js';
 import { createMessages } from './ui/messages.js';
@@ -38,6 +34,8 @@ import { createPresentation } from './ui/presentation.js';
 import { createPresetAnswers } from './ui/presetAnswers.js';
 import { dragPresets } from './ui/presetDrag.js';
 import { createPresets, watchPresets } from './ui/presets.js';
+import { registerAgentTools } from './ui/registerAgentTools.js';
+import { registerCommands } from './ui/registerCommands.js';
 import { createRestoring, tunnelsKey } from './ui/restore.js';
 import { createSandboxTrial } from './ui/sandbox.js';
 import { createSecrets } from './ui/secrets.js';
@@ -45,6 +43,8 @@ import { hostDefaults, noticeLevel, sshConfigFile, waits } from './ui/settings.j
 import { createStatusBar } from './ui/statusBar.js';
 import { keepTerminalVariables } from './ui/terminalVariables.js';
 import { createTree } from './ui/tree.js';
+import { whenOpened } from './ui/whenOpened.js';
+import type { OnDemand } from './onDemand.js';
 
 /** What the tests inside VS Code see; they get it beside the API. */
 export interface TestAccess {
