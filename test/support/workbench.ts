@@ -518,7 +518,12 @@ function viewOf(page: Page, name: string) {
     },
     async pressMenu(label: string, entry: string): Promise<void> {
       await openMenu(label);
-      await menuItem(entry).click();
+      const menu = page.locator('.monaco-menu').first();
+      // One that is still there has taken the click for the end of the one that opened it.
+      await eventually(async () => {
+        if (await menu.isVisible()) await menuItem(entry).click({ timeout: 2000 });
+        await menu.waitFor({ state: 'hidden', timeout: 1000 });
+      });
     },
     async titleActions(): Promise<string[]> {
       return namesOf((await titleBar()).locator('.action-label'));
