@@ -14,8 +14,8 @@ export function isAmong(files: readonly string[], file: string, platform: string
 }
 
 /**
- * Whether a file that is new may be read, too: it is one of them, an Include's pattern has it, or it lies beside one that an
- * Include has found. The first of the files is the one that includes.
+ * Whether a file that was not known may be read, too: it is one of them, an Include's pattern has it, or it lies beside one
+ * that an Include has found. The first of the files is the one that includes.
  */
 export function mayBeIncluded(files: readonly string[], created: string, platform: string): boolean {
   const [folder, name] = splitPath(created, platform);

@@ -91,8 +91,9 @@ export function createConfigList(
     if (key === watched) return;
     watched = key;
     watching?.dispose();
-    const onChange = ({ fsPath }: vscode.Uri) => isAmong(files, fsPath, process.platform) && refreshSoon();
-    const onCreate = async (uri: vscode.Uri) => {
+    const onDelete = ({ fsPath }: vscode.Uri) => isAmong(files, fsPath, process.platform) && refreshSoon();
+    // Also of a change: one that came before its folder was watched is first heard of by that.
+    const onChange = async (uri: vscode.Uri) => {
       if (isAmong(files, uri.fsPath, process.platform)) return refreshSoon();
       if (!mayBeIncluded(files, uri.fsPath, process.platform)) return;
       // ssh’s own sockets (ControlPath) mostly lie there, too.
@@ -105,9 +106,9 @@ export function createConfigList(
     watching = vscode.Disposable.from(
       ...watchers.flatMap((watcher) => [
         watcher,
-        watcher.onDidChange(onChange),
-        watcher.onDidCreate((uri) => void onCreate(uri)),
-        watcher.onDidDelete(onChange),
+        watcher.onDidChange((uri) => void onChange(uri)),
+        watcher.onDidCreate((uri) => void onChange(uri)),
+        watcher.onDidDelete(onDelete),
       ]),
     );
   };
