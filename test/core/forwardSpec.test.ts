@@ -17,6 +17,7 @@ import {
   type Listen,
   type SpecResult,
 } from '../../src/core/forwardSpec.js';
+import { printable } from '../../src/core/printable.js';
 import { servicePort } from '../../src/core/servicePort.js';
 import { quoteConfig } from '../../src/core/configWords.js';
 import { quoteShell } from '../../src/core/shellWords.js';
@@ -195,7 +196,7 @@ describe('parseForward', () => {
     ['local', `${'x'.repeat(1025)}:8080:web:80`, 0, { kind: 'hostTooLong' }],
   ];
   for (const [kind, text, at, problem] of refused)
-    it(`refuses ${kind} “${text.length > 60 ? `${text.slice(0, 60)}…` : text}”: ${problem.kind} at ${at}`, () =>
+    it(`refuses ${kind} “${printable(text.length > 60 ? `${text.slice(0, 60)}…` : text)}”: ${problem.kind} at ${at}`, () =>
       assert.deepEqual(answer(parseForward(kind, text, env)), { at, problem }));
 
   it('takes the longest path and host that OpenSSH takes', () => {
