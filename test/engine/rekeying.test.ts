@@ -105,7 +105,9 @@ describe('new keys', function () {
   ])
     it(`are exchanged ${title}`, async () => {
       const sshd = await start(...server);
-      await carries(await dial(block('db01', sshd, 'RekeyLimit 16')), 3 * megabyte, 20);
+      const dialled = await dial(block('db01', sshd, 'RekeyLimit 16'));
+      // How much goes between two of them, and with it how many there are, is a matter of how fast each is answered.
+      for (let round = 0; round < 5 && exchanges(sshd) <= 6; round++) await carries(dialled, 3 * megabyte, 20);
       assert.ok(exchanges(sshd) > 6, String(exchanges(sshd)));
     });
 
