@@ -130,9 +130,12 @@ describe('the program of a ProxyCommand', function () {
     });
 
   it('tells of its end its exit code and last words when it has taken nothing more before', async () => {
-    const { socket, ended } = open(`sh -c 'exec 0<&-; echo shut >&2; sleep 0.1; echo last >&2; exit 3'`);
+    const goOn = join(folder, 'go-on');
+    const waits = `until [ -e ${goOn} ]; do sleep 0.02; done`;
+    const { socket, ended } = open(`sh -c 'exec 0<&-; echo shut >&2; ${waits}; echo last >&2; exit 3'`);
     await eventually(() => assert.deepEqual(logged, ['ProxyCommand: shut']));
     socket.write('SSH-2.0-x\r\n');
+    writeFileSync(goOn, '');
     await toEnd(socket);
     assert.deepEqual(await ended(), { code: 3, said: 'last' });
   });

@@ -74,6 +74,8 @@ describe('tunnels that stay up, in a window', () => {
     await tunnels.press('Wiki', 'Delete');
     await shows('stopped', 'stopped');
     await window.page.keyboard.press('Delete');
+    // The next test presses a row below them, which moves when they go.
+    await eventually(async () => assert.equal((await tunnels.rows())[0]!.label, 'Presets'));
   });
 
   it('comes back by itself, and answers a request that came meanwhile', async () => {
