@@ -24,6 +24,7 @@ import {
 import { startForgedServer, type ForgedServer } from '../support/forgedServer.js';
 import { run } from '../support/openSsh.js';
 import { freePort, keygen, lockKey, publicKey, startSshd, type Sshd } from '../support/sshd.js';
+import { addSystemUser, whyNoSystemUser } from '../support/systemUser.js';
 
 const putty = join(import.meta.dirname, '../support/putty');
 
@@ -347,16 +348,10 @@ describe('authentication', () => {
     });
 
     it('gives a key and a password, or a key and an answer, asking each once', async function () {
-      if (process.getuid?.() !== 0) return this.skip();
-      const [user, password] = ['tunnelsteps', 'Correct-Horse-8'];
-      try {
-        execFileSync('useradd', ['-M', user], { stdio: 'pipe' });
-      } catch (error) {
-        // Left over from a run that was interrupted.
-        if ((error as { status?: number }).status !== 9) throw error;
-      }
-      closers.push(() => execFileSync('userdel', [user], { stdio: 'pipe' }));
-      execFileSync('chpasswd', { input: `${user}:${password}\n`, stdio: 'pipe' });
+      if (whyNoSystemUser() !== undefined) return this.skip();
+      const password = 'Correct-Horse-8';
+      const { name: user, remove } = addSystemUser(password);
+      closers.push(remove);
       const methods = 'AuthenticationMethods publickey,password publickey,keyboard-interactive';
       const server = await owned(startSshd({ config: ['UsePAM yes', 'PasswordAuthentication yes', 'KbdInteractiveAuthentication yes', methods] })); // prettier-ignore
       // The server reads the user's keys as that user.

@@ -23,6 +23,7 @@ import { heldBeyond, heldResources, planned, probe, type EngineProbe } from '../
 import { eventually } from '../support/eventually.js';
 import { startHandMadeServer, string, type HandMadeServer } from '../support/handMadeServer.js';
 import { freePort, keygen, lockKey, startSshd, type Sshd } from '../support/sshd.js';
+import { addSystemUser, whyNoSystemUser } from '../support/systemUser.js';
 import { echo, exchange, startTarget, type Target } from '../support/targets.js';
 
 type Options = readonly (readonly [string, string])[];
@@ -469,16 +470,9 @@ describe('a connection', () => {
     });
 
     it('with a password, three tries, and keeps it out of all that is said', async function () {
-      if (process.getuid?.() !== 0) this.skip();
-      const user = 'tunneltest';
+      if (whyNoSystemUser() !== undefined) this.skip();
       const password = 'Correct-Horse-7';
-      try {
-        execFileSync('useradd', ['-M', user], { stdio: 'pipe' });
-      } catch (error) {
-        // Left over from a run that was interrupted.
-        if ((error as { status?: number }).status !== 9) throw error;
-      }
-      execFileSync('chpasswd', { input: `${user}:${password}\n`, stdio: 'pipe' });
+      const { name: user, remove } = addSystemUser(password);
       const server = await startSshd({ config: ['PasswordAuthentication yes'] });
       try {
         const options = reach(
@@ -507,11 +501,11 @@ describe('a connection', () => {
         assert.doesNotMatch(JSON.stringify(engine.events), /Correct-Horse|wrong-password/);
         const { failure, text } = await fails(options, () => ({ kind: 'secret', secret: 'wrong-password' }));
         assert.equal(failure.kind, 'authFailed');
-        assert.match(text, /did not let tunneltest in.*password/);
+        assert.match(text, new RegExp(`did not let ${user} in.*password`));
         await Promise.all(engines.splice(0).map((one) => one.close()));
       } finally {
         await server.stop();
-        execFileSync('userdel', [user], { stdio: 'pipe' });
+        remove();
       }
     });
   });
