@@ -68,6 +68,7 @@ async function main(): Promise<number> {
 
   const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-test-'));
   const sum = { passed: 0, failed: 0, skipped: 0 };
+  const failures: string[] = [];
   let flawless = true;
   try {
     for (const level of chosen) {
@@ -76,8 +77,11 @@ async function main(): Promise<number> {
       sum.passed += outcome.counts.passed;
       sum.failed += outcome.counts.failed;
       sum.skipped += outcome.counts.skipped;
+      failures.push(...outcome.counts.failures.map((text) => `${level}: ${text}`));
       if (outcome.complaint) {
-        console.log(`${level}: ${outcome.complaint}`);
+        const complaint = `${level}: ${outcome.complaint}`;
+        failures.push(complaint);
+        console.log(complaint);
         flawless = false;
         if (outcome.counts.failed === 0) sum.failed += 1; // so that the last line never looks well when the run isn't
       }
@@ -92,6 +96,7 @@ async function main(): Promise<number> {
     flawless = false;
   }
 
+  if (failures.length > 0) console.log(`\nWhat failed:\n\n${failures.join('\n\n')}`);
   console.log(`\n${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}`);
   return flawless && sum.failed === 0 ? 0 : 1;
 }
@@ -110,7 +115,7 @@ interface LevelOutcome {
 
 async function runLevel(level: Level, countsFile: string): Promise<LevelOutcome> {
   console.log(`\n=== ${level}`);
-  const none: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const none: Counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
   if (testFilesOf(level).length === 0) return { counts: none, complaint: `no test file in test/${level}` };
 
   const started = Date.now();

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Mocha from 'mocha';
+import { errorText } from '../support/counts';
 import { write } from './resultLine';
 
 /** What VS Code calls in its extension host: runs every *.test.js beside this file, and writes one line for each test's fate. */
@@ -15,16 +16,10 @@ export async function run(): Promise<void> {
     runner.on('test', (test) => write({ kind: 'begin', title: test.fullTitle() }));
     runner.on('pass', (test) => write({ kind: 'pass', title: test.fullTitle(), ms: test.duration ?? 0 }));
     runner.on('pending', (test) => write({ kind: 'skip', title: test.fullTitle() }));
-    runner.on('fail', (test, error: Error) => write({ kind: 'fail', title: test.fullTitle(), error: shown(error) }));
+    runner.on('fail', (test, error: Error) =>
+      write({ kind: 'fail', title: test.fullTitle(), error: errorText(error) }),
+    );
     runner.on('end', () => write({ kind: 'end' }));
   });
   if (failures > 0) throw new Error(`${failures} failed`);
-}
-
-function shown(error: Error & { expected?: unknown; actual?: unknown }): string {
-  const difference =
-    'expected' in error && 'actual' in error
-      ? `\nexpected: ${JSON.stringify(error.expected)}\nactual:   ${JSON.stringify(error.actual)}`
-      : '';
-  return `${error.stack ?? error.message}${difference}`;
 }

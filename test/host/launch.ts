@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { launchBrowser } from '../support/browser';
-import { countsVariable, type Counts } from '../support/counts';
+import { countsVariable, failureText, type Counts } from '../support/counts';
 import { canServeVsCode, repositoryRoot, startVsCode } from '../support/vscodeServer';
 import { resultsVariable, type ResultLine } from './resultLine';
 
@@ -143,18 +143,21 @@ function report(outcome: Outcome, lines: readonly ResultLine[], tmp: string): nu
   }
   const count = (kind: ResultLine['kind']) => lines.filter((line) => line.kind === kind).length;
   const complete = count('end') > 0 && outcome.kind === 'ended';
+  const failures = lines.flatMap((line) => (line.kind === 'fail' ? [failureText(line.title, line.error)] : []));
   if (!complete) {
     const last = lines.at(-1);
     const where = last?.kind === 'begin' ? ` in: ${last.title}` : '';
     const what =
       outcome.kind === 'timeout' ? `no end after ${timeLimitMs / 1000} s` : `VS Code ended with ${outcome.code}`;
-    console.log(`  ✘ the extension host didn't finish${where} (${what})`);
+    const unfinished = `the extension host didn't finish${where} (${what})`;
+    failures.push(unfinished);
+    console.log(`  ✘ ${unfinished}`);
     for (const name of ['console.log', 'server.log']) {
       const log = join(tmp, name);
       if (existsSync(log)) console.log(indented(`${name}:\n${readFileSync(log, 'utf8').slice(-1500)}`));
     }
   }
-  const counts: Counts = { passed: count('pass'), failed: count('fail') + (complete ? 0 : 1), skipped: count('skip') };
+  const counts: Counts = { passed: count('pass'), failed: failures.length, skipped: count('skip'), failures };
   console.log(`\n  ${counts.passed} passing, ${counts.failed} failing, ${counts.skipped} pending\n`);
   const file = process.env[countsVariable];
   if (file) writeFileSync(file, JSON.stringify(counts));

@@ -1,14 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import { reporters, type MochaOptions, type Runner } from 'mocha';
-import { countsVariable, type Counts } from './counts';
+import { countsVariable, errorText, failureText, type Counts } from './counts';
 
 /** mocha's spec reporter, which also leaves the counts for test/run.ts, read from the runner and not from what it printed. */
 class SpecAndCounts extends reporters.Spec {
   constructor(runner: Runner, options: MochaOptions) {
     super(runner, options);
+    const failures: string[] = [];
+    runner.on('fail', (test, error: Error) => failures.push(failureText(test.fullTitle(), errorText(error))));
     runner.once('end', () => {
       const file = process.env[countsVariable];
-      const counts: Counts = { passed: this.stats.passes, failed: this.stats.failures, skipped: this.stats.pending };
+      const { passes: passed, failures: failed, pending: skipped } = this.stats;
+      const counts: Counts = { passed, failed, skipped, failures };
       if (file) writeFileSync(file, JSON.stringify(counts));
     });
   }
