@@ -20,7 +20,7 @@ import { listIdentities } from './authentication.js';
 import { dialHost } from './dial.js';
 import type { AskUser } from './hostKeyCheck.js';
 import { readKnownHosts } from './knownHostsFiles.js';
-import { explainOptions, readConfigForwards, resolveWay } from './sshFiles.js';
+import { explainOptions, localUser, readConfigForwards, resolveWay } from './sshFiles.js';
 
 type Log = (text: string) => void;
 
@@ -201,13 +201,19 @@ async function tryToConnect(
   }
 }
 
-/** With `~` for the home directory, which would tell more than is needed of whoever pastes it. */
+/** With `~` for ssh's home directory, and `$HOME` where that is another: they tell more than is needed of whoever pastes it. */
 function withoutHome<T>(value: T): T {
-  const home = homedir().replace(/[\\/]+$/, '');
-  if (home === '') return value;
-  const inPath = new RegExp(`(?<![\\w./\\\\-])${home.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?=[\\\\/]|$)`, 'g');
+  const names = new Map([
+    [homedir().replace(/[\\/]+$/, ''), '$HOME'],
+    [localUser().home.replace(/[\\/]+$/, ''), '~'],
+  ]);
+  names.delete('');
+  if (names.size === 0) return value;
+  const homes = [...names.keys()].sort((one, other) => other.length - one.length);
+  const escaped = homes.map((home) => home.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
+  const inPath = new RegExp(`(?<![\\w./\\\\-])(?:${escaped})(?=[\\\\/]|$)`, 'g');
   const walk = (one: unknown): unknown => {
-    if (typeof one === 'string') return one.replace(inPath, '~');
+    if (typeof one === 'string') return one.replace(inPath, (home) => names.get(home)!);
     if (Array.isArray(one)) return one.map(walk);
     if (typeof one !== 'object' || one === null) return one;
     return Object.fromEntries(Object.entries(one).map(([key, inner]) => [key, walk(inner)]));

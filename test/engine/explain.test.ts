@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { printExplanation, type Explanation } from '../../src/core/explanation.js';
 import { printSpec } from '../../src/core/forwardSpec.js';
@@ -177,18 +177,26 @@ describe('explain', () => {
     assert.ok(performance.now() - since < 3000);
   });
 
-  it('leaves out secrets and the home directory', async () => {
+  it('leaves out secrets and the home directory, be it ssh’s or $HOME', async () => {
     const config = outer.configPath('web01', [
-      `IdentityFile ${homedir()}/.ssh/no_such_key`,
+      'IdentityFile ~/.ssh/no_such_key',
+      'IdentityFile ${HOME}/.ssh/none_either',
       'ProxyCommand sh -c "exit 3" hunter2',
       'SetEnv TOKEN=hunter2',
     ]);
-    const explanation = await explain('web01', config);
+    const { homedir: home } = userInfo();
+    const { HOME } = process.env;
+    process.env['HOME'] = join(outer.folder, 'other-home');
+    const explanation = await explain('web01', config).finally(() => {
+      if (HOME === undefined) delete process.env['HOME'];
+      else process.env['HOME'] = HOME;
+    });
     const text = printExplanation(explanation, 'about');
     assert.match(text, /~\/\.ssh\/no_such_key/);
+    assert.match(text, /\$HOME\/\.ssh\/none_either/);
     assert.match(text, /proxycommand +sh …/);
     assert.match(text, /setenv +TOKEN=…/);
-    for (const secret of ['hunter2', `${homedir()}/`]) assert.ok(!text.includes(secret), text);
+    for (const secret of ['hunter2', `${home}/`, 'other-home']) assert.ok(!text.includes(secret), text);
     for (const key of [outer.keyPath, `${outer.keyPath}.pub`])
       assert.ok(!text.includes(readFileSync(key, 'utf8').split(' ')[1]!.slice(0, 40)));
   });

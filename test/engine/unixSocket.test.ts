@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { homedir, tmpdir, userInfo } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseSpec } from '../../src/core/forwardSpec.js';
 import type { PlannedConnection } from '../../src/core/plan.js';
@@ -162,8 +162,8 @@ describe('a Unix socket', () => {
     });
 
     it('has ssh’s %-tokens, ~ and ${NAME} in its path', async () => {
-      const fromHome = relative(homedir(), folder);
-      const { username } = userInfo();
+      const { username, homedir } = userInfo();
+      const fromHome = relative(homedir, folder);
       const names: readonly (readonly [written: string, path: string])[] = [
         [`${folder}/%h.sock`, file('127.0.0.1.sock')],
         [`${folder}/%n-%r-%%.sock`, file(`web01-${sshd.user}-%.sock`)],
@@ -223,7 +223,7 @@ describe('a Unix socket', () => {
 
     it('is not looked for in the home directory of this machine', async () => {
       const port = await freePort();
-      apply(web01([`-L ${port}:~/${relative(homedir(), folder)}/db.sock`]));
+      apply(web01([`-L ${port}:~/${relative(userInfo().homedir, folder)}/db.sock`]));
       await engine.next('listening');
       await target(file('db.sock'));
       assert.equal((await exchange(port, Buffer.from('hi'))).end, 'ECONNRESET');
