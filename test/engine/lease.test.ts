@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -277,7 +278,8 @@ describe('a lease', () => {
     const at = join(folder, 'inner');
     const room = openLeaseRoom(at);
     rmSync(at, { recursive: true });
-    mkdirSync(at, { mode: 0o755 });
+    mkdirSync(at);
+    chmodSync(at, 0o755);
     const one = enter(room);
     one.lease.contend();
     await eventually(() => assert.match(String(one.broken), /mode is 755/));

@@ -33,8 +33,8 @@ export async function newerOpenSsh(): Promise<OpenSsh | { missing: string }> {
       sshd: {
         command: [program('sshd')],
         config: [
-          `SshdSessionPath ${program('sshd-session')}`,
-          `SshdAuthPath ${program('sshd-auth')}`,
+          `SshdSessionPath "${program('sshd-session')}"`,
+          `SshdAuthPath "${program('sshd-auth')}"`,
           // It turns away for a while whoever failed to log in, and all tests come from one address.
           'PerSourcePenalties no',
         ],
