@@ -107,18 +107,21 @@ export async function openWorkbench(
     /** Runs a command from the palette by its full title there, such as "SSH Tunnels: Add Tunnel". */
     async runCommand(title: string): Promise<void> {
       // The palette doesn't take up commands that an extension adds while it is open: open it anew until the title is there.
+      // An Escape that is taken late closes it, too.
       await eventually(async () => {
         await page.keyboard.press('Escape');
         await page.keyboard.press('F1');
-        await quickInput.input.fill(`>${title}`);
+        await quickInput.input.fill(`>${title}`, { timeout: 1500 });
         await quickInput.item(title).click({ timeout: 1500 });
       }, 30_000);
     },
 
     /** The titles that the palette offers for `filter`, best match first. */
     async offeredCommands(filter: string): Promise<string[]> {
-      await page.keyboard.press('F1');
-      await quickInput.input.fill(`>${filter}`);
+      await eventually(async () => {
+        await page.keyboard.press('F1');
+        await quickInput.input.fill(`>${filter}`, { timeout: 1500 });
+      });
       await quickInput.widget.locator('.monaco-list-row').first().waitFor();
       const items = await quickInput.items();
       await page.keyboard.press('Escape');
