@@ -1,5 +1,4 @@
-// What `npm test` runs: npm test [-- [core] [engine] [host] [ui] [--grep text] [--retries N]]; all levels unless some
-// are named. With --retries a test that fails is tried again, and the end names those that passed then.
+// What `npm test` runs: npm test [-- [core] [engine] [host] [ui] [--grep text]]; all levels unless some are named.
 // Its last line is the sum, "N passed, N failed" with ", N skipped" where some were.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -8,7 +7,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { countsVariable, retriesVariable, type Counts } from './support/counts';
+import { countsVariable, type Counts } from './support/counts';
 import { dropbearPackages, whyNoDropbear } from './support/dropbear';
 import { onEndRequested } from './support/endRequested';
 import { installedVariable, packageVariable, packExtension } from './support/packExtension';
@@ -36,7 +35,7 @@ const runId = randomUUID();
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { grep: { type: 'string', short: 'g' }, retries: { type: 'string', default: '0' } },
+  options: { grep: { type: 'string', short: 'g' } },
 });
 const chosen = levels.filter((level) => positionals.length === 0 || positionals.includes(level));
 let running: ChildProcess | undefined;
@@ -70,7 +69,6 @@ async function main(): Promise<number> {
   const tmp = mkdtempSync(join(tmpdir(), 'ssh-tunnels-test-'));
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
-  const retried: string[] = [];
   let flawless = true;
   try {
     for (const level of chosen) {
@@ -79,9 +77,7 @@ async function main(): Promise<number> {
       sum.passed += outcome.counts.passed;
       sum.failed += outcome.counts.failed;
       sum.skipped += outcome.counts.skipped;
-      const atLevel = (text: string) => `${level}: ${text}`;
-      failures.push(...outcome.counts.failures.map(atLevel));
-      retried.push(...outcome.counts.retried.map(atLevel));
+      failures.push(...outcome.counts.failures.map((text) => `${level}: ${text}`));
       if (outcome.complaint) {
         const complaint = `${level}: ${outcome.complaint}`;
         failures.push(complaint);
@@ -100,7 +96,6 @@ async function main(): Promise<number> {
     flawless = false;
   }
 
-  if (retried.length > 0) console.log(`\nFailed, and passed when tried again:\n\n${retried.join('\n\n')}`);
   if (failures.length > 0) console.log(`\nWhat failed:\n\n${failures.join('\n\n')}`);
   console.log(`\n${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}`);
   return flawless && sum.failed === 0 ? 0 : 1;
@@ -120,7 +115,7 @@ interface LevelOutcome {
 
 async function runLevel(level: Level, countsFile: string): Promise<LevelOutcome> {
   console.log(`\n=== ${level}`);
-  const none: Counts = { passed: 0, failed: 0, skipped: 0, failures: [], retried: [] };
+  const none: Counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
   if (testFilesOf(level).length === 0) return { counts: none, complaint: `no test file in test/${level}` };
 
   const started = Date.now();
@@ -132,7 +127,6 @@ async function runLevel(level: Level, countsFile: string): Promise<LevelOutcome>
       ...process.env,
       [countsVariable]: countsFile,
       [runVariable]: runId,
-      [retriesVariable]: values.retries,
       [installedVariable]: join(dirname(countsFile), 'installed'),
       ...(values.grep === undefined ? {} : { SSH_TUNNELS_GREP: values.grep }),
     },
@@ -167,7 +161,7 @@ function testFilesOf(level: Level): string[] {
 function commandOf(level: Level): string[] {
   if (level === 'host') return [tsx, 'test/host/launch.ts'];
   const args = [mocha, '--reporter', 'test/support/specAndCounts.ts', ...testFilesOf(level)];
-  args.push('--parallel', '--jobs', String(jobsOf(level)), '--retries', values.retries);
+  args.push('--parallel', '--jobs', String(jobsOf(level)));
   if (level === 'ui') args.push('--timeout', '120000');
   if (values.grep !== undefined) args.push('--grep', values.grep);
   return args;

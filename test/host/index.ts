@@ -1,14 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import Mocha, { type Test } from 'mocha';
-import { errorText, retriesVariable } from '../support/counts';
+import Mocha from 'mocha';
+import { errorText } from '../support/counts';
 import { write } from './resultLine';
 
 /** What VS Code calls in its extension host: runs every *.test.js beside this file, and writes one line for each test's fate. */
 export async function run(): Promise<void> {
-  const grep = process.env['SSH_TUNNELS_GREP'] || undefined;
-  const retries = Number(process.env[retriesVariable] ?? 0);
-  const mocha = new Mocha({ timeout: 30_000, grep, retries, forbidOnly: true });
+  const mocha = new Mocha({ timeout: 30_000, grep: process.env['SSH_TUNNELS_GREP'] || undefined, forbidOnly: true });
   for (const name of readdirSync(__dirname).sort()) {
     if (name.endsWith('.test.js')) mocha.addFile(join(__dirname, name));
   }
@@ -18,9 +16,6 @@ export async function run(): Promise<void> {
     runner.on('test', (test) => write({ kind: 'begin', title: test.fullTitle() }));
     runner.on('pass', (test) => write({ kind: 'pass', title: test.fullTitle(), ms: test.duration ?? 0 }));
     runner.on('pending', (test) => write({ kind: 'skip', title: test.fullTitle() }));
-    runner.on('retry', (test: Test, error: Error) =>
-      write({ kind: 'retry', title: test.fullTitle(), error: errorText(error) }),
-    );
     runner.on('fail', (test, error: Error) =>
       write({ kind: 'fail', title: test.fullTitle(), error: errorText(error) }),
     );

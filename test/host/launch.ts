@@ -139,16 +139,11 @@ function report(outcome: Outcome, lines: readonly ResultLine[], tmp: string): nu
     if (line.kind === 'pass') console.log(`  ✔ ${line.title} (${line.ms}ms)`);
     if (line.kind === 'say') console.log(`    ${line.text}`);
     if (line.kind === 'skip') console.log(`  - ${line.title}`);
-    if (line.kind === 'retry') console.log(`  ↻ ${line.title}`);
     if (line.kind === 'fail') console.log(`  ✘ ${line.title}\n${indented(line.error)}`);
   }
   const count = (kind: ResultLine['kind']) => lines.filter((line) => line.kind === kind).length;
   const complete = count('end') > 0 && outcome.kind === 'ended';
-  const passed = new Set(lines.flatMap((line) => (line.kind === 'pass' ? [line.title] : [])));
   const failures = lines.flatMap((line) => (line.kind === 'fail' ? [failureText(line.title, line.error)] : []));
-  const retried = lines.flatMap((line) =>
-    line.kind === 'retry' && passed.has(line.title) ? [failureText(line.title, line.error)] : [],
-  );
   if (!complete) {
     const last = lines.at(-1);
     const where = last?.kind === 'begin' ? ` in: ${last.title}` : '';
@@ -162,7 +157,7 @@ function report(outcome: Outcome, lines: readonly ResultLine[], tmp: string): nu
       if (existsSync(log)) console.log(indented(`${name}:\n${readFileSync(log, 'utf8').slice(-1500)}`));
     }
   }
-  const counts: Counts = { passed: count('pass'), failed: failures.length, skipped: count('skip'), failures, retried };
+  const counts: Counts = { passed: count('pass'), failed: failures.length, skipped: count('skip'), failures };
   console.log(`\n  ${counts.passed} passing, ${counts.failed} failing, ${counts.skipped} pending\n`);
   const file = process.env[countsVariable];
   if (file) writeFileSync(file, JSON.stringify(counts));

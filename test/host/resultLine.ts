@@ -5,7 +5,7 @@ export type ResultLine =
   | { readonly kind: 'begin'; readonly title: string }
   | { readonly kind: 'pass'; readonly title: string; readonly ms: number }
   | { readonly kind: 'skip'; readonly title: string }
-  | { readonly kind: 'fail' | 'retry'; readonly title: string; readonly error: string }
+  | { readonly kind: 'fail'; readonly title: string; readonly error: string }
   | { readonly kind: 'say'; readonly text: string }
   | { readonly kind: 'end' };
 

@@ -5,12 +5,7 @@ export interface Counts {
   readonly skipped: number;
   /** Each test that failed, whole name first and error below, said again at the end of a run: it is far up in the output. */
   readonly failures: readonly string[];
-  /** The same of each that passed when it was tried again. */
-  readonly retried: readonly string[];
 }
-
-/** How often a test that failed is tried again, for the tests inside VS Code. */
-export const retriesVariable = 'SSH_TUNNELS_RETRIES';
 
 /** Longer differences stand where the test ran. */
 const mostLines = 25;
